@@ -1,0 +1,68 @@
+package engine_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/fleetfold/fleetfold/pkg/engine"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+// convergedFleet is a strict fleet of n nodes in ten regions, all fine.
+func convergedFleet(n int) (*fleet.Inventory, *fleet.ObservedState) {
+	desired := &fleet.Inventory{RequireSig: true, Regions: make([]fleet.Region, 10)}
+	observed := &fleet.ObservedState{StrictEnforced: true}
+	for i := range n {
+		region := &desired.Regions[i*10/n]
+		region.Nodes = append(region.Nodes, fleet.Node{ID: fleet.NodeID(fmt.Sprintf("region/%d/node-%d", i*10/n, i))})
+		// Built again, so that the two sides do not share memory.
+		id := fleet.NodeID(fmt.Sprintf("region/%d/node-%d", i*10/n, i))
+		observed.Nodes = append(observed.Nodes, fleet.ObservedNode{ID: id, Present: true, CanSign: true})
+	}
+	return desired, observed
+}
+
+func shuffle(observed *fleet.ObservedState) {
+	nodes := observed.Nodes
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
+}
+
+func TestConvergedFleetAllocatesNothing(t *testing.T) {
+	for _, n := range []int{0, 1, 10, 1000} {
+		for _, order := range []string{"same", "shuffled"} {
+			desired, observed := convergedFleet(n)
+			if order == "shuffled" {
+				shuffle(observed)
+			}
+			var r engine.Reconciler
+			if got := testing.AllocsPerRun(50, func() {
+				if plan := r.Reconcile(desired, observed); !plan.Empty() {
+					t.Errorf("plan of a converged fleet: %v", plan.Actions)
+				}
+			}); got != 0 {
+				t.Errorf("%d nodes, %s order: %v allocations, want 0", n, order, got)
+			}
+		}
+	}
+}
+
+// BenchmarkReconcile decides on converged fleets, in inventory order and in
+// random order, and on fleets of which nothing is observed yet.
+func BenchmarkReconcile(b *testing.B) {
+	for _, n := range []int{10, 1_000, 100_000, 1_000_000} {
+		desired, observed := convergedFleet(n)
+		b.Run(fmt.Sprintf("%d/same", n), func(b *testing.B) { benchReconcile(b, n, desired, observed) })
+		shuffle(observed)
+		b.Run(fmt.Sprintf("%d/shuffled", n), func(b *testing.B) { benchReconcile(b, n, desired, observed) })
+		b.Run(fmt.Sprintf("%d/empty", n), func(b *testing.B) { benchReconcile(b, n, desired, &fleet.ObservedState{}) })
+	}
+}
+
+func benchReconcile(b *testing.B, n int, desired *fleet.Inventory, observed *fleet.ObservedState) {
+	b.ReportAllocs()
+	for b.Loop() {
+		engine.Reconcile(desired, observed)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/node")
+}
