@@ -1,0 +1,85 @@
+package identity
+
+import (
+	"errors"
+
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+// Codes of a Refusal. They are written to the log, so none is ever renamed.
+const (
+	// CSRUnparsable: not one well-formed PEM certificate request of at most 64 KiB.
+	CSRUnparsable fleet.Reason = "csr_unparsable"
+	// CSRKeyUnsupported: the key is neither ECDSA P-256 nor Ed25519.
+	CSRKeyUnsupported fleet.Reason = "csr_key_unsupported"
+	// CSRSignature: the request is not signed by the key that it carries.
+	CSRSignature fleet.Reason = "csr_signature"
+	// TTLTooShort: the credential would be over before it begins.
+	TTLTooShort fleet.Reason = "ttl_too_short"
+	// TTLOutlivesIssuer: the credential would end after the root certificate.
+	TTLOutlivesIssuer fleet.Reason = "ttl_outlives_issuer"
+	// IssuerNotValid: the root certificate is not valid at the time of issue.
+	IssuerNotValid fleet.Reason = "issuer_not_valid"
+
+	// CertificateUnparsable: not exactly one well-formed PEM certificate of at most 64 KiB.
+	CertificateUnparsable fleet.Reason = "certificate_unparsable"
+	// CertificateIsCA: the certificate may sign others, so it is no node's.
+	CertificateIsCA fleet.Reason = "certificate_is_ca"
+	// CertificateKeyUnsupported: the key is neither ECDSA P-256 nor Ed25519.
+	CertificateKeyUnsupported fleet.Reason = "certificate_key_unsupported"
+	// CertificateKeyUsage: the certificate may not be used for signatures.
+	CertificateKeyUsage fleet.Reason = "certificate_key_usage"
+	// ChainUntrusted: no given root signed the certificate.
+	ChainUntrusted fleet.Reason = "chain_untrusted"
+	// CertificateExpired: the certificate's time is over.
+	CertificateExpired fleet.Reason = "certificate_expired"
+	// CertificateNotYetValid: the certificate's time has not begun.
+	CertificateNotYetValid fleet.Reason = "certificate_not_yet_valid"
+	// SPIFFEIDMismatch: the certificate does not name exactly this node.
+	SPIFFEIDMismatch fleet.Reason = "spiffe_id_mismatch"
+
+	// ProofMissing: the event carries no proof.
+	ProofMissing fleet.Reason = "proof_missing"
+	// ProofTooLarge: the envelope is over 64 KiB.
+	ProofTooLarge fleet.Reason = "proof_too_large"
+	// ProofMalformed: the bytes are not UTF-8 or not a DSSE envelope.
+	ProofMalformed fleet.Reason = "proof_malformed"
+	// ProofPayloadType: the envelope carries something else than a proof.
+	ProofPayloadType fleet.Reason = "proof_payload_type"
+	// ProofPayload: the payload is not JSON of the agreed shape.
+	ProofPayload fleet.Reason = "proof_payload"
+	// ProofNames: the list of signed extensions repeats a name or holds one
+	// that is not an extension's.
+	ProofNames fleet.Reason = "proof_names"
+	// ProofSignature: no signature of the envelope is by the given key.
+	ProofSignature fleet.Reason = "proof_signature"
+	// ProofCoreMismatch: the proof was made for other attributes or other data.
+	ProofCoreMismatch fleet.Reason = "proof_core_mismatch"
+	// ProofExtMismatch: a signed extension was changed, removed or added.
+	ProofExtMismatch fleet.Reason = "proof_ext_mismatch"
+)
+
+// Refusal is the error for something from outside that is not accepted.
+type Refusal struct {
+	// Code is one of the constants of this package; stable.
+	Code fleet.Reason
+	// Detail is one sentence for a person; it may change. It never holds key
+	// material.
+	Detail string
+}
+
+// Error joins code and detail.
+func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Detail }
+
+// ReasonOf returns the code of the Refusal in err's tree, or "" when there is
+// none.
+func ReasonOf(err error) fleet.Reason {
+	if r, ok := errors.AsType[*Refusal](err); ok {
+		return r.Code
+	}
+	return ""
+}
+
+func refuse(code fleet.Reason, detail string) error {
+	return &Refusal{Code: code, Detail: detail}
+}
