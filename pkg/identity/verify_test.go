@@ -1,0 +1,88 @@
+package identity
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/x509"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+// forge signs a leaf for node n with ca's key after change has spoiled it.
+func forge(t *testing.T, ca *CA, change func(*x509.Certificate)) []byte {
+	t.Helper()
+	tmpl, err := ca.leafTemplate("n", time.Hour, t0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(tmpl)
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, ca.cert, &newKey(t).PublicKey, ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return toPEM(certBlock, der)
+}
+
+func TestVerifyLeaf(t *testing.T) {
+	ca, stranger := newCA(t, td), newCA(t, td)
+	good := issue(t, ca, "n").CertificatePEM
+	foreign := issue(t, stranger, "n").CertificatePEM
+	tampered := bytes.Clone(good)
+	tampered[len(tampered)/2] ^= 1
+	end := t0.Add(time.Hour).Truncate(time.Second)
+
+	for sentence, c := range map[string]struct {
+		leaf []byte
+		id   fleet.NodeID
+		now  time.Time
+		want fleet.Reason
+	}{
+		"the node's own leaf is accepted":          {good, "n", t0, ""},
+		"the first second counts":                  {good, "n", t0.Add(-SkewMargin).Truncate(time.Second), ""},
+		"the last second counts":                   {good, "n", end, ""},
+		"after the last second it is over":         {good, "n", end.Add(1), CertificateExpired},
+		"before the first second it has not begun": {good, "n", t0.Add(-SkewMargin - time.Second), CertificateNotYetValid},
+		"another node's leaf is refused":           {good, "m", t0, SPIFFEIDMismatch},
+		"a leaf of another root is refused":        {foreign, "n", t0, ChainUntrusted},
+		"an expired stranger is a stranger":        {foreign, "n", end.Add(time.Hour), ChainUntrusted},
+		"two certificates are refused":             {append(bytes.Clone(good), ca.CertificatePEM()...), "n", t0, CertificateUnparsable},
+		"text is refused":                          {[]byte("x"), "n", t0, CertificateUnparsable},
+		"nothing is refused":                       {nil, "n", t0, CertificateUnparsable},
+		"the root itself is no node":               {ca.CertificatePEM(), "n", t0, CertificateIsCA},
+		"a leaf that poses as a CA is refused":     {forge(t, ca, func(c *x509.Certificate) { c.IsCA = true }), "n", t0, CertificateIsCA},
+		"a leaf that may sign certificates is refused": {forge(t, ca, func(c *x509.Certificate) {
+			c.KeyUsage |= x509.KeyUsageCertSign
+		}), "n", t0, CertificateIsCA},
+		"a leaf that may not sign is refused": {forge(t, ca, func(c *x509.Certificate) {
+			c.KeyUsage = x509.KeyUsageKeyAgreement
+		}), "n", t0, CertificateKeyUsage},
+		"a leaf with two URIs is refused": {forge(t, ca, func(c *x509.Certificate) {
+			c.URIs = append(c.URIs, &url.URL{Scheme: "spiffe", Host: td, Path: "/m"})
+		}), "n", t0, SPIFFEIDMismatch},
+		"a leaf without a URI is refused": {forge(t, ca, func(c *x509.Certificate) {
+			c.URIs, c.DNSNames = nil, []string{"n"}
+		}), "n", t0, SPIFFEIDMismatch},
+		"a leaf of another trust domain is refused": {forge(t, ca, func(c *x509.Certificate) {
+			c.URIs[0].Host = "other.example"
+		}), "n", t0, SPIFFEIDMismatch},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			leaf, err := VerifyLeaf(c.leaf, [][]byte{ca.CertificatePEM()}, td, c.id, c.now)
+			wantCode(t, err, c.want)
+			if (leaf != nil) != (c.want == "") {
+				t.Fatalf("leaf %v, %v", leaf != nil, err)
+			}
+		})
+	}
+	if _, err := VerifyLeaf(tampered, [][]byte{ca.CertificatePEM()}, td, "n", t0); ReasonOf(err) == "" {
+		t.Fatalf("a tampered leaf: %v", err)
+	}
+	_, err := VerifyLeaf(good, nil, td, "n", t0)
+	wantCode(t, err, ChainUntrusted)
+	if _, err := VerifyLeaf(good, [][]byte{[]byte("x")}, td, "n", t0); err == nil || ReasonOf(err) != "" {
+		t.Fatalf("an unreadable root: %v", err)
+	}
+}
