@@ -1,0 +1,148 @@
+package events
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+// DefaultPrefix is the first token of every subject unless configured otherwise.
+const DefaultPrefix = "fleet"
+
+// Token encodes a node id as one subject token that is also a safe file name:
+// letters, digits, "_", "@" and "-" stand for themselves, every other byte is
+// "%" and two upper-case hex digits. A leading "-" is encoded too, since
+// commands would read it as an option. ParseToken undoes it.
+func Token(id fleet.NodeID) string {
+	plain := true
+	for i := range len(id) {
+		if !tokenByte(id[i], i) {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return string(id)
+	}
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(id) {
+		if c := id[i]; tokenByte(c, i) {
+			b.WriteByte(c)
+		} else {
+			b.WriteByte('%')
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&15])
+		}
+	}
+	return b.String()
+}
+
+func tokenByte(c byte, at int) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '@':
+		return true
+	}
+	return c == '-' && at > 0
+}
+
+// ParseToken is the inverse of Token. It refuses what Token never writes, so
+// that one id has exactly one token.
+func ParseToken(token string) (fleet.NodeID, error) {
+	raw, err := percentDecode(token)
+	if err != nil {
+		return "", fmt.Errorf("subject token %q: %w", token, err)
+	}
+	id, err := fleet.ParseNodeID(raw)
+	if err != nil {
+		return "", fmt.Errorf("subject token %q: %w", token, err)
+	}
+	if Token(id) != token {
+		return "", fmt.Errorf("subject token %q is not the canonical form %q", token, Token(id))
+	}
+	return id, nil
+}
+
+// Subjects builds the subjects of one fleet. Several fleets can share an
+// account, each under its own prefix.
+type Subjects struct{ prefix string }
+
+// NewSubjects checks the prefix: letters, digits, "_" and "-", at most 32 bytes.
+func NewSubjects(prefix string) (Subjects, error) {
+	if prefix == "" || len(prefix) > 32 {
+		return Subjects{}, fmt.Errorf("subject prefix %q must have 1 to 32 characters", prefix)
+	}
+	for i := range len(prefix) {
+		c := prefix[i]
+		if c == '@' || !tokenByte(c, i) {
+			return Subjects{}, fmt.Errorf("subject prefix %q: only letters, digits, \"_\" and \"-\" (not first) are allowed", prefix)
+		}
+	}
+	return Subjects{prefix: prefix}, nil
+}
+
+// DefaultSubjects are the subjects under DefaultPrefix.
+func DefaultSubjects() Subjects { return Subjects{prefix: DefaultPrefix} }
+
+// Prefix is the first token of every subject.
+func (s Subjects) Prefix() string { return s.prefix }
+
+// Of is the subject that e travels on: for credential.proved the one on the log.
+func (s Subjects) Of(e *Event) (string, error) {
+	d, ok := byType[e.Type]
+	if !ok {
+		return "", refuse(ReasonUnknownType, "event type %q is not in the registry", e.Type)
+	}
+	return s.prefix + "." + d.tail(e), nil
+}
+
+// Inventory is the subject of inventory.applied.
+func (s Subjects) Inventory() string { return s.prefix + ".events.inventory" }
+
+// Trust is the subject of trust.published.
+func (s Subjects) Trust() string { return s.prefix + ".events.trust" }
+
+// Plan is the subject of plan.decided: every published batch is fenced on it.
+func (s Subjects) Plan() string { return s.prefix + ".events.plan" }
+
+// Enforcement is the subject of the two enforcement facts.
+func (s Subjects) Enforcement() string { return s.prefix + ".events.enforcement" }
+
+// Node is the subject of a node's facts.
+func (s Subjects) Node(id fleet.NodeID) string { return s.prefix + ".events.node." + Token(id) }
+
+// Outcome is the subject of an action's one outcome.
+func (s Subjects) Outcome(id fleet.ActionID) string {
+	return s.prefix + ".events.outcome." + string(id)
+}
+
+// Presence is the subject of a node's heartbeats.
+func (s Subjects) Presence(id fleet.NodeID) string { return s.prefix + ".presence." + Token(id) }
+
+// Credential is the subject of a node's own credential statements.
+func (s Subjects) Credential(id fleet.NodeID) string { return s.prefix + ".credential." + Token(id) }
+
+// Command is the subject an agent takes commands on.
+func (s Subjects) Command(id fleet.NodeID) string { return s.prefix + ".command." + Token(id) }
+
+// AllEvents, AllActions, AllPresence and AllCredentials are the filters of the streams.
+func (s Subjects) AllEvents() string { return s.prefix + ".events.>" }
+
+// AllActions matches every action.
+func (s Subjects) AllActions() string { return s.prefix + ".actions.>" }
+
+// AllPresence matches every heartbeat.
+func (s Subjects) AllPresence() string { return s.prefix + ".presence.*" }
+
+// AllCredentials matches every credential statement of a node.
+func (s Subjects) AllCredentials() string { return s.prefix + ".credential.*" }
+
+// PresenceNode is the node that a presence subject belongs to.
+func (s Subjects) PresenceNode(subject string) (fleet.NodeID, error) {
+	token, ok := strings.CutPrefix(subject, s.prefix+".presence.")
+	if !ok {
+		return "", refuse(ReasonWrongSubject, "%q is not a presence subject", subject)
+	}
+	return ParseToken(token)
+}

@@ -1,0 +1,289 @@
+package events
+
+import (
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+// Type is the CloudEvents type of an event. Types are names of the wire, never
+// Go names, so that a rename in the code cannot break a stored log.
+type Type string
+
+// Facts, in the past tense; they live on the log.
+const (
+	TypeInventoryApplied    Type = "inventory.applied"
+	TypeTrustPublished      Type = "trust.published"
+	TypeNodeAppeared        Type = "node.appeared"
+	TypeNodeLost            Type = "node.lost"
+	TypeNodeLeft            Type = "node.left"
+	TypeNodeRemoved         Type = "node.removed"
+	TypeCredentialIssued    Type = "credential.issued"
+	TypeCredentialProved    Type = "credential.proved"
+	TypeCredentialExpired   Type = "credential.expired"
+	TypeCredentialRevoked   Type = "credential.revoked"
+	TypeEnforcementEnabled  Type = "enforcement.enabled"
+	TypeEnforcementDisabled Type = "enforcement.disabled"
+	TypePlanDecided         Type = "plan.decided"
+	TypeActionSucceeded     Type = "action.succeeded"
+	TypeActionFailed        Type = "action.failed"
+	TypeActionRefused       Type = "action.refused"
+)
+
+// Actions, in the imperative; they live on the log under fleet.actions.
+const (
+	TypeEnrollNode               Type = "enroll-node"
+	TypeIssueCredential          Type = "issue-credential"
+	TypeDecommissionNode         Type = "decommission-node"
+	TypeDisableStrictEnforcement Type = "disable-strict-enforcement"
+	TypeEnableStrictEnforcement  Type = "enable-strict-enforcement"
+)
+
+// What passes between an agent and the border; never on the log.
+const (
+	TypeNodeHeartbeat        Type = "node.heartbeat"
+	TypeCertificateRequested Type = "certificate.requested"
+	TypeCredentialDelivered  Type = "credential.delivered"
+	TypeNodeStopRequested    Type = "node.stop-requested"
+	TypeCommandAnswered      Type = "command.answered"
+)
+
+// Payload is the data of an event: one of the types below.
+type Payload interface{ payload() }
+
+// InventoryApplied says which inventory is in force from here on. The text
+// lies in the object store under its digest.
+type InventoryApplied struct {
+	Digest string `json:"digest"`
+	// Generation counts the inventories of this fleet from 1.
+	Generation uint64 `json:"generation"`
+	Actor      string `json:"actor"`
+	Note       string `json:"note,omitempty"`
+}
+
+// TrustPublished adds a root certificate to the trust bundle.
+type TrustPublished struct {
+	TrustDomain string `json:"trust_domain"`
+	// Fingerprint of the root's public key, "sha256:<hex>".
+	Fingerprint    string `json:"fingerprint"`
+	CertificatePEM string `json:"certificate_pem"`
+}
+
+// NodeAppeared says that a node's lease began.
+type NodeAppeared struct {
+	// Epoch of the node id: 1, and one more after every removal.
+	Epoch uint64 `json:"epoch"`
+	// Session is drawn by the agent at each start of its process.
+	Session string `json:"session"`
+	// KeyFingerprint of the node's own key, "sha256:<hex>".
+	KeyFingerprint string `json:"key_fingerprint"`
+}
+
+// NodeLost says that a node's lease ended without a farewell.
+type NodeLost struct {
+	Epoch uint64 `json:"epoch"`
+	// Reason is lease_expired, or no_lease when a whole lease passed after the
+	// sensor's start without a sign of the node.
+	Reason fleet.Reason `json:"reason"`
+}
+
+// NodeLeft says that a node said farewell.
+type NodeLeft struct {
+	Epoch uint64 `json:"epoch"`
+}
+
+// NodeRemoved ends an epoch of a node id: the node is no longer observed.
+type NodeRemoved struct {
+	Epoch  uint64         `json:"epoch"`
+	Action fleet.ActionID `json:"action"`
+}
+
+// CredentialIssued says which certificate a node was given, and the challenge
+// it must answer with the certificate's key before it counts as able to sign.
+type CredentialIssued struct {
+	Epoch  uint64         `json:"epoch"`
+	Action fleet.ActionID `json:"action"`
+	// Serial of the certificate in lower-case hex.
+	Serial         string    `json:"serial"`
+	Nonce          string    `json:"nonce"`
+	KeyFingerprint string    `json:"key_fingerprint"`
+	NotBefore      time.Time `json:"not_before"`
+	NotAfter       time.Time `json:"not_after"`
+	CertificatePEM string    `json:"certificate_pem"`
+}
+
+// CredentialProved is the node's own signed statement, copied to the log byte
+// for byte once the border has verified it. The signature is the event's
+// dssematerial.
+type CredentialProved struct {
+	Epoch  uint64 `json:"epoch"`
+	Serial string `json:"serial"`
+	Nonce  string `json:"nonce"`
+}
+
+// CredentialExpired says that a credential ended, the clock-skew margin early.
+type CredentialExpired struct {
+	Epoch    uint64    `json:"epoch"`
+	Serial   string    `json:"serial"`
+	NotAfter time.Time `json:"not_after"`
+}
+
+// CredentialRevoked says that a credential counts for nothing from here on.
+type CredentialRevoked struct {
+	Epoch  uint64 `json:"epoch"`
+	Serial string `json:"serial"`
+	// Reason is decommissioned or key_changed.
+	Reason fleet.Reason   `json:"reason"`
+	Action fleet.ActionID `json:"action,omitempty"`
+}
+
+// EnforcementEnabled makes receivers refuse unsigned posts.
+type EnforcementEnabled struct {
+	Generation uint64         `json:"generation"`
+	Action     fleet.ActionID `json:"action"`
+}
+
+// EnforcementDisabled makes receivers accept unsigned posts.
+type EnforcementDisabled struct {
+	Generation uint64         `json:"generation"`
+	Action     fleet.ActionID `json:"action"`
+}
+
+// PlanDecided is the first message of each published batch. It carries every
+// input of the decision that is not on the log itself.
+type PlanDecided struct {
+	Plan fleet.PlanID `json:"plan"`
+	// Basis is the sequence of the log decided on.
+	Basis           uint64 `json:"basis"`
+	InventoryDigest string `json:"inventory_digest"`
+	Generation      uint64 `json:"generation"`
+	// RuleVersion names the version of the decision rule.
+	RuleVersion string `json:"rule_version"`
+	// DecidedAt is the planner's clock when it decided: backoff ends by it.
+	DecidedAt time.Time      `json:"decided_at"`
+	Policy    DispatchPolicy `json:"policy"`
+	// Actions published in this batch, in order.
+	Actions []ActionRequested `json:"actions"`
+	// Held lists what the plan wants and this batch leaves out, at most
+	// MaxHeldListed of them; HeldTotal counts them all.
+	Held      []fleet.Held `json:"held,omitempty"`
+	HeldTotal int          `json:"held_total"`
+}
+
+// MaxHeldListed bounds PlanDecided.Held, so that a plan for a million nodes
+// still fits into one message.
+const MaxHeldListed = 200
+
+// DispatchPolicy records the thresholds a plan was dispatched under.
+type DispatchPolicy struct {
+	MaxInFlight        int     `json:"max_in_flight"`
+	BackoffBaseSeconds float64 `json:"backoff_base_seconds"`
+	BackoffCapSeconds  float64 `json:"backoff_cap_seconds"`
+	Jitter             float64 `json:"jitter"`
+}
+
+// ActionRequested is the data of the five action types.
+type ActionRequested struct {
+	Type fleet.ActionType `json:"type"`
+	// ID is the node concerned; empty for the enforcement actions.
+	ID     fleet.NodeID   `json:"id,omitempty"`
+	Action fleet.ActionID `json:"action"`
+	// Attempt counts from 1 for one need at one epoch and generation.
+	Attempt    int    `json:"attempt"`
+	Epoch      uint64 `json:"epoch"`
+	Generation uint64 `json:"generation"`
+}
+
+// ActionSucceeded is the one terminal outcome of an action that was done.
+type ActionSucceeded struct {
+	Type   fleet.ActionType `json:"type"`
+	ID     fleet.NodeID     `json:"id,omitempty"`
+	Action fleet.ActionID   `json:"action"`
+	// DurationMS is how long the handler ran, in milliseconds.
+	DurationMS int64 `json:"duration_ms"`
+}
+
+// ActionFailed is the one terminal outcome of an action that could not be done.
+type ActionFailed struct {
+	Type       fleet.ActionType `json:"type"`
+	ID         fleet.NodeID     `json:"id,omitempty"`
+	Action     fleet.ActionID   `json:"action"`
+	DurationMS int64            `json:"duration_ms"`
+	Reason     fleet.Reason     `json:"reason"`
+	Detail     string           `json:"detail"`
+}
+
+// ActionRefused is the one terminal outcome of an action that was no longer
+// wanted when an executor took it up.
+type ActionRefused struct {
+	Type   fleet.ActionType `json:"type"`
+	ID     fleet.NodeID     `json:"id,omitempty"`
+	Action fleet.ActionID   `json:"action"`
+	Reason fleet.Reason     `json:"reason"`
+	Detail string           `json:"detail"`
+	// Basis is the sequence the refusal was decided on.
+	Basis uint64 `json:"basis"`
+}
+
+// Heartbeat renews a node's lease, or ends it when Leaving is set.
+type Heartbeat struct {
+	Session        string `json:"session"`
+	LeaseSeconds   int    `json:"lease_seconds"`
+	KeyFingerprint string `json:"key_fingerprint"`
+	// Serial of the credential the node holds; empty while it has none.
+	Serial  string `json:"serial,omitempty"`
+	Leaving bool   `json:"leaving,omitempty"`
+}
+
+// CertificateRequested asks an agent for a certificate signing request.
+type CertificateRequested struct {
+	Epoch uint64 `json:"epoch"`
+}
+
+// CredentialDelivered hands an agent its certificate and the challenge to answer.
+type CredentialDelivered struct {
+	Epoch       uint64 `json:"epoch"`
+	Serial      string `json:"serial"`
+	Nonce       string `json:"nonce"`
+	TrustDomain string `json:"trust_domain"`
+	// CertificatePEM of the node; BundlePEM the roots it may trust.
+	CertificatePEM string `json:"certificate_pem"`
+	BundlePEM      string `json:"bundle_pem"`
+}
+
+// NodeStopRequested asks an agent to stop, and to forget its key and
+// credential when Forget is set.
+type NodeStopRequested struct {
+	Reason fleet.Reason `json:"reason"`
+	Forget bool         `json:"forget"`
+}
+
+// CommandAnswered is an agent's answer to a command. Error is empty on success.
+type CommandAnswered struct {
+	Error string `json:"error,omitempty"`
+	// CSRPEM answers certificate.requested.
+	CSRPEM string `json:"csr_pem,omitempty"`
+}
+
+func (*InventoryApplied) payload()     {}
+func (*TrustPublished) payload()       {}
+func (*NodeAppeared) payload()         {}
+func (*NodeLost) payload()             {}
+func (*NodeLeft) payload()             {}
+func (*NodeRemoved) payload()          {}
+func (*CredentialIssued) payload()     {}
+func (*CredentialProved) payload()     {}
+func (*CredentialExpired) payload()    {}
+func (*CredentialRevoked) payload()    {}
+func (*EnforcementEnabled) payload()   {}
+func (*EnforcementDisabled) payload()  {}
+func (*PlanDecided) payload()          {}
+func (*ActionRequested) payload()      {}
+func (*ActionSucceeded) payload()      {}
+func (*ActionFailed) payload()         {}
+func (*ActionRefused) payload()        {}
+func (*Heartbeat) payload()            {}
+func (*CertificateRequested) payload() {}
+func (*CredentialDelivered) payload()  {}
+func (*NodeStopRequested) payload()    {}
+func (*CommandAnswered) payload()      {}
