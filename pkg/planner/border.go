@@ -1,0 +1,164 @@
+package planner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/identity"
+	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/proof"
+)
+
+// Why the border refuses a statement, besides the reasons of events and identity.
+const (
+	// RefusedNoChallenge: nothing was issued to that node that this would answer.
+	RefusedNoChallenge fleet.Reason = "no_such_challenge"
+	// RefusedSource: the source is not the node's SPIFFE ID.
+	RefusedSource fleet.Reason = "source_mismatch"
+	// RefusedUnreadable: a message that is no event of a known type.
+	RefusedUnreadable fleet.Reason = "unreadable"
+)
+
+// sense takes in what the lease stream said.
+func (p *Planner) sense(s sighted) {
+	for _, sighting := range s.seen {
+		if sighting.Err != nil {
+			p.refuse("presence", sighting.Node, sighting.Err)
+			continue
+		}
+		p.sensor.see(sighting)
+	}
+	if s.caughtUp && !p.sensor.caughtUp {
+		p.View.Read(func(st *projection.State) { p.sensor.beginWatch(st, p.Now()) })
+		p.Logger.Info().Int("unseen", len(p.sensor.unseen)).Dur("lease", p.Lease).Msg("watching leases")
+	}
+}
+
+// hear checks what nodes said of their credentials, on a fold that is at least
+// as new as the statements: the challenge they answer was on the log before.
+func (p *Planner) hear(ctx context.Context, statements []eventlog.Statement) error {
+	if err := p.View.CatchUp(ctx); err != nil {
+		return p.tolerate(ctx, fmt.Errorf("catch up before statements: %w", err))
+	}
+	for _, s := range statements {
+		if s.Err != nil {
+			p.refuse("credential", "", s.Err)
+			continue
+		}
+		if err := p.admit(ctx, s.Event); err != nil {
+			p.refuse("credential", s.Event.Node, err)
+		}
+	}
+	return nil
+}
+
+// admit verifies one statement and, if it holds, puts it on its way to the log.
+func (p *Planner) admit(ctx context.Context, e *events.Event) error {
+	d, ok := e.Data.(*events.CredentialProved)
+	if !ok {
+		return &events.Refusal{Reason: events.ReasonUnknownType, Detail: fmt.Sprintf("a node may not state %s", e.Type)}
+	}
+	var issued projection.Credential
+	var roots [][]byte
+	var digest string
+	known, already := false, false
+	p.View.Read(func(st *projection.State) {
+		n, _ := st.Node(e.Node)
+		already = n.Proved != nil && n.Proved.Serial == d.Serial
+		if n.Issued != nil {
+			known, issued = true, *n.Issued
+		}
+		roots, digest = st.Trust(), st.Inventory().Digest
+	})
+	if already {
+		return nil // an agent repeats its proof until it is told that it arrived
+	}
+	if !known || issued.Serial != d.Serial || issued.Nonce != d.Nonce || issued.Epoch != d.Epoch {
+		return &events.Refusal{Reason: RefusedNoChallenge, Detail: "no credential with that serial, nonce and epoch waits for proof"}
+	}
+	inv, err := p.Inventories.Get(ctx, digest)
+	if err != nil {
+		return fmt.Errorf("get inventory in force: %w", err)
+	}
+	if err := verify(e, issued, roots, inv.TrustDomain, p); err != nil {
+		return err
+	}
+	p.sensor.proofs[e.Node] = e
+	p.sensor.dirty[e.Node] = struct{}{}
+	return nil
+}
+
+func verify(e *events.Event, issued projection.Credential, roots [][]byte, trustDomain string, p *Planner) error {
+	leaf, err := identity.VerifyLeaf([]byte(issued.CertificatePEM), roots, trustDomain, e.Node, p.Now())
+	if err != nil {
+		return err
+	}
+	if want := leaf.URIs[0].String(); e.Source != want {
+		return &events.Refusal{Reason: RefusedSource, Detail: fmt.Sprintf("source is %q, the certificate names %q", e.Source, want)}
+	}
+	return proof.VerifyEvent(e, leaf.PublicKey)
+}
+
+// refuse counts and reports what did not hold; it harms nobody else.
+func (p *Planner) refuse(channel string, id fleet.NodeID, err error) {
+	reason := identity.ReasonOf(err)
+	var r *events.Refusal
+	if errors.As(err, &r) {
+		reason = r.Reason
+	}
+	if reason == "" {
+		reason = RefusedUnreadable
+	}
+	p.Metrics.refused.WithLabelValues(channel, string(reason)).Inc()
+	p.Logger.Warn().Str("channel", channel).Str("node", string(id)).Str("reason", string(reason)).Err(err).Msg("refused a message")
+}
+
+// appendFacts stores what the sensor concludes; it reports whether it stored anything.
+func (p *Planner) appendFacts(ctx context.Context) (bool, error) {
+	var entries []eventlog.Entry
+	var looked []fleet.NodeID
+	p.View.Read(func(st *projection.State) {
+		p.sensor.folded(st, p.touched.take())
+		entries, looked = p.sensor.conclude(st, p.Now())
+	})
+	p.noteSettled()
+	if len(entries) == 0 {
+		return false, nil
+	}
+	last, err := p.Log.Append(ctx, entries...)
+	if err != nil {
+		p.sensor.undo(looked)
+		p.keepProofs(entries)
+		return false, fmt.Errorf("append %d facts: %w", len(entries), err)
+	}
+	p.awaiting = last
+	for _, e := range entries {
+		p.Metrics.facts.WithLabelValues(string(e.Event.Type)).Inc()
+		p.Logger.Info().Str("type", string(e.Event.Type)).Str("node", string(e.Event.Node)).Msg("fact")
+	}
+	return true, nil
+}
+
+// keepProofs puts proofs back that a lost race kept from the log.
+func (p *Planner) keepProofs(entries []eventlog.Entry) {
+	for _, e := range entries {
+		if e.Event.Type == events.TypeCredentialProved {
+			p.sensor.proofs[e.Event.Node] = e.Event
+		}
+	}
+}
+
+func (p *Planner) noteSettled() {
+	select {
+	case <-p.settled:
+	default:
+		if p.sensor.settled() {
+			close(p.settled)
+			p.Logger.Info().Msg("settled: every node that the log calls present was seen or is lost")
+		}
+	}
+}

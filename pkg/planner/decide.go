@@ -1,0 +1,176 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/engine"
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/projection"
+)
+
+// ReasonUnsettled: the sensor has not yet seen all nodes that the log calls
+// present, and its first lease is not over. Nothing that removes or enforces
+// is published on the log's word alone.
+const ReasonUnsettled fleet.Reason = "unsettled"
+
+// decision is what was decided on one fold.
+type decision struct {
+	basis, lastPlan uint64
+	inventory       projection.InventoryRef
+	plan            fleet.Plan
+	dispatched      engine.Dispatched
+	at              time.Time
+}
+
+// decide reconciles and publishes what is to be done now, if anything.
+func (p *Planner) decide(ctx context.Context) error {
+	var ref projection.InventoryRef
+	p.View.Read(func(st *projection.State) { ref = st.Inventory() })
+	if ref.Digest == "" {
+		return nil // no inventory yet: nobody has said what the fleet should be
+	}
+	inv, err := p.Inventories.Get(ctx, ref.Digest)
+	if err != nil {
+		return fmt.Errorf("get inventory %s: %w", ref.Digest, err)
+	}
+	d, ok := p.conclude(inv, ref)
+	if !ok {
+		return nil
+	}
+	p.account(d)
+	if len(d.dispatched.Publish) == 0 {
+		p.wake = d.dispatched.Wake
+		return nil
+	}
+	return p.publish(ctx, d)
+}
+
+// conclude runs the pure decision on the present fold. ok is false when
+// another inventory came into force meanwhile.
+func (p *Planner) conclude(inv *fleet.Inventory, ref projection.InventoryRef) (d decision, ok bool) {
+	p.View.Read(func(st *projection.State) {
+		if st.Inventory() != ref {
+			return
+		}
+		ok = true
+		d = decision{basis: st.Sequence(), lastPlan: st.LastPlan(), inventory: ref, at: p.Now()}
+		p.Metrics.observe(st.Observed())
+		d.plan = engine.Reconcile(inv, st.Observed())
+		allowed, held := p.holdUnsettled(d.plan)
+		d.dispatched = engine.Dispatch(allowed, ledger{st.Ledger(), ref.Generation}, ref.Generation, p.Policy, d.at)
+		d.dispatched.Held = append(d.dispatched.Held, held...)
+	})
+	return d, ok
+}
+
+// holdUnsettled takes out what would remove or enforce while the sensor has
+// not seen the nodes that the log calls present.
+func (p *Planner) holdUnsettled(plan fleet.Plan) (allowed fleet.Plan, held []fleet.Held) {
+	if p.sensor.settled() {
+		return plan, nil
+	}
+	detail := "waiting until every present node was seen"
+	if p.sensor.caughtUp {
+		detail += ", at the latest until " + p.sensor.warmAt.UTC().Format(time.RFC3339)
+	}
+	for _, a := range plan.Actions {
+		if a.Type == fleet.DecommissionNode || a.Type == fleet.EnableStrictEnforcement {
+			held = append(held, fleet.Held{Action: a, Reason: ReasonUnsettled, Detail: detail})
+			continue
+		}
+		allowed.Actions = append(allowed.Actions, a)
+	}
+	return allowed, held
+}
+
+// publish appends the plan as one batch: whole or not at all, and only if no
+// other plan came since the fold it was decided on.
+func (p *Planner) publish(ctx context.Context, d decision) error {
+	entries, planID := d.batch(p.Policy)
+	last, err := p.Log.Append(ctx, entries...)
+	if err != nil {
+		return fmt.Errorf("publish plan %s: %w", planID, err)
+	}
+	p.awaiting = last
+	p.Metrics.plans.Inc()
+	for _, s := range d.dispatched.Publish {
+		p.Metrics.actions.WithLabelValues(string(s.Type)).Inc()
+	}
+	p.Logger.Info().Str("plan", string(planID)).Uint64("basis", d.basis).Uint64("generation", d.inventory.Generation).
+		Int("actions", len(d.dispatched.Publish)).Int("held", len(d.dispatched.Held)).Msg("published a plan")
+	return nil
+}
+
+func (d decision) batch(policy engine.Policy) ([]eventlog.Entry, fleet.PlanID) {
+	steps := d.dispatched.Publish
+	planID := engine.PlanIDFor(steps)
+	decided := &events.PlanDecided{
+		Plan: planID, Basis: d.basis, InventoryDigest: d.inventory.Digest, Generation: d.inventory.Generation,
+		RuleVersion: engine.RuleVersion, DecidedAt: d.at,
+		Policy: events.DispatchPolicy{
+			MaxInFlight: policy.MaxInFlight, Jitter: policy.Jitter,
+			BackoffBaseSeconds: policy.BackoffBase.Seconds(), BackoffCapSeconds: policy.BackoffCap.Seconds(),
+		},
+		Held: d.dispatched.Held[:min(len(d.dispatched.Held), events.MaxHeldListed)], HeldTotal: len(d.dispatched.Held),
+	}
+	entries := make([]eventlog.Entry, 1, len(steps)+1)
+	for i, s := range steps {
+		data := &events.ActionRequested{
+			Type: s.Type, ID: s.ID, Action: s.ActionID, Attempt: s.Attempt, Epoch: s.Epoch, Generation: s.Generation,
+		}
+		decided.Actions = append(decided.Actions, *data)
+		entries = append(entries, eventlog.Entry{Event: &events.Event{
+			ID: string(s.ActionID), Source: events.SourcePlanner, Type: events.TypeOfAction(s.Type),
+			Node: s.ID, Time: d.at, Data: data,
+			Step: &events.Step{Plan: planID, Step: i + 1, Steps: len(steps), Basis: d.basis},
+		}})
+	}
+	entries[0] = eventlog.Entry{
+		Event: &events.Event{
+			ID: string(planID), Source: events.SourcePlanner, Type: events.TypePlanDecided, Time: d.at, Data: decided,
+		},
+		Fence: eventlog.LastOnSubject(d.lastPlan),
+	}
+	return entries, planID
+}
+
+// account shows what the plan wants and what is held, in metrics, and in the
+// log when the account changed.
+func (p *Planner) account(d decision) {
+	byReason := make(map[fleet.Reason]int)
+	for _, h := range d.dispatched.Held {
+		byReason[h.Reason]++
+	}
+	p.Metrics.account(len(d.plan.Actions), byReason)
+	parts := make([]string, 0, len(byReason))
+	for reason, n := range byReason {
+		parts = append(parts, fmt.Sprintf("%s=%d", reason, n))
+	}
+	sort.Strings(parts)
+	if now := strings.Join(parts, " "); now != p.withheld {
+		p.withheld = now
+		if now != "" {
+			p.Logger.Info().Str("held", now).Uint64("basis", d.basis).Msg("actions are held")
+		}
+	}
+}
+
+// ledger is the projection's ledger as Dispatch asks it: attempts count at the
+// node's present epoch and the inventory's present generation.
+type ledger struct {
+	*projection.Ledger
+	generation uint64
+}
+
+func (l ledger) Attempts(need engine.Need) engine.Attempts {
+	a := l.AttemptsAt(need, l.Epoch(need.ID), l.generation)
+	return engine.Attempts{
+		Published: a.Published, Failures: a.Failures, LastOutcome: a.LastOutcome, LastRefused: a.LastRefused,
+	}
+}

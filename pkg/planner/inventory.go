@@ -1,0 +1,58 @@
+package planner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/inventory"
+	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/view"
+)
+
+// InventoryStore keeps the texts of inventories by digest; eventlog.Bus offers it.
+type InventoryStore interface {
+	PutInventory(ctx context.Context, text []byte) (digest string, err error)
+}
+
+// Apply puts an inventory into force unless it is in force already, and returns
+// its generation. A text with errors changes nothing and gives them all.
+func Apply(ctx context.Context, store InventoryStore, log eventlog.Log, v *view.View, text []byte, actor, note string, now time.Time) (generation uint64, applied bool, err error) {
+	if _, rep := inventory.Parse(text); !rep.Valid() {
+		return 0, false, rep.Err()
+	}
+	for {
+		if err := v.CatchUp(ctx); err != nil {
+			return 0, false, fmt.Errorf("catch up before applying: %w", err)
+		}
+		var ref projection.InventoryRef
+		v.Read(func(st *projection.State) { ref = st.Inventory() })
+		if ref.Digest == inventory.Digest(text) {
+			return ref.Generation, false, nil
+		}
+		digest, err := store.PutInventory(ctx, text)
+		if err != nil {
+			return 0, false, fmt.Errorf("store inventory: %w", err)
+		}
+		generation := ref.Generation + 1
+		_, err = log.Append(ctx, eventlog.Entry{
+			Event: &events.Event{
+				ID:     events.NewID(string(events.TypeInventoryApplied), digest, strconv.FormatUint(generation, 10)),
+				Source: events.SourceOperator, Type: events.TypeInventoryApplied, Time: now,
+				Data: &events.InventoryApplied{Digest: digest, Generation: generation, Actor: actor, Note: note},
+			},
+			Fence: eventlog.LastOnSubject(ref.Sequence),
+		})
+		if errors.Is(err, eventlog.ErrConflict) {
+			continue // someone else applied one meanwhile: look again
+		}
+		if err != nil {
+			return 0, false, fmt.Errorf("append inventory.applied: %w", err)
+		}
+		return generation, true, nil
+	}
+}

@@ -1,0 +1,97 @@
+package planner
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+// Metrics counts what a planner does. It is a prometheus.Collector.
+type Metrics struct {
+	facts, actions, refused  *prometheus.CounterVec
+	plans, conflicts, unfit  prometheus.Counter
+	sequence, wanted, strict prometheus.Gauge
+	held, nodes              *prometheus.GaugeVec
+}
+
+// NewMetrics returns metrics that stand at zero.
+func NewMetrics() *Metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "fleetfold", Name: name, Help: help})
+	}
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "fleetfold", Name: name, Help: help}, labels)
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "fleetfold", Name: name, Help: help})
+	}
+	gauges := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "fleetfold", Name: name, Help: help}, labels)
+	}
+	return &Metrics{
+		facts:     counters("facts_total", "Facts this planner appended, by event type.", "type"),
+		actions:   counters("actions_published_total", "Actions this planner published, by type.", "type"),
+		refused:   counters("messages_refused_total", "Messages of nodes refused at the border, by channel and reason.", "channel", "reason"),
+		plans:     counter("plans_published_total", "Plans this planner published."),
+		conflicts: counter("append_conflicts_total", "Appends that lost a race and were decided again."),
+		unfit:     counter("log_unfit_total", "Messages of the log that are no event of a known type."),
+		sequence:  gauge("log_sequence", "Sequence of the log that has been folded."),
+		wanted:    gauge("plan_actions", "Actions that the last decision wants, published or held."),
+		held:      gauges("held_actions", "Actions that the last decision holds, by reason.", "reason"),
+		nodes:     gauges("nodes", "Observed nodes, by state: observed, present, signing.", "state"),
+		strict:    gauge("strict_enforced", "1 while receivers refuse unsigned posts."),
+	}
+}
+
+func (m *Metrics) all() []prometheus.Collector {
+	return []prometheus.Collector{m.facts, m.actions, m.refused, m.plans, m.conflicts, m.unfit, m.sequence, m.wanted, m.held, m.nodes, m.strict}
+}
+
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, c := range m.all() {
+		c.Describe(ch)
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
+	for _, c := range m.all() {
+		c.Collect(ch)
+	}
+}
+
+func (m *Metrics) record(r eventlog.Record) {
+	m.sequence.Set(float64(r.Sequence))
+	if r.Err != nil {
+		m.unfit.Inc()
+	}
+}
+
+func (m *Metrics) account(wanted int, held map[fleet.Reason]int) {
+	m.wanted.Set(float64(wanted))
+	m.held.Reset()
+	for reason, n := range held {
+		m.held.WithLabelValues(string(reason)).Set(float64(n))
+	}
+}
+
+func (m *Metrics) observe(o *fleet.ObservedState) {
+	present, signing := 0, 0
+	for _, n := range o.Nodes {
+		if n.Present {
+			present++
+		}
+		if n.CanSign {
+			signing++
+		}
+	}
+	m.nodes.WithLabelValues("observed").Set(float64(len(o.Nodes)))
+	m.nodes.WithLabelValues("present").Set(float64(present))
+	m.nodes.WithLabelValues("signing").Set(float64(signing))
+	m.strict.Set(0)
+	if o.StrictEnforced {
+		m.strict.Set(1)
+	}
+}

@@ -1,0 +1,252 @@
+package planner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/fleetfold/fleetfold/pkg/engine"
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/view"
+)
+
+// Sightings is the stream of leases; eventlog.Bus offers it.
+type Sightings interface {
+	// Next returns the newest sightings; caughtUp once all leases that ran at
+	// the start have been returned.
+	Next(ctx context.Context) (seen []eventlog.Sighting, caughtUp bool, err error)
+}
+
+// Statements is the stream of what nodes say of their credentials.
+type Statements interface {
+	Next(ctx context.Context) ([]eventlog.Statement, error)
+}
+
+// Config of a Planner. All fields but Policy, Now, Metrics and Logger are required.
+type Config struct {
+	Log         eventlog.Log
+	View        *view.View
+	Inventories *view.Inventories
+	Sightings   Sightings
+	Statements  Statements
+	// Lease is how long after a start nobody is called lost, 1s to 1h. It must
+	// be at least the longest lease that agents ask for.
+	Lease time.Duration
+	// Policy bounds what is published; zero means engine.DefaultPolicy.
+	Policy engine.Policy
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Metrics counts; nil means that nobody looks.
+	Metrics *Metrics
+	Logger  zerolog.Logger
+}
+
+// Validate reports every field that is missing or out of its range.
+func (c *Config) Validate() error {
+	var problems []error
+	if c.Log == nil || c.View == nil || c.Inventories == nil || c.Sightings == nil || c.Statements == nil {
+		problems = append(problems, errors.New("log, view, inventories, sightings and statements are required"))
+	}
+	if c.Lease < time.Second || c.Lease > time.Hour {
+		problems = append(problems, fmt.Errorf("lease is %s, must be 1s to 1h", c.Lease))
+	}
+	if err := c.Policy.Validate(); err != nil {
+		problems = append(problems, err)
+	}
+	return errors.Join(problems...)
+}
+
+// Planner is one planner. Make it with New before its View runs.
+type Planner struct {
+	Config
+	sensor *sensor
+	// touched collects what the fold changed since the loop last looked.
+	touched *touched
+	// awaiting is the last sequence appended by this planner: until the fold has
+	// reached it, concluding again would conclude the same again.
+	awaiting uint64
+	// wake is when to look again even if nothing happens; zero: never.
+	wake time.Time
+	// withheld is the last account of held actions that was logged.
+	withheld string
+	settled  chan struct{}
+}
+
+// New returns a Planner that watches the view. The view must not run yet.
+func New(c Config) (*Planner, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Policy == (engine.Policy{}) {
+		c.Policy = engine.DefaultPolicy()
+	}
+	if c.Metrics == nil {
+		c.Metrics = NewMetrics()
+	}
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("check planner configuration: %w", err)
+	}
+	p := &Planner{
+		Config:  c,
+		sensor:  newSensor(c.Lease),
+		touched: newTouched(),
+		settled: make(chan struct{}),
+	}
+	c.View.OnRecord(p.onRecord)
+	return p, nil
+}
+
+// Settled is closed once each node that the log called present at the start
+// has been seen, or has been called lost.
+func (p *Planner) Settled() <-chan struct{} { return p.settled }
+
+func (p *Planner) onRecord(r eventlog.Record, c projection.Change) {
+	p.touched.add(c)
+	p.Metrics.record(r)
+}
+
+type sighted struct {
+	seen     []eventlog.Sighting
+	caughtUp bool
+}
+
+// Run senses and decides until ctx ends. It returns nil then, and an error when
+// going on would be wrong: a log with a gap.
+func (p *Planner) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	sightings := make(chan sighted)
+	statements := make(chan []eventlog.Statement)
+	failed := make(chan error, 2)
+	running := 2
+	go func() { failed <- pumpSightings(ctx, p.Sightings, sightings) }()
+	go func() { failed <- pumpStatements(ctx, p.Statements, statements) }()
+	defer func() {
+		cancel()
+		for ; running > 0; running-- {
+			<-failed
+		}
+	}()
+
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		changed := p.View.Changed()
+		if err := p.step(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		p.arm(timer)
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			running--
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		case <-changed:
+		case s := <-sightings:
+			p.sense(s)
+		case s := <-statements:
+			if err := p.hear(ctx, s); err != nil {
+				return err
+			}
+		case <-timer.C:
+		}
+	}
+}
+
+// arm sets the timer to the earliest moment at which time itself is news.
+func (p *Planner) arm(timer *time.Timer) {
+	next := p.wake
+	if at := p.sensor.nextDeadline(); !at.IsZero() && (next.IsZero() || at.Before(next)) {
+		next = at
+	}
+	if next.IsZero() {
+		timer.Stop()
+		return
+	}
+	timer.Reset(max(next.Sub(p.Now()), time.Millisecond))
+}
+
+// step concludes what can be concluded now. A lost race or a bus that does not
+// answer ends the step, not the planner.
+func (p *Planner) step(ctx context.Context) error {
+	if err := p.View.Err(); err != nil {
+		return err
+	}
+	if !p.View.CaughtUp() {
+		return nil
+	}
+	behind := false
+	p.View.Read(func(st *projection.State) { behind = st.Sequence() < p.awaiting })
+	if behind {
+		return nil
+	}
+	p.wake = time.Time{}
+	appended, err := p.appendFacts(ctx)
+	if err == nil && !appended {
+		err = p.decide(ctx)
+	}
+	return p.tolerate(ctx, err)
+}
+
+// retryDelay is how long the planner waits after the bus refused an append.
+const retryDelay = time.Second
+
+func (p *Planner) tolerate(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, eventlog.ErrConflict):
+		p.Metrics.conflicts.Inc()
+		p.Logger.Debug().Msg("lost a race, folding on")
+		if err := p.View.CatchUp(ctx); err != nil {
+			return p.tolerate(ctx, fmt.Errorf("catch up after a lost race: %w", err))
+		}
+		p.wake = p.Now()
+		return nil
+	case errors.Is(err, eventlog.ErrGap):
+		return err
+	case ctx.Err() != nil:
+		return nil
+	}
+	p.Logger.Warn().Err(err).Msg("could not append, trying again")
+	p.wake = p.Now().Add(retryDelay)
+	return nil
+}
+
+func pumpSightings(ctx context.Context, s Sightings, out chan<- sighted) error {
+	for {
+		seen, caughtUp, err := s.Next(ctx)
+		if err != nil {
+			return fmt.Errorf("read sightings: %w", err)
+		}
+		select {
+		case out <- sighted{seen, caughtUp}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func pumpStatements(ctx context.Context, s Statements, out chan<- []eventlog.Statement) error {
+	for {
+		heard, err := s.Next(ctx)
+		if err != nil {
+			return fmt.Errorf("read statements: %w", err)
+		}
+		select {
+		case out <- heard:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

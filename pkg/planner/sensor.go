@@ -1,0 +1,268 @@
+package planner
+
+import (
+	"container/heap"
+	"strconv"
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/identity"
+	"github.com/fleetfold/fleetfold/pkg/projection"
+)
+
+// Why the sensor calls a node lost or a credential revoked.
+const (
+	// LostLeaseExpired: the server ended the node's lease.
+	LostLeaseExpired fleet.Reason = "lease_expired"
+	// LostNoLease: a whole lease passed after the start without a sign of it.
+	LostNoLease fleet.Reason = "no_lease"
+	// RevokedCredentialLost: the node came back without the credential it had proved.
+	RevokedCredentialLost fleet.Reason = "credential_lost"
+)
+
+// presence is what the lease stream last said of a node.
+type presence struct {
+	beat *events.Heartbeat // nil: the lease has ended
+	at   time.Time
+}
+
+// sensor turns observations into the facts that the log lacks. It does no I/O
+// and reads no clock.
+type sensor struct {
+	lease    time.Duration
+	presence map[fleet.NodeID]presence
+	// dirty are the nodes about which the log and the world may disagree.
+	dirty map[fleet.NodeID]struct{}
+	// proofs are verified statements on their way to the log.
+	proofs map[fleet.NodeID]*events.Event
+	// unseen are the nodes that the log called present when watching began and
+	// that have not been seen since; nil until watching began.
+	unseen   map[fleet.NodeID]struct{}
+	caughtUp bool
+	// warmAt is when one whole lease will have been watched.
+	warmAt   time.Time
+	warm     bool
+	expiries expiries
+	// sessions is when a node's session last changed, so that two processes
+	// that claim one id cannot fill the log with their quarrel.
+	sessions map[fleet.NodeID]time.Time
+}
+
+func newSensor(lease time.Duration) *sensor {
+	return &sensor{
+		lease:    lease,
+		presence: make(map[fleet.NodeID]presence),
+		dirty:    make(map[fleet.NodeID]struct{}),
+		proofs:   make(map[fleet.NodeID]*events.Event),
+		sessions: make(map[fleet.NodeID]time.Time),
+	}
+}
+
+// see notes a sighting; it reports whether it was news. A heartbeat that only
+// renews a lease is none: that is nearly all of them.
+func (s *sensor) see(sighting eventlog.Sighting) {
+	before, known := s.presence[sighting.Node]
+	s.presence[sighting.Node] = presence{sighting.Heartbeat, sighting.Time}
+	delete(s.unseen, sighting.Node)
+	now := sighting.Heartbeat
+	same := known && before.beat != nil && now != nil && before.beat.Session == now.Session &&
+		before.beat.Leaving == now.Leaving && before.beat.KeyFingerprint == now.KeyFingerprint
+	if !same {
+		s.dirty[sighting.Node] = struct{}{}
+	}
+}
+
+// beginWatch starts the lease that must pass before anyone unseen is lost.
+func (s *sensor) beginWatch(st *projection.State, now time.Time) {
+	s.caughtUp = true
+	s.warm = false
+	s.warmAt = now.Add(s.lease)
+	s.unseen = make(map[fleet.NodeID]struct{})
+	for _, n := range st.Observed().Nodes {
+		if p, seen := s.presence[n.ID]; n.Present && (!seen || p.beat == nil) {
+			s.unseen[n.ID] = struct{}{}
+		}
+	}
+}
+
+// settled says that nobody is believed present on the log's word alone.
+func (s *sensor) settled() bool { return s.caughtUp && (s.warm || len(s.unseen) == 0) }
+
+// warmUp marks as dirty whoever has not been seen for the whole first lease.
+func (s *sensor) warmUp(now time.Time) {
+	if s.warm || !s.caughtUp || now.Before(s.warmAt) {
+		return
+	}
+	s.warm = true
+	for id := range s.unseen {
+		s.dirty[id] = struct{}{}
+	}
+}
+
+// folded notes that the fold changed what the log says of a node.
+func (s *sensor) folded(st *projection.State, ids map[fleet.NodeID]struct{}) {
+	for id := range ids {
+		s.dirty[id] = struct{}{}
+		n, known := st.Node(id)
+		if !known {
+			delete(s.sessions, id)
+			continue
+		}
+		if n.Proved != nil {
+			heap.Push(&s.expiries, expiry{n.Proved.NotAfter.Add(-identity.SkewMargin), id, n.Proved.Serial})
+		}
+	}
+}
+
+// nextDeadline is when time itself will be news to the sensor; zero: never.
+func (s *sensor) nextDeadline() time.Time {
+	var next time.Time
+	if len(s.expiries) > 0 {
+		next = s.expiries[0].at
+	}
+	if s.caughtUp && !s.warm && (next.IsZero() || s.warmAt.Before(next)) {
+		next = s.warmAt
+	}
+	return next
+}
+
+// maxFacts bounds one append of facts, so that plans are not starved.
+const maxFacts = 256
+
+// conclude returns the facts that the log lacks, at most about maxFacts of
+// them. What it has looked at is no longer dirty, unless put back by undo.
+func (s *sensor) conclude(st *projection.State, now time.Time) (entries []eventlog.Entry, looked []fleet.NodeID) {
+	s.warmUp(now)
+	s.markExpired(now)
+	for id := range s.dirty {
+		if len(entries) >= maxFacts {
+			break
+		}
+		entries = append(entries, s.facts(st, id, now)...)
+		looked = append(looked, id)
+		delete(s.dirty, id)
+	}
+	return entries, looked
+}
+
+func (s *sensor) undo(ids []fleet.NodeID) {
+	for _, id := range ids {
+		s.dirty[id] = struct{}{}
+	}
+}
+
+// facts compares what is seen of one node with what the log says of it. Only
+// the first entry is fenced: the others follow it in the same batch.
+func (s *sensor) facts(st *projection.State, id fleet.NodeID, now time.Time) []eventlog.Entry {
+	f := factMaker{id: id, last: st.LastNode(id), now: now}
+	n, known := st.Node(id)
+	epoch := st.Ledger().Epoch(id)
+	p, seen := s.presence[id]
+	switch {
+	case seen && p.beat != nil && !p.beat.Leaving:
+		s.alive(&f, st, n, known, epoch, p)
+	case !known || !n.Present:
+	case seen && p.beat != nil:
+		f.add(events.TypeNodeLeft, &events.NodeLeft{Epoch: epoch})
+	case seen:
+		f.add(events.TypeNodeLost, &events.NodeLost{Epoch: epoch, Reason: LostLeaseExpired})
+	case s.warm:
+		f.add(events.TypeNodeLost, &events.NodeLost{Epoch: epoch, Reason: LostNoLease})
+	}
+	if proof := s.proofs[id]; proof != nil && len(f.entries) == 0 {
+		delete(s.proofs, id)
+		if answers(n, proof) {
+			f.entries = append(f.entries, eventlog.Entry{Event: proof, Fence: eventlog.LastOnSubject(f.last)})
+		}
+	}
+	if c := n.Proved; c != nil && !now.Before(c.NotAfter.Add(-identity.SkewMargin)) {
+		f.add(events.TypeCredentialExpired, &events.CredentialExpired{Epoch: epoch, Serial: c.Serial, NotAfter: c.NotAfter})
+	}
+	return f.entries
+}
+
+// alive adds what a running lease means.
+func (s *sensor) alive(f *factMaker, st *projection.State, n projection.Node, known bool, epoch uint64, p presence) {
+	appeared := &events.NodeAppeared{Epoch: epoch, Session: p.beat.Session, KeyFingerprint: p.beat.KeyFingerprint}
+	switch {
+	case !known && !p.at.After(st.RemovedAt(f.id)):
+		// The last heartbeat of a life that the log has ended.
+	case !known || !n.Present:
+		f.add(events.TypeNodeAppeared, appeared)
+	case n.Session == p.beat.Session:
+		return
+	case f.now.Sub(s.sessions[f.id]) < s.lease:
+		s.dirty[f.id] = struct{}{}
+		return
+	default:
+		f.add(events.TypeNodeAppeared, appeared)
+	}
+	if len(f.entries) == 0 {
+		return
+	}
+	s.sessions[f.id] = f.now
+	if n.Proved != nil && p.beat.Serial != n.Proved.Serial {
+		f.add(events.TypeCredentialRevoked, &events.CredentialRevoked{Epoch: epoch, Serial: n.Proved.Serial, Reason: RevokedCredentialLost})
+	}
+}
+
+// answers says whether the proof still answers the newest challenge.
+func answers(n projection.Node, proof *events.Event) bool {
+	d, ok := proof.Data.(*events.CredentialProved)
+	if !ok || n.Issued == nil || n.Proved != nil && n.Proved.Serial == d.Serial {
+		return false
+	}
+	return n.Issued.Serial == d.Serial && n.Issued.Nonce == d.Nonce && n.Issued.Epoch == d.Epoch
+}
+
+func (s *sensor) markExpired(now time.Time) {
+	for len(s.expiries) > 0 && !now.Before(s.expiries[0].at) {
+		e := heap.Pop(&s.expiries).(expiry)
+		s.dirty[e.id] = struct{}{}
+	}
+}
+
+// factMaker collects the facts of one node, each with an id that follows from
+// what it was concluded from.
+type factMaker struct {
+	id      fleet.NodeID
+	last    uint64
+	now     time.Time
+	entries []eventlog.Entry
+}
+
+func (f *factMaker) add(t events.Type, data events.Payload) {
+	e := &events.Event{
+		ID:     events.NewID(string(t), string(f.id), strconv.FormatUint(f.last, 10)),
+		Source: events.SourcePlanner, Type: t, Node: f.id, Time: f.now, Data: data,
+	}
+	entry := eventlog.Entry{Event: e}
+	if len(f.entries) == 0 {
+		entry.Fence = eventlog.LastOnSubject(f.last)
+	}
+	f.entries = append(f.entries, entry)
+}
+
+// expiry is the moment a proved credential stops counting.
+type expiry struct {
+	at     time.Time
+	id     fleet.NodeID
+	serial string
+}
+
+// expiries is a heap, the earliest first. An entry that no longer holds only
+// causes one look at its node.
+type expiries []expiry
+
+func (e expiries) Len() int           { return len(e) }
+func (e expiries) Less(i, j int) bool { return e[i].at.Before(e[j].at) }
+func (e expiries) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
+func (e *expiries) Push(x any)        { *e = append(*e, x.(expiry)) }
+func (e *expiries) Pop() any {
+	old := *e
+	last := old[len(old)-1]
+	*e = old[:len(old)-1]
+	return last
+}

@@ -1,0 +1,90 @@
+package planner
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+const (
+	// settleDelay lets an editor finish: many truncate a file before they write it.
+	settleDelay = 100 * time.Millisecond
+	// lookEvery finds changes that no notification told of, as on network mounts.
+	lookEvery = 5 * time.Second
+)
+
+// WatchFile calls changed with the content of the file at path, first as it is
+// and then each time it differs, until ctx ends. It watches the folder and not
+// the file, so that a file replaced by a rename, or by the symbolic links of a
+// config map, is noticed. When the file cannot be read, changed is given the
+// error, once for each new error.
+func WatchFile(ctx context.Context, path string, changed func(text []byte, err error)) error {
+	notify, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fmt.Errorf("watch %s: %w", path, err)
+	}
+	defer notify.Close()
+	w := fileWatch{path: path, notify: notify, changed: changed}
+	w.watchFolders()
+	w.look()
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	settle := time.NewTimer(0)
+	settle.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-notify.Events:
+			settle.Reset(settleDelay)
+		case <-notify.Errors:
+			settle.Reset(settleDelay)
+		case <-settle.C:
+			w.watchFolders()
+			w.look()
+		case <-ticker.C:
+			w.look()
+		}
+	}
+}
+
+type fileWatch struct {
+	path    string
+	notify  *fsnotify.Watcher
+	changed func([]byte, error)
+	last    []byte
+	lastErr string
+	read    bool
+}
+
+// watchFolders watches the folder of the path and that of the file it leads
+// to; adding a folder that is watched already does nothing.
+func (w *fileWatch) watchFolders() {
+	// A folder that is gone for a moment is found again by the next look.
+	_ = w.notify.Add(filepath.Dir(w.path))
+	if real, err := filepath.EvalSymlinks(w.path); err == nil {
+		_ = w.notify.Add(filepath.Dir(real))
+	}
+}
+
+func (w *fileWatch) look() {
+	text, err := os.ReadFile(w.path)
+	if err != nil {
+		if err.Error() != w.lastErr {
+			w.lastErr = err.Error()
+			w.changed(nil, err)
+		}
+		return
+	}
+	w.lastErr = ""
+	if w.read && bytes.Equal(text, w.last) {
+		return
+	}
+	w.read, w.last = true, text
+	w.changed(text, nil)
+}
