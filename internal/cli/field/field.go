@@ -1,0 +1,41 @@
+// Package field names the fields of log lines. One thing has one name in every
+// service, so that a search finds all that was said of it.
+package field
+
+// Names of fields. Values: ids as strings, sequences as numbers, durations in
+// milliseconds with zerolog's Dur.
+const (
+	Action      = "action"      // action id
+	ActionType  = "action_type" // EnrollNode, IssueCredential, ...
+	Actions     = "actions"     // count
+	Address     = "address"     // host:port that is listened on
+	Attempt     = "attempt"
+	Basis       = "basis" // sequence decided on
+	Cause       = "cause" // why a process or a node stopped
+	Command     = "command"
+	Credential  = "credential" // file of a credential
+	Digest      = "digest"     // of an inventory
+	Dir         = "dir"
+	Duration    = "duration"
+	Epoch       = "epoch"
+	Error       = "error"
+	Event       = "event"       // event id
+	Fingerprint = "fingerprint" // of a public key
+	Generation  = "generation"  // of the inventory
+	Held        = "held"        // count
+	Lease       = "lease"
+	Node        = "node"
+	Nodes       = "nodes" // count
+	NotAfter    = "not_after"
+	Path        = "path"
+	Plan        = "plan"
+	Reason      = "reason"
+	Seq         = "seq"    // sequence of the log
+	Serial      = "serial" // of a certificate
+	Session     = "session"
+	Step        = "step"
+	Subject     = "subject"
+	Type        = "type" // event type
+	URL         = "url"
+	Wait        = "wait" // until the next try
+)

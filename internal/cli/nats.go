@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"github.com/spf13/pflag"
+
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/events"
+)
+
+// DefaultNATS is the server when neither --nats nor --context is given.
+const DefaultNATS = "nats://127.0.0.1:4222"
+
+// NATSFlags say which server and which fleet a command works with. The
+// variables of the nats command are understood too.
+type NATSFlags struct {
+	URL, Context, Creds, Prefix string
+	flags                       *pflag.FlagSet
+}
+
+// AddTo defines the flags.
+func (n *NATSFlags) AddTo(flags *pflag.FlagSet) {
+	n.flags = flags
+	flags.StringVar(&n.URL, "nats", "", "`URL` of the NATS server; without it and --context "+DefaultNATS)
+	flags.StringVar(&n.Context, "context", "", "`NAME` of a context of the nats command, with its server and credentials")
+	flags.StringVar(&n.Creds, "creds", "", "`FILE` with NATS credentials")
+	flags.StringVar(&n.Prefix, "prefix", events.DefaultPrefix, "first `TOKEN` of every subject; fleets that share a server have different ones")
+	AlsoEnv(flags, "nats", "NATS_URL")
+	AlsoEnv(flags, "context", "NATS_CONTEXT")
+	AlsoEnv(flags, "creds", "NATS_CREDS")
+}
+
+// Options for eventlog.Connect under the given client name. The error is a
+// usage error.
+//
+// A server named on the command line silences one named by the environment, so
+// that an exported NATS_URL never leads --context somewhere else.
+func (n *NATSFlags) Options(name string) (eventlog.Options, error) {
+	if _, err := events.NewSubjects(n.Prefix); err != nil {
+		return eventlog.Options{}, UsageError(err)
+	}
+	o := eventlog.Options{URL: n.URL, Context: n.Context, Creds: n.Creds, Prefix: n.Prefix, Name: name}
+	switch {
+	case n.typed("context") && !n.typed("nats"):
+		o.URL = ""
+		if !n.typed("creds") {
+			o.Creds = ""
+		}
+	case n.typed("nats") && !n.typed("context"):
+		o.Context = ""
+	}
+	if o.URL == "" && o.Context == "" {
+		o.URL = DefaultNATS
+	}
+	return o, nil
+}
+
+func (n *NATSFlags) typed(flag string) bool {
+	return n.flags != nil && FromCommandLine(n.flags.Lookup(flag))
+}
