@@ -1,0 +1,64 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+// idHexDigits is how much of a hash an id carries: 80 bits, so that ids of
+// different attempts do not meet in the life of a log, and still fit a line.
+const idHexDigits = 20
+
+// ActionIDFor names one attempt, counted from 1, at one need, in an epoch of
+// its node and a generation of the inventory. It depends on nothing else, so
+// whoever decides again gives the same id. An id is lower-case letters, digits
+// and dashes, such as enroll-9f2c5b0a41d37e6688c1: one legal subject token.
+func ActionIDFor(need Need, epoch, generation uint64, attempt int) fleet.ActionID {
+	b := []byte("fleetfold action 1\n")
+	b = appendField(b, string(need.Type))
+	b = appendField(b, string(need.ID))
+	b = binary.BigEndian.AppendUint64(b, epoch)
+	b = binary.BigEndian.AppendUint64(b, generation)
+	b = binary.BigEndian.AppendUint64(b, uint64(attempt))
+	return fleet.ActionID(idPrefix(need.Type) + digest(b))
+}
+
+// PlanIDFor names the plan that publishes exactly these steps in this order.
+func PlanIDFor(steps []Step) fleet.PlanID {
+	b := []byte("fleetfold plan 1\n")
+	for i := range steps {
+		b = appendField(b, string(steps[i].ActionID))
+	}
+	return fleet.PlanID("plan-" + digest(b))
+}
+
+// appendField appends s behind its length, so that no two lists of fields
+// have the same bytes.
+func appendField(b []byte, s string) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])[:idHexDigits]
+}
+
+func idPrefix(t fleet.ActionType) string {
+	switch t {
+	case fleet.EnrollNode:
+		return "enroll-"
+	case fleet.IssueCredential:
+		return "issue-"
+	case fleet.DecommissionNode:
+		return "decommission-"
+	case fleet.DisableStrictEnforcement:
+		return "disable-strict-"
+	case fleet.EnableStrictEnforcement:
+		return "enable-strict-"
+	}
+	return "action-"
+}
