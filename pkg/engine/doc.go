@@ -1,0 +1,48 @@
+// Package engine decides. It holds the one rule of the project, Reconcile,
+// which says what lies between the fleet that an inventory asks for and the
+// fleet that the log tells of, and Dispatch, which says which part of that to
+// publish now. The same rule plans, is asked again before an action is carried
+// out, and is asked once more, years later, by an audit. There is no second
+// copy of it.
+//
+// # What it promises
+//
+// A decision follows from its arguments alone: the same arguments give the
+// same answer, to the byte, on any machine and at any time. Arguments are never
+// changed. Reconcile cannot fail, and takes time linear in the nodes of both
+// sides.
+//
+// EnableStrictEnforcement is planned only when every desired node is present
+// and can sign. Blocking names the nodes that keep it away. Nodes that nobody
+// desires (ghosts) never do. A fleet that is strict already stays strict while
+// a node fails, unless the inventory asks to relax.
+//
+// Carrying out a whole plan and deciding again gives an empty plan, or only the
+// flip to strict that the first had to withhold; after that, an empty plan.
+//
+// # Order
+//
+// The actions of a plan stand in phases: enrollments, credentials,
+// decommissions, relaxing, enforcing. The first two are in inventory order, the
+// third in observed order. Dispatch keeps the order of the plan, and its cap
+// never lets a later phase overtake an earlier one.
+//
+// # What the caller must do
+//
+//   - Give an inventory and an observed state in which no id stands twice. (If
+//     one does, its first mention in the observed state counts.)
+//   - Fold the log to its end before deciding, and publish only if nothing was
+//     decided meanwhile. The engine cannot know how old its arguments are.
+//   - Remove from the plan what safeguards hold, before Dispatch.
+//   - Check a Policy with Validate before it is used.
+//   - Take the time once and pass it in; decide again at Dispatched.Wake.
+//   - Wait for every outcome of a phase before acting on the next.
+//   - Record RuleVersion with each decision.
+//
+// # What it never does
+//
+// It reads no clock, file or environment, starts no goroutine, logs nothing and
+// draws no random number that could be seen in an answer. It does not look at
+// widths, times to live, trust domain, roles or attestors: those concern how an
+// action is carried out, not whether it is wanted.
+package engine
