@@ -1,0 +1,193 @@
+// Package plannercmd is the planner as a command: cmd/planner runs it.
+package plannercmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/field"
+	"github.com/fleetfold/fleetfold/internal/cli/obs"
+	"github.com/fleetfold/fleetfold/pkg/engine"
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/inventory"
+	"github.com/fleetfold/fleetfold/pkg/planner"
+	"github.com/fleetfold/fleetfold/pkg/view"
+)
+
+type flags struct {
+	nats              cli.NATSFlags
+	log               cli.LogFlags
+	inventory, listen string
+	lease             time.Duration
+	replicas          int
+	policy            engine.Policy
+}
+
+// New returns the command.
+func New() *cobra.Command {
+	f := flags{policy: engine.DefaultPolicy()}
+	cmd := &cobra.Command{
+		Use:   "planner",
+		Short: "Sense, fold, reconcile and publish plans",
+		Long: `The planner turns leases and proofs of nodes into facts on the log, decides on
+each change what lies between the inventory and the fleet, and publishes the
+actions. Any number of planners may run side by side.`,
+		Example: `  planner --nats nats://127.0.0.1:4222 --inventory fleet.yaml
+  planner --context prod --inventory /etc/fleetfold/fleet.yaml --listen :8080`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	fs := cmd.Flags()
+	f.nats.AddTo(fs)
+	f.log.AddTo(fs)
+	fs.StringVar(&f.inventory, "inventory", "", "`FILE` to watch; each valid version is put into force. Without it others apply inventories")
+	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8080; empty means none")
+	fs.DurationVar(&f.lease, "lease", 15*time.Second, "longest lease that agents ask for: this `DURATION` after a start nobody is called lost")
+	fs.IntVar(&f.replicas, "replicas", 1, "`N` replicas of the streams when they are created: 3 in a cluster")
+	fs.IntVar(&f.policy.MaxInFlight, "max-in-flight", f.policy.MaxInFlight, "most actions without an outcome, `N`")
+	fs.DurationVar(&f.policy.BackoffBase, "backoff-base", f.policy.BackoffBase, "`DURATION` before the second attempt, doubled by each further failure")
+	fs.DurationVar(&f.policy.BackoffCap, "backoff-cap", f.policy.BackoffCap, "longest `DURATION` between attempts")
+	return cmd
+}
+
+func (f *flags) run(cmd *cobra.Command) error {
+	if err := f.policy.Validate(); err != nil {
+		return cli.UsageError(err)
+	}
+	if f.lease < time.Second || f.lease > time.Hour {
+		return cli.Usagef("--lease is %s, must be 1s to 1h", f.lease)
+	}
+	logger := f.log.Logger(cmd.ErrOrStderr())
+	options, err := f.nats.Options("planner")
+	if err != nil {
+		return err
+	}
+	options.Replicas = f.replicas
+	bus, err := eventlog.Connect(cmd.Context(), options)
+	if err != nil {
+		return err
+	}
+	defer bus.Close()
+	if err := bus.EnsureStreams(cmd.Context()); err != nil {
+		return err
+	}
+	return f.serve(cmd.Context(), bus, logger)
+}
+
+// serve runs view, planner, file watch and HTTP server until one cannot go on.
+func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Logger) error {
+	sightings, err := bus.Sightings(ctx)
+	if err != nil {
+		return fmt.Errorf("watch leases: %w", err)
+	}
+	defer sightings.Close()
+	statements, err := bus.Statements(ctx)
+	if err != nil {
+		return fmt.Errorf("watch statements: %w", err)
+	}
+	defer statements.Close()
+
+	v := view.New(bus.Log())
+	metrics := planner.NewMetrics()
+	p, err := planner.New(planner.Config{
+		Log: bus.Log(), View: v, Inventories: view.NewInventories(bus.GetInventory),
+		Sightings: sightings, Statements: statements, Lease: f.lease, Policy: f.policy,
+		Metrics: metrics, Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return v.Run(ctx) })
+	g.Go(func() error { return p.Run(ctx) })
+	if f.inventory != "" {
+		g.Go(func() error { return f.watch(ctx, bus, v, logger) })
+	}
+	if f.listen != "" {
+		g.Go(func() error {
+			return obs.Serve(ctx, f.listen, obs.Checks{Ready: func() error { return ready(bus, v) }}, metrics, logger)
+		})
+	}
+	logger.Info().Str(field.URL, bus.URL()).Dur(field.Lease, f.lease).Msg("planner started")
+	err = g.Wait()
+	logger.Info().Msg("planner stopped")
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func ready(bus *eventlog.Bus, v *view.View) error {
+	switch {
+	case !bus.Connected():
+		return errors.New("not connected to the server")
+	case v.Err() != nil:
+		return v.Err()
+	case !v.CaughtUp():
+		return errors.New("not caught up with the log")
+	}
+	return nil
+}
+
+func (f *flags) watch(ctx context.Context, bus *eventlog.Bus, v *view.View, logger zerolog.Logger) error {
+	return planner.WatchFile(ctx, f.inventory, func(text []byte, err error) {
+		if err != nil {
+			logger.Error().Err(err).Str(field.Path, f.inventory).Msg("cannot read inventory, the last good one stays in force")
+			return
+		}
+		_, rep := inventory.Parse(text)
+		for _, p := range rep.Warnings {
+			problem(logger.Warn(), f.inventory, p).Msg("inventory warning")
+		}
+		for _, p := range rep.Errors {
+			problem(logger.Error(), f.inventory, p).Msg("inventory is not valid, the last good one stays in force")
+		}
+		if rep.Valid() {
+			f.apply(ctx, bus, v, text, logger)
+		}
+	})
+}
+
+func problem(e *zerolog.Event, file string, p inventory.Problem) *zerolog.Event {
+	return e.Str(field.Path, file).Int("line", p.Line).Str("at", p.Path).Str("tag", p.Tag).Str(field.Reason, p.Message)
+}
+
+// apply tries until it succeeds: a file that was edited while the server was
+// away must not wait for the next edit.
+func (f *flags) apply(ctx context.Context, bus *eventlog.Bus, v *view.View, text []byte, logger zerolog.Logger) {
+	const again = 2 * time.Second
+	for ctx.Err() == nil {
+		generation, applied, err := planner.Apply(ctx, bus, bus.Log(), v, text, actor(), "from "+f.inventory, time.Now())
+		if err == nil {
+			if applied {
+				logger.Info().Uint64(field.Generation, generation).Str(field.Path, f.inventory).Msg("inventory applied")
+			}
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		logger.Error().Err(err).Dur(field.Wait, again).Msg("cannot apply inventory, trying again")
+		select {
+		case <-ctx.Done():
+		case <-time.After(again):
+		}
+	}
+}
+
+func actor() string {
+	host, _ := os.Hostname()
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username + "@" + host
+	}
+	return "planner@" + host
+}
