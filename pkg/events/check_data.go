@@ -1,0 +1,138 @@
+package events
+
+import "github.com/fleetfold/fleetfold/pkg/fleet"
+
+// checkData checks the data for what the rest of the program relies on, and
+// against the attributes. What only describes is left to the schemas.
+func checkData(e *Event) error {
+	switch d := e.Data.(type) {
+	case *InventoryApplied:
+		return need(d.Digest != "" && d.Generation > 0, "an inventory needs a digest and a generation from 1")
+	case *NodeRemoved:
+		return checkAction(d.Action)
+	case *CredentialIssued:
+		if err := need(d.Serial != "" && d.Nonce != "", "a credential needs a serial and a nonce"); err != nil {
+			return err
+		}
+		return checkAction(d.Action)
+	case *CredentialRevoked:
+		return need(d.Action == "" || isID(string(d.Action)), "action %q is not a legal id", d.Action)
+	case *EnforcementEnabled:
+		return checkAction(d.Action)
+	case *EnforcementDisabled:
+		return checkAction(d.Action)
+	case *PlanDecided:
+		return checkPlan(d)
+	case *ActionRequested:
+		if want := TypeOfAction(d.Type); want != e.Type {
+			return refuse(ReasonBadData, "data of %s asks for %q", e.Type, d.Type)
+		}
+		return checkRequest(d, e.Node)
+	case *Heartbeat:
+		return checkHeartbeat(e, d)
+	case *CommandAnswered:
+		return checkSpeaker(e)
+	}
+	return checkOutcome(e)
+}
+
+func checkOutcome(e *Event) error {
+	switch d := e.Data.(type) {
+	case *ActionSucceeded:
+		if d.DurationMS < 0 {
+			return refuse(ReasonBadData, "duration_ms is %d", d.DurationMS)
+		}
+		return checkDone(d.Type, d.ID, d.Action, e.Node)
+	case *ActionFailed:
+		if d.DurationMS < 0 || d.Reason == "" {
+			return refuse(ReasonBadData, "duration_ms is %d, reason is %q", d.DurationMS, d.Reason)
+		}
+		return checkDone(d.Type, d.ID, d.Action, e.Node)
+	case *ActionRefused:
+		if d.Reason == "" {
+			return refuse(ReasonBadData, "reason is empty")
+		}
+		return checkDone(d.Type, d.ID, d.Action, e.Node)
+	}
+	return nil
+}
+
+func checkDone(t fleet.ActionType, id fleet.NodeID, action fleet.ActionID, subject fleet.NodeID) error {
+	if err := checkConcern(t, id); err != nil {
+		return err
+	}
+	if id != subject {
+		return refuse(ReasonBadData, "id is %q, but the subject is %q", id, subject)
+	}
+	return checkAction(action)
+}
+
+func checkRequest(d *ActionRequested, subject fleet.NodeID) error {
+	if d.Attempt < 1 {
+		return refuse(ReasonBadData, "attempt is %d, but attempts count from 1", d.Attempt)
+	}
+	return checkDone(d.Type, d.ID, d.Action, subject)
+}
+
+// checkConcern checks that exactly the actions on a node name one.
+func checkConcern(t fleet.ActionType, id fleet.NodeID) error {
+	if t.Phase() == 0 {
+		return refuse(ReasonBadData, "action type %q is unknown", t)
+	}
+	if !t.ConcernsNode() {
+		return need(id == "", "%s names the node %q", t, id)
+	}
+	if _, err := fleet.ParseNodeID(string(id)); err != nil {
+		return refuse(ReasonBadData, "%s: %v", t, err)
+	}
+	return nil
+}
+
+func checkAction(id fleet.ActionID) error {
+	if !isID(string(id)) {
+		return refuse(ReasonBadData, "action %q is not a legal id", id)
+	}
+	return nil
+}
+
+func checkPlan(d *PlanDecided) error {
+	if !isID(string(d.Plan)) {
+		return refuse(ReasonBadData, "plan %q is not a legal id", d.Plan)
+	}
+	if len(d.Held) > MaxHeldListed || d.HeldTotal < len(d.Held) {
+		return refuse(ReasonBadData, "%d held actions are listed of %d", len(d.Held), d.HeldTotal)
+	}
+	for i := range d.Actions {
+		if err := checkRequest(&d.Actions[i], d.Actions[i].ID); err != nil {
+			return err
+		}
+	}
+	for _, h := range d.Held {
+		if err := checkConcern(h.Type, h.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkHeartbeat(e *Event, d *Heartbeat) error {
+	if d.LeaseSeconds < MinLeaseSeconds || d.LeaseSeconds > MaxLeaseSeconds {
+		return refuse(ReasonBadData, "lease_seconds is %d, not %d to %d", d.LeaseSeconds, MinLeaseSeconds, MaxLeaseSeconds)
+	}
+	return checkSpeaker(e)
+}
+
+// checkSpeaker checks that what a node says of itself names it as the source.
+func checkSpeaker(e *Event) error {
+	if want := NodeSource(e.Node); e.Source != want {
+		return refuse(ReasonWrongIdentity, "source of %s is %q, not %q", e.Type, e.Source, want)
+	}
+	return nil
+}
+
+func need(ok bool, format string, args ...any) error {
+	if ok {
+		return nil
+	}
+	return refuse(ReasonBadData, format, args...)
+}
