@@ -1,0 +1,69 @@
+# Everything that is run by hand or by CI has a target here; `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# How long each fuzz target runs.
+FUZZ_SECONDS ?= 30
+# What `make up` runs.
+INVENTORY ?= examples/three-nodes.yaml
+
+##@ Build
+
+.PHONY: build
+build: ## Build the four programs into bin/
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+
+.PHONY: clean
+clean: ## Remove what build and test left behind
+	rm -rf bin coverage.out
+
+##@ Check
+
+.PHONY: test
+test: ## Run every test with the race detector on
+	go test -race -timeout 5m ./...
+
+.PHONY: lint
+lint: ## Check formatting, vet and staticcheck
+	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then \
+		echo "not formatted, run 'make fmt':"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+
+.PHONY: fmt
+fmt: ## Format all Go files
+	gofmt -w .
+
+.PHONY: fuzz
+fuzz: ## Fuzz each decoder for FUZZ_SECONDS (30)
+	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file target; do \
+		name="$${target#func }"; echo "== $$name ($$(dirname "$$file"))"; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime "$(FUZZ_SECONDS)s" "$$(dirname "$$file")" < /dev/null; done
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities (reads the database at vuln.go.dev)
+	go run golang.org/x/vuln/cmd/govulncheck@latest ./...
+
+.PHONY: ci
+ci: ## Do what CI does
+	.ci/run
+
+##@ Run
+
+.PHONY: up
+up: ## Run a whole fleet on this machine from INVENTORY until interrupted
+	go run ./cmd/fleetfold up --inventory $(INVENTORY)
+
+##@ Help
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
