@@ -1,0 +1,181 @@
+package agent
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/fleetfold/fleetfold/internal/cli/field"
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/identity"
+)
+
+// leaveTime bounds the farewell: a node that cannot say it is called lost instead.
+const leaveTime = 2 * time.Second
+
+// stateTime bounds the wait for the ack of a proof; the issuer delivers again.
+const stateTime = 5 * time.Second
+
+// Agent speaks for one node. It holds the lock of its folder from Open to Close.
+type Agent struct {
+	cfg         Config
+	log         zerolog.Logger
+	store       store
+	lock        *lock
+	key         *ecdsa.PrivateKey
+	fingerprint string
+	// session is drawn at each start, so that a restart can be told from a pause.
+	session string
+	count   atomic.Uint64 // events made, for their ids
+
+	// mu lets one command be answered at a time. Heartbeats never wait for it.
+	mu       sync.Mutex
+	stopping bool
+	// credential the node holds; nil while there is none. Commands change it.
+	credential atomic.Pointer[events.CredentialDelivered]
+
+	// beating is held while a heartbeat is under way, so that none follows the farewell.
+	beating sync.Mutex
+	left    bool
+
+	nudge   chan struct{} // asks for a heartbeat now
+	stopped chan string   // carries why the agent was told to stop
+}
+
+// Open takes the folder's lock and reads or makes the key.
+func Open(cfg Config, log zerolog.Logger) (*Agent, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("check configuration: %w", err)
+	}
+	a := &Agent{
+		cfg: cfg.withDefaults(), log: log, store: store{cfg.Dir}, session: rand.Text(),
+		nudge: make(chan struct{}, 1), stopped: make(chan string, 1),
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make folder: %w", err)
+	}
+	held, err := takeLock(a.store.path(lockFile))
+	if err != nil {
+		return nil, err
+	}
+	a.lock = held
+	if err := a.load(); err != nil {
+		return nil, errors.Join(err, held.release())
+	}
+	return a, nil
+}
+
+func (a *Agent) load() error {
+	key, created, err := a.store.loadKey()
+	if err != nil {
+		return err
+	}
+	a.key = key
+	if a.fingerprint, err = identity.Fingerprint(key.Public()); err != nil {
+		return fmt.Errorf("read own key: %w", err)
+	}
+	if created {
+		a.log.Info().Str(field.Fingerprint, a.fingerprint).Msg("key made")
+	}
+	c, gone, err := a.store.loadCredential(a.cfg.Node, a.fingerprint, a.cfg.Now())
+	if err != nil {
+		return err
+	}
+	if gone != nil {
+		a.log.Warn().Err(gone).Str(field.Path, a.store.path(CredentialFile)).Msg("credential counts for nothing now")
+	}
+	a.credential.Store(c)
+	return nil
+}
+
+// Close gives the folder's lock back.
+func (a *Agent) Close() error { return a.lock.release() }
+
+// Run serves as the node's agent until ctx ends or a command stops it; both are
+// no error. It opens the folder, and closes folder and bus when it returns.
+func Run(ctx context.Context, cfg Config, bus Bus, log zerolog.Logger) error {
+	a, err := Open(cfg, log)
+	if err != nil {
+		bus.Close()
+		return err
+	}
+	return errors.Join(a.Run(ctx, bus), a.Close())
+}
+
+// Run serves on bus until ctx ends or a command stops it, and closes bus. An
+// Agent runs once.
+func (a *Agent) Run(ctx context.Context, bus Bus) error {
+	defer bus.Close()
+	// Commands first: whoever sees the node appear may write to it at once.
+	stop := a.serve(ctx, bus)
+	if stop == nil {
+		return nil
+	}
+	defer stop()
+	a.log.Info().Str(field.Node, string(a.cfg.Node)).Str(field.Session, a.session).Str(field.Dir, a.cfg.Dir).
+		Str(field.Fingerprint, a.fingerprint).Str(field.Serial, a.serial()).Dur(field.Lease, a.cfg.Lease).Msg("agent started")
+
+	beatCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var beats sync.WaitGroup
+	beats.Go(func() { a.beatOn(beatCtx, bus) })
+	cause := "stopped"
+	select {
+	case <-ctx.Done():
+	case cause = <-a.stopped:
+	}
+	cancel()
+	beats.Wait()
+	if err := a.leave(context.WithoutCancel(ctx), bus); err != nil {
+		a.log.Warn().Err(err).Msg("farewell failed, the node will be called lost")
+	}
+	a.log.Info().Str(field.Node, string(a.cfg.Node)).Str(field.Cause, cause).Msg("agent stopped")
+	return nil
+}
+
+// serve subscribes to commands and tries for as long as ctx lasts; nil means
+// that it ended.
+func (a *Agent) serve(ctx context.Context, bus Bus) (stop func()) {
+	for try := 0; ; try++ {
+		stop, err := bus.ServeCommands(ctx, a.cfg.Node, func(ctx context.Context, e *events.Event) *events.Event {
+			return a.answer(ctx, bus, e)
+		})
+		if err == nil {
+			return stop
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		wait := backoff(try, firstWait, longestWait, a.cfg.Random)
+		a.log.Warn().Err(err).Dur(field.Wait, wait).Msg("cannot take commands, trying again")
+		if !sleep(ctx, wait) {
+			return nil
+		}
+	}
+}
+
+func (a *Agent) serial() string {
+	if c := a.credential.Load(); c != nil {
+		return c.Serial
+	}
+	return ""
+}
+
+// event makes an event of this node. Ids differ from event to event: what is
+// said again is said anew, and no store takes it for a repetition.
+func (a *Agent) event(t events.Type, source string, data events.Payload) *events.Event {
+	n := strconv.FormatUint(a.count.Add(1), 10)
+	return &events.Event{
+		ID:     events.NewID(string(t), string(a.cfg.Node), a.session, n),
+		Source: source, Type: t, Node: a.cfg.Node, Time: a.cfg.Now().UTC(), Data: data,
+	}
+}

@@ -1,0 +1,111 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/fleetfold/fleetfold/internal/cli/field"
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/identity"
+	"github.com/fleetfold/fleetfold/pkg/proof"
+)
+
+// causeDecommissioned is logged when the agent was told to forget its node.
+const causeDecommissioned = "decommissioned"
+
+// answer does what a command asks and says how it went. A command that cannot
+// be done is answered with its error and changes nothing.
+func (a *Agent) answer(ctx context.Context, bus Bus, command *events.Event) *events.Event {
+	answered := new(events.CommandAnswered)
+	if err := a.obey(ctx, bus, command, answered); err != nil {
+		answered.Error = err.Error()
+		a.log.Warn().Err(err).Str(field.Command, string(command.Type)).Str(field.Event, command.ID).
+			Str(field.Reason, string(identity.ReasonOf(err))).Msg("command refused")
+	} else {
+		a.log.Debug().Str(field.Command, string(command.Type)).Str(field.Event, command.ID).Msg("command done")
+	}
+	return a.event(events.TypeCommandAnswered, events.NodeSource(a.cfg.Node), answered)
+}
+
+func (a *Agent) obey(ctx context.Context, bus Bus, command *events.Event, answered *events.CommandAnswered) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.stopping {
+		return errors.New("agent is stopping")
+	}
+	switch d := command.Data.(type) {
+	case *events.CertificateRequested:
+		csr, err := identity.NewCSR(a.key)
+		answered.CSRPEM = string(csr)
+		return err
+	case *events.CredentialDelivered:
+		if err := a.accept(d); err != nil {
+			return err
+		}
+		return a.prove(ctx, bus, d)
+	case *events.NodeStopRequested:
+		return a.stop(ctx, bus, d)
+	}
+	return fmt.Errorf("command %q is not known to this agent", command.Type)
+}
+
+// accept keeps a credential once it is known to be this node's. The old one
+// stays until then. mu is held.
+func (a *Agent) accept(d *events.CredentialDelivered) error {
+	if err := checkCredential(d, a.cfg.Node, a.fingerprint, a.cfg.Now()); err != nil {
+		return fmt.Errorf("check credential: %w", err)
+	}
+	if held := a.credential.Load(); held != nil && *held == *d {
+		return nil
+	}
+	if err := a.store.keep(d); err != nil {
+		return err
+	}
+	a.credential.Store(d)
+	a.log.Info().Str(field.Node, string(a.cfg.Node)).Str(field.Serial, d.Serial).Uint64(field.Epoch, d.Epoch).
+		Str(field.Path, a.store.path(CredentialFile)).Msg("credential kept")
+	select { // the next heartbeat names the new serial
+	case a.nudge <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// prove answers the challenge of a credential with its key.
+func (a *Agent) prove(ctx context.Context, bus Bus, d *events.CredentialDelivered) error {
+	source, err := identity.SPIFFEID(d.TrustDomain, a.cfg.Node)
+	if err != nil {
+		return fmt.Errorf("name own identity: %w", err)
+	}
+	e := a.event(events.TypeCredentialProved, source, &events.CredentialProved{Epoch: d.Epoch, Serial: d.Serial, Nonce: d.Nonce})
+	if err := proof.SignEvent(a.key, e); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, stateTime)
+	defer cancel()
+	if err := bus.State(ctx, e); err != nil {
+		return fmt.Errorf("publish proof: %w", err)
+	}
+	return nil
+}
+
+// stop says farewell before the command is answered, so that whoever asked may
+// rely on it, and ends Run. mu is held.
+func (a *Agent) stop(ctx context.Context, bus Bus, d *events.NodeStopRequested) error {
+	cause := string(d.Reason)
+	if d.Forget {
+		cause = causeDecommissioned
+		if err := a.store.forget(); err != nil {
+			return err
+		}
+		a.credential.Store(nil)
+	}
+	err := a.leave(ctx, bus)
+	a.stopping = true
+	a.stopped <- cause
+	if err != nil {
+		a.log.Warn().Err(err).Msg("farewell failed, the node will be called lost")
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+// Defaults of a Config.
+const (
+	DefaultLease  = 15 * time.Second
+	DefaultJitter = 0.1
+)
+
+// Config is what an agent must know. Node and Dir have no default.
+type Config struct {
+	// Node the agent speaks for.
+	Node fleet.NodeID
+	// Dir is the folder of key and credential. It is made when missing, and no
+	// two agents may share it.
+	Dir string
+	// Lease is how long the node counts as present after a heartbeat: whole
+	// seconds. 0 is DefaultLease.
+	Lease time.Duration
+	// Heartbeat is the time between two heartbeats; shorter than Lease. 0 is a
+	// third of the lease, so that two in a row may get lost.
+	Heartbeat time.Duration
+	// Jitter is the part of the time between two heartbeats, 0 to 1, that may
+	// be left out at random, so that a fleet started at once spreads out.
+	// 0 is DefaultJitter.
+	Jitter float64
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Random draws from [0, 1) for jitter; nil is math/rand. Keys never come from it.
+	Random func() float64
+}
+
+// withDefaults returns c with its zero values replaced.
+func (c Config) withDefaults() Config {
+	if c.Lease == 0 {
+		c.Lease = DefaultLease
+	}
+	if c.Heartbeat == 0 {
+		c.Heartbeat = c.Lease / 3
+	}
+	if c.Jitter == 0 {
+		c.Jitter = DefaultJitter
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Random == nil {
+		c.Random = rand.Float64
+	}
+	return c
+}
+
+// Validate reports all that is wrong with c, zero values counting as defaults.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	var problems []error
+	if _, err := fleet.ParseNodeID(string(c.Node)); err != nil {
+		problems = append(problems, err)
+	}
+	if c.Dir == "" {
+		problems = append(problems, errors.New("no folder given for key and credential"))
+	}
+	switch {
+	case c.Lease < time.Second || c.Lease%time.Second != 0:
+		problems = append(problems, fmt.Errorf("lease %v must be whole seconds, at least 1", c.Lease))
+	case c.Heartbeat <= 0 || c.Heartbeat >= c.Lease:
+		problems = append(problems, fmt.Errorf("heartbeat interval %v must be above 0 and shorter than the lease %v", c.Heartbeat, c.Lease))
+	}
+	if c.Jitter < 0 || c.Jitter > 1 {
+		problems = append(problems, fmt.Errorf("jitter %v must lie between 0 and 1", c.Jitter))
+	}
+	return errors.Join(problems...)
+}
