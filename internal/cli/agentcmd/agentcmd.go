@@ -1,0 +1,148 @@
+// Package agentcmd is the command of a node's agent, which is a program of its
+// own and a part of the operator's command.
+package agentcmd
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/pkg/agent"
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+type options struct {
+	id, dir  string
+	lease    time.Duration
+	untilEOF bool
+	nats     cli.NATSFlags
+	log      cli.LogFlags
+	connect  func(context.Context, eventlog.Options) (agent.Bus, error)
+}
+
+// New returns the command "node-agent".
+func New() *cobra.Command {
+	return newCommand(func(ctx context.Context, o eventlog.Options) (agent.Bus, error) {
+		bus, err := eventlog.Connect(ctx, o)
+		if err != nil {
+			return nil, err // a nil *Bus must not become a Bus
+		}
+		return bus, nil
+	})
+}
+
+func newCommand(connect func(context.Context, eventlog.Options) (agent.Bus, error)) *cobra.Command {
+	o := options{connect: connect}
+	cmd := &cobra.Command{
+		Use:   "node-agent",
+		Short: "Speak for one node: hold its lease, its key and its credential",
+		Long: `Speak for one node of the fleet.
+
+The agent makes the node's key in its folder, where it stays, and sends
+heartbeats for as long as it runs. It answers the commands of the fleet: it
+hands out a certificate request, keeps the credential that comes back, and
+proves by a signature that it holds the key. It waits for ever for a server
+that is away.
+
+SIGINT and SIGTERM end it with a farewell and exit code 0. So does the fleet
+when the node is taken out of the inventory; key and credential are removed then.`,
+		Example: `  # on node n1, with the server of the fleet
+  {path} --id n1 --nats nats://bus.example.org:4222
+
+  # in the background of another program, ending with it
+  {path} --id n1 --dir /var/lib/fleetfold/n1 --stop-on-stdin-eof`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.id, "id", "", "`ID` of the node, as in the inventory (required)")
+	flags.StringVar(&o.dir, "dir", "", "`FOLDER` of key and credential, for this node alone; default is fleetfold/ID in the user's data folder (~/.local/share)")
+	flags.DurationVar(&o.lease, "lease", agent.DefaultLease, "how long the node counts as present after a heartbeat, in whole seconds; a heartbeat is sent three times as often")
+	flags.BoolVar(&o.untilEOF, "stop-on-stdin-eof", false, "stop when standard input ends, for a parent that may be killed")
+	o.nats.AddTo(flags)
+	o.log.AddTo(flags)
+	return cmd
+}
+
+func (o *options) run(cmd *cobra.Command) error {
+	cfg, err := o.config()
+	if err != nil {
+		return err
+	}
+	opts, err := o.nats.Options("fleetfold-node-agent " + o.id)
+	if err != nil {
+		return err
+	}
+	// An inbox of its own lets the server's permissions keep nodes apart.
+	opts.CustomInboxPrefix = "_INBOX." + o.nats.Prefix + "." + events.Token(cfg.Node)
+	log := o.log.Logger(cmd.ErrOrStderr())
+
+	ctx, cancel := context.WithCancel(cmd.Context())
+	defer cancel()
+	if o.untilEOF {
+		go func() {
+			_, _ = io.Copy(io.Discard, cmd.InOrStdin())
+			cancel()
+		}()
+	}
+	return o.serve(ctx, cfg, opts, log)
+}
+
+// serve opens the folder before it looks for the server: what is wrong here is
+// said at once, also while the server is away.
+func (o *options) serve(ctx context.Context, cfg agent.Config, opts eventlog.Options, log zerolog.Logger) error {
+	a, err := agent.Open(cfg, log)
+	if err != nil {
+		return err
+	}
+	bus, err := agent.Dial(ctx, func(ctx context.Context) (agent.Bus, error) { return o.connect(ctx, opts) }, log)
+	if err == nil {
+		err = a.Run(ctx, bus)
+	} else if ctx.Err() != nil {
+		err = nil // stopped before there was anything to say farewell to
+	}
+	return errors.Join(err, a.Close())
+}
+
+func (o *options) config() (agent.Config, error) {
+	id, err := fleet.ParseNodeID(o.id)
+	if o.id == "" {
+		err = errors.New("no node given: --id is required")
+	}
+	if err != nil {
+		return agent.Config{}, cli.UsageError(err)
+	}
+	cfg := agent.Config{Node: id, Dir: o.dir, Lease: o.lease}
+	if cfg.Dir == "" {
+		if cfg.Dir, err = defaultDir(id); err != nil {
+			return agent.Config{}, cli.UsageError(err)
+		}
+	}
+	if o.lease == 0 {
+		return agent.Config{}, cli.Usagef("lease must be above 0")
+	}
+	return cfg, cli.UsageError(cfg.Validate())
+}
+
+// defaultDir is the node's folder below the user's data folder. The name is the
+// node's subject token, which is safe as a file name for every legal id.
+func defaultDir(id fleet.NodeID) (string, error) {
+	data := os.Getenv("XDG_DATA_HOME")
+	if !filepath.IsAbs(data) {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", errors.New("no home folder is known: --dir is required")
+		}
+		data = filepath.Join(home, ".local", "share")
+	}
+	return filepath.Join(data, "fleetfold", events.Token(id)), nil
+}
