@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -136,6 +137,25 @@ func TestHelpNamesTheVariablesAndFitsTheTree(t *testing.T) {
 	}
 }
 
+func TestADefaultCanBeChangedFromOutside(t *testing.T) {
+	var rig string
+	root := func() *cobra.Command {
+		r := tool(func(cmd *cobra.Command) error { rig = cmd.Flag("rig").Value.String(); return nil })
+		cli.SetDefault(r.Commands()[0].Flags(), "rig", "ketch")
+		return r
+	}
+	if _, out, _ := call(t, t.Context(), root(), "sail", "--help"); !strings.Contains(out, "(default \"ketch\")") {
+		t.Errorf("help: %s", out)
+	}
+	if code, _, _ := call(t, t.Context(), root(), "sail"); code != 0 || rig != "ketch" {
+		t.Errorf("code %d, rig %q", code, rig)
+	}
+	t.Setenv("FLEETFOLD_RIG", "sloop")
+	if code, _, _ := call(t, t.Context(), root(), "sail"); code != 0 || rig != "sloop" {
+		t.Errorf("environment: code %d, rig %q", code, rig)
+	}
+}
+
 type failures struct {
 	testing.TB
 	texts []string
@@ -231,5 +251,21 @@ func TestMainRunsTheProcessArguments(t *testing.T) {
 	root.SetErr(io.Discard)
 	if code := cli.Main(root); code != 0 || !ran {
 		t.Errorf("code %d, ran %v", code, ran)
+	}
+}
+
+func TestASignalEndsTheContextOfTheCommand(t *testing.T) {
+	args := os.Args
+	defer func() { os.Args = args }()
+	os.Args = []string{"ship", "sail"}
+	root := tool(func(cmd *cobra.Command) error {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+			return err
+		}
+		<-cmd.Context().Done()
+		return nil
+	})
+	if code := cli.Main(root); code != 0 {
+		t.Errorf("code %d", code)
 	}
 }

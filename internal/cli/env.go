@@ -27,6 +27,19 @@ func AlsoEnv(flags *pflag.FlagSet, flag string, names ...string) {
 	setMark(f, envMark, append([]string{ownEnv(flag)}, names...))
 }
 
+// SetDefault gives a flag that was defined elsewhere another default; variable
+// and command line still beat it.
+func SetDefault(flags *pflag.FlagSet, flag, value string) {
+	f := flags.Lookup(flag)
+	if f == nil {
+		panic("cli: SetDefault of unknown flag --" + flag)
+	}
+	if err := f.Value.Set(value); err != nil {
+		panic("cli: SetDefault of --" + flag + ": " + err.Error())
+	}
+	f.DefValue = value
+}
+
 // EnvOf names the variables that the flag takes its default from, first one
 // first; nil for flags such as --help.
 func EnvOf(f *pflag.Flag) []string {
