@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -188,6 +189,10 @@ func natsTool(n *cli.NATSFlags) *cobra.Command {
 }
 
 func TestTheServerOfTheCommandLineBeatsTheEnvironments(t *testing.T) {
+	creds := filepath.Join(t.TempDir(), "a.creds")
+	if err := os.WriteFile(creds, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		env                 map[string]string
 		args                []string
@@ -197,12 +202,12 @@ func TestTheServerOfTheCommandLineBeatsTheEnvironments(t *testing.T) {
 		"the nats command's variable": {env: map[string]string{"NATS_URL": "nats://a"}, url: "nats://a"},
 		"our own variable first":      {env: map[string]string{"NATS_URL": "nats://a", "FLEETFOLD_NATS": "nats://b"}, url: "nats://b"},
 		"a context silences the environment's server": {
-			env:  map[string]string{"NATS_URL": "nats://a", "NATS_CREDS": "a.creds"},
+			env:  map[string]string{"NATS_URL": "nats://a", "NATS_CREDS": creds},
 			args: []string{"--context", "prod"}, context: "prod"},
 		"a server silences the environment's context": {
-			env:  map[string]string{"NATS_CONTEXT": "prod", "NATS_CREDS": "a.creds"},
-			args: []string{"--nats", "nats://b"}, url: "nats://b", creds: "a.creds"},
-		"both typed": {args: []string{"--nats", "nats://b", "--context", "prod", "--creds", "c"}, url: "nats://b", context: "prod", creds: "c"},
+			env:  map[string]string{"NATS_CONTEXT": "prod", "NATS_CREDS": creds},
+			args: []string{"--nats", "nats://b"}, url: "nats://b", creds: creds},
+		"both typed": {args: []string{"--nats", "nats://b", "--context", "prod", "--creds", creds}, url: "nats://b", context: "prod", creds: creds},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for k, v := range c.env {
@@ -222,6 +227,10 @@ func TestTheServerOfTheCommandLineBeatsTheEnvironments(t *testing.T) {
 	n.Prefix = "a.b"
 	if _, err := n.Options("test"); err == nil {
 		t.Error("a bad prefix was accepted")
+	}
+	n = cli.NATSFlags{Prefix: "fleet", Creds: creds + "x"}
+	if _, err := n.Options("test"); err == nil || !strings.Contains(err.Error(), "--creds") {
+		t.Errorf("credentials that are not there: %v", err)
 	}
 }
 

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"os"
+
 	"github.com/spf13/pflag"
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
@@ -50,6 +52,11 @@ func (n *NATSFlags) Options(name string) (eventlog.Options, error) {
 	}
 	if o.URL == "" && o.Context == "" {
 		o.URL = DefaultNATS
+	}
+	if o.Creds != "" {
+		if _, err := os.Stat(o.Creds); err != nil {
+			return eventlog.Options{}, Usagef("find credentials of --creds: %w", err)
+		}
 	}
 	return o, nil
 }
