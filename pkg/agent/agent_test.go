@@ -299,6 +299,9 @@ func TestConfigReportsAllThatIsWrong(t *testing.T) {
 	if err := (agent.Config{Node: "n", Dir: "d", Lease: 3 * time.Second, Heartbeat: 3 * time.Second}).Validate(); err == nil {
 		t.Error("a heartbeat as rare as the lease is long was accepted")
 	}
+	if err := (agent.Config{Node: "n", Dir: "d", Lease: 2 * time.Hour}).Validate(); err == nil {
+		t.Error("a lease that no heartbeat may ask for was accepted")
+	}
 	if err := (agent.Config{Node: "n", Dir: "d"}).Validate(); err != nil {
 		t.Error(err)
 	}

@@ -9,9 +9,10 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
-// Defaults of a Config.
+// Defaults of a Config, and the longest lease that a heartbeat may ask for.
 const (
 	DefaultLease  = 15 * time.Second
+	MaxLease      = time.Hour
 	DefaultJitter = 0.1
 )
 
@@ -23,7 +24,7 @@ type Config struct {
 	// two agents may share it.
 	Dir string
 	// Lease is how long the node counts as present after a heartbeat: whole
-	// seconds. 0 is DefaultLease.
+	// seconds, at most MaxLease. 0 is DefaultLease.
 	Lease time.Duration
 	// Heartbeat is the time between two heartbeats; shorter than Lease. 0 is a
 	// third of the lease, so that two in a row may get lost.
@@ -69,8 +70,8 @@ func (c Config) Validate() error {
 		problems = append(problems, errors.New("no folder given for key and credential"))
 	}
 	switch {
-	case c.Lease < time.Second || c.Lease%time.Second != 0:
-		problems = append(problems, fmt.Errorf("lease %v must be whole seconds, at least 1", c.Lease))
+	case c.Lease < time.Second || c.Lease > MaxLease || c.Lease%time.Second != 0:
+		problems = append(problems, fmt.Errorf("lease %v must be whole seconds, from 1 second to 1 hour", c.Lease))
 	case c.Heartbeat <= 0 || c.Heartbeat >= c.Lease:
 		problems = append(problems, fmt.Errorf("heartbeat interval %v must be above 0 and shorter than the lease %v", c.Heartbeat, c.Lease))
 	}

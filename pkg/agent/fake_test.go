@@ -53,6 +53,7 @@ func (b *fakeBus) Beat(_ context.Context, _ fleet.NodeID, e *events.Event, _ tim
 	if b.beatErr != nil {
 		return b.beatErr
 	}
+	mustFit(subjects.Presence(node), e)
 	b.beats <- e.Data.(*events.Heartbeat)
 	return nil
 }
@@ -66,9 +67,24 @@ func (b *fakeBus) State(ctx context.Context, e *events.Event) error {
 		return ctx.Err()
 	}
 	if err == nil {
+		mustFit(subjects.Credential(node), e)
 		b.states <- e
 	}
 	return err
+}
+
+var subjects = events.DefaultSubjects()
+
+// mustFit panics unless e passes the border: what an agent says that does not
+// fit is a mistake in the agent.
+func mustFit(subject string, e *events.Event) {
+	m, err := events.EncodeTo(subject, e)
+	if err == nil {
+		err = events.CheckSchema(e.Type, m.Data)
+	}
+	if err != nil {
+		panic(err)
+	}
 }
 
 var errHang = errors.New("hangs")
@@ -89,6 +105,7 @@ func (b *fakeBus) command(t *testing.T, data events.Payload, typ events.Type) *e
 	if answer.Type != events.TypeCommandAnswered || answer.Node != node || answer.Source != events.NodeSource(node) {
 		t.Fatalf("answer is %+v", answer)
 	}
+	mustFit(subjects.Command(node), answer)
 	return answer.Data.(*events.CommandAnswered)
 }
 
