@@ -1,0 +1,166 @@
+package projection
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+// ErrGap means that an event came out of sequence. The state is as before, and
+// of no more use: fold again from the start.
+var ErrGap = errors.New("sequence has a gap")
+
+// Change is what one event touched. The zero Change means nothing.
+type Change struct {
+	// Nodes whose facts changed, or that are no longer observed.
+	Nodes []fleet.NodeID
+	// Inventory, Enforcement and Trust say that it changed, Ledger that an
+	// action began or ended.
+	Inventory, Enforcement, Trust, Ledger bool
+}
+
+// Empty says that nothing was touched.
+func (c Change) Empty() bool {
+	return len(c.Nodes) == 0 && !c.Inventory && !c.Enforcement && !c.Trust && !c.Ledger
+}
+
+// Fact is one message of the log as the fold sees it.
+type Fact struct {
+	Sequence uint64
+	// At is when the log stored it.
+	At time.Time
+	// Event is nil when the message did not fit.
+	Event *events.Event
+}
+
+// Fold applies many facts. It stops at the first gap.
+func Fold(s *State, facts iter.Seq[Fact]) error {
+	for f := range facts {
+		if _, err := s.Apply(f.Sequence, f.At, f.Event); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Apply folds the next message of the log. A nil event stands for a message
+// that did not fit: it is counted. So is every event that counts for nothing.
+// Neither is an error, for no message may stop the fold. The only error is
+// ErrGap, when seq does not follow on the last one.
+func (s *State) Apply(seq uint64, at time.Time, e *events.Event) (Change, error) {
+	if err := s.advance(seq); err != nil {
+		return Change{}, err
+	}
+	if e == nil {
+		s.unfit++
+		return Change{}, nil
+	}
+	s.moveFence(seq, e)
+	change, fits := s.apply(seq, at, e)
+	switch {
+	case !fits:
+		s.unfit++
+	case change.Empty() && e.Type != events.TypePlanDecided:
+		s.ignore(e.Type)
+	}
+	return change, nil
+}
+
+func (s *State) advance(seq uint64) error {
+	if seq != s.sequence+1 {
+		return fmt.Errorf("apply sequence %d after %d: %w", seq, s.sequence, ErrGap)
+	}
+	s.sequence = seq
+	return nil
+}
+
+// moveFence notes the sequence on the event's subject, whether or not the
+// event counts for anything: whoever appends there has to know.
+func (s *State) moveFence(seq uint64, e *events.Event) {
+	switch e.Type {
+	case events.TypePlanDecided:
+		s.last.plan = seq
+	case events.TypeEnforcementEnabled, events.TypeEnforcementDisabled:
+		s.last.enforcement = seq
+	case events.TypeInventoryApplied:
+		s.last.inventory = seq
+	case events.TypeTrustPublished:
+		s.last.trust = seq
+	case events.TypeNodeAppeared, events.TypeNodeLost, events.TypeNodeLeft, events.TypeNodeRemoved,
+		events.TypeCredentialIssued, events.TypeCredentialProved, events.TypeCredentialExpired, events.TypeCredentialRevoked:
+		s.id(e.Node).last = seq
+	}
+}
+
+// apply says what the event changed, and whether type and data belong together.
+func (s *State) apply(seq uint64, at time.Time, e *events.Event) (c Change, fits bool) {
+	switch {
+	case e.Type.IsAction():
+		return s.applyAction(seq, at, e)
+	case e.Type.IsOutcome():
+		return s.applyOutcome(at, e)
+	}
+	switch e.Type {
+	case events.TypeInventoryApplied:
+		d, ok := data[events.InventoryApplied](e)
+		return Change{Inventory: ok && s.applyInventory(seq, d)}, ok
+	case events.TypeTrustPublished:
+		d, ok := data[events.TrustPublished](e)
+		return Change{Trust: ok && s.applyTrust(d)}, ok
+	case events.TypeEnforcementEnabled:
+		d, ok := data[events.EnforcementEnabled](e)
+		return Change{Enforcement: ok && s.enforce(true, d.Action)}, ok
+	case events.TypeEnforcementDisabled:
+		d, ok := data[events.EnforcementDisabled](e)
+		return Change{Enforcement: ok && s.enforce(false, d.Action)}, ok
+	case events.TypePlanDecided:
+		_, ok := data[events.PlanDecided](e)
+		return Change{}, ok
+	}
+	changed, fits := s.applyNodeFact(at, e)
+	if changed {
+		c.Nodes = []fleet.NodeID{e.Node}
+	}
+	return c, fits
+}
+
+// data is the payload of e when it is a T, as the event's type demands.
+func data[T any](e *events.Event) (*T, bool) {
+	d, ok := any(e.Data).(*T)
+	return d, ok && d != nil
+}
+
+// applyInventory takes the newer generation only, so that a generation means
+// one inventory for ever.
+func (s *State) applyInventory(seq uint64, d *events.InventoryApplied) bool {
+	if d.Generation <= s.inventory.Generation {
+		return false
+	}
+	s.inventory = InventoryRef{Digest: d.Digest, Generation: d.Generation, Sequence: seq, Actor: d.Actor, Note: d.Note}
+	s.ledger.forgetStrangers()
+	return true
+}
+
+func (s *State) applyTrust(d *events.TrustPublished) bool {
+	root := []byte(d.CertificatePEM)
+	for _, have := range s.trust {
+		if bytes.Equal(have, root) {
+			return false
+		}
+	}
+	s.trust = append(s.trust, root)
+	return true
+}
+
+func (s *State) enforce(strict bool, by fleet.ActionID) bool {
+	if s.observed.state.StrictEnforced == strict {
+		return false
+	}
+	s.observed.state.StrictEnforced, s.enforcement = strict, by
+	return true
+}

@@ -1,0 +1,61 @@
+package projection
+
+import "github.com/fleetfold/fleetfold/pkg/events"
+
+// ofKey is the credential if it is for that key, else nil.
+func (c *Credential) ofKey(fingerprint string) *Credential {
+	if c == nil || c.KeyFingerprint != fingerprint {
+		return nil
+	}
+	return c
+}
+
+// ended is the credential, or nil if it is the one with that serial.
+func (c *Credential) ended(serial string) *Credential {
+	if c == nil || c.Serial == serial {
+		return nil
+	}
+	return c
+}
+
+// issue sets a new challenge. What was proved before goes on counting, so that
+// a renewal never leaves a moment in which the node cannot sign.
+func (s *State) issue(r *record, d *events.CredentialIssued) bool {
+	if r == nil {
+		return false
+	}
+	r.node.Issued = &Credential{
+		Serial: d.Serial, Nonce: d.Nonce, KeyFingerprint: d.KeyFingerprint, Epoch: d.Epoch,
+		NotBefore: d.NotBefore, NotAfter: d.NotAfter, CertificatePEM: d.CertificatePEM,
+	}
+	return true
+}
+
+// prove accepts the answer to the newest challenge only.
+func (s *State) prove(r *record, d *events.CredentialProved) bool {
+	if r == nil {
+		return false
+	}
+	n := r.node
+	if n.Issued == nil || n.Issued == n.Proved || n.Issued.Serial != d.Serial || n.Issued.Nonce != d.Nonce {
+		return false
+	}
+	n.Proved = n.Issued
+	s.observed.update(r)
+	return true
+}
+
+// void ends the credential with that serial, proved or not.
+func (s *State) void(r *record, serial string) bool {
+	if r == nil {
+		return false
+	}
+	n := r.node
+	issued, proved := n.Issued.ended(serial), n.Proved.ended(serial)
+	if issued == n.Issued && proved == n.Proved {
+		return false
+	}
+	n.Issued, n.Proved = issued, proved
+	s.observed.update(r)
+	return true
+}

@@ -1,0 +1,35 @@
+// Package projection folds the fleet's log into the state that decisions are
+// made on.
+//
+// It promises: any prefix of the log gives exactly one State, whoever folds it,
+// whenever, and in however many parts. There is no clock in it: times are those
+// the log stored. No message stops the fold; one that does not fit is counted
+// (Unfit), and one that fits and yet counts for nothing is counted by its type
+// (Ignored).
+//
+// What counts:
+//
+//   - node.appeared begins to observe a node, or makes it present again.
+//     node.lost and node.left make it absent; its credential stays.
+//     node.removed ends a life of the id: the node is no longer observed, and
+//     the id's epoch is one more, for ever.
+//   - Facts and actions of another epoch than the id's present one count for
+//     nothing.
+//   - A node can sign from the moment it answers its newest challenge
+//     (credential.proved with the serial and nonce of credential.issued) until
+//     that credential expires or is revoked, or the node appears with another
+//     key. A new challenge does not end what was proved before.
+//   - An inventory counts if its generation is higher than the one in force.
+//   - An action is in flight from its event to its first outcome; a second
+//     outcome, or the same action again, counts for nothing.
+//
+// The nodes of Observed stand in order of first appearance; one that was
+// removed and comes back stands last. Of what is past only this is kept: for
+// each id ever seen its epoch, when it was last removed and the last sequence
+// on its subject, and for each need of a living node its newest attempts.
+//
+// The caller must hand over every sequence, in order, from 1: else Apply
+// returns ErrGap. When a message does not fit but its subject is known, Skip
+// is better than Apply with nil, because it keeps the fences right. The Last
+// methods are for eventlog.LastOnSubject.
+package projection

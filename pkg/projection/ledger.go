@@ -1,0 +1,251 @@
+package projection
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+// Flight is a published action without an outcome.
+type Flight struct {
+	Action fleet.Action
+	ID     fleet.ActionID
+	// Plan it was published in, at place Step of Steps, decided on the log up to
+	// Basis. Zero when the event does not say.
+	Plan     fleet.PlanID
+	Sequence uint64
+	Step     int
+	Steps    int
+	// Attempt counts from 1 for this need at this Epoch and Generation.
+	Attempt                  int
+	Epoch, Generation, Basis uint64
+	// At is when the log stored the action.
+	At time.Time
+}
+
+// Attempts is what was tried for one need, at one epoch and generation.
+type Attempts struct {
+	// Published is the number of the newest attempt.
+	Published int
+	// Failures counts consecutive failures: a success, a new epoch or a new
+	// generation makes it 0, a refusal leaves it.
+	Failures int
+	// LastOutcome is when the newest outcome was stored; zero for none.
+	LastOutcome time.Time
+	// LastRefused says that the newest outcome was a refusal.
+	LastRefused bool
+	// LastError says why the newest outcome was no success, "reason: detail".
+	LastError         string
+	Epoch, Generation uint64
+}
+
+// Ledger is the account of the published actions. Its size follows the state
+// and not the history: the actions in flight, and one entry for each need.
+type Ledger struct {
+	ids      map[fleet.NodeID]*record // shared with the State
+	flights  []*Flight                // in stream order
+	byID     map[fleet.ActionID]*Flight
+	busy     map[fleet.NodeID]int // how many flights each node has; "" is the fleet
+	attempts map[fleet.Action]Attempts
+}
+
+func newLedger(ids map[fleet.NodeID]*record) Ledger {
+	return Ledger{
+		ids:      ids,
+		byID:     make(map[fleet.ActionID]*Flight),
+		busy:     make(map[fleet.NodeID]int),
+		attempts: make(map[fleet.Action]Attempts),
+	}
+}
+
+// Outstanding is how many actions are in flight.
+func (l *Ledger) Outstanding() int { return len(l.flights) }
+
+// Flights lists the actions in flight, in stream order.
+func (l *Ledger) Flights() []Flight {
+	list := make([]Flight, len(l.flights))
+	for i, f := range l.flights {
+		list[i] = *f
+	}
+	return list
+}
+
+// Flight returns an action that is in flight.
+func (l *Ledger) Flight(id fleet.ActionID) (Flight, bool) {
+	f := l.byID[id]
+	if f == nil {
+		return Flight{}, false
+	}
+	return *f, true
+}
+
+// InFlight is the oldest action in flight for a node; the empty id asks for
+// the enforcement actions.
+func (l *Ledger) InFlight(id fleet.NodeID) (fleet.ActionID, fleet.ActionType, bool) {
+	if l.busy[id] == 0 {
+		return "", "", false
+	}
+	for _, f := range l.flights {
+		if f.Action.ID == id {
+			return f.ID, f.Action.Type, true
+		}
+	}
+	return "", "", false
+}
+
+// Epoch is the present epoch of a node id, 1 for one never heard of. The fleet,
+// the empty id, has one life only.
+func (l *Ledger) Epoch(id fleet.NodeID) uint64 {
+	if r := l.ids[id]; r != nil {
+		return r.epoch
+	}
+	return firstEpoch
+}
+
+// Attempts is what was tried for a need, at the newest epoch and generation it
+// was tried at. The zero value means never.
+func (l *Ledger) Attempts(need fleet.Action) Attempts { return l.attempts[need] }
+
+// AttemptsAt is what was tried for a need at that epoch and generation. What
+// was tried at another counts for nothing.
+func (l *Ledger) AttemptsAt(need fleet.Action, epoch, generation uint64) Attempts {
+	if a := l.attempts[need]; a.Epoch == epoch && a.Generation == generation {
+		return a
+	}
+	return Attempts{}
+}
+
+// begin takes an action into flight, unless it belongs to another epoch or was
+// published before: an action can have one outcome only, so a repetition would
+// stay in flight for ever.
+func (l *Ledger) begin(f Flight) bool {
+	past := l.attempts[f.Action]
+	if past.Epoch != f.Epoch || past.Generation < f.Generation {
+		past = Attempts{Epoch: f.Epoch, Generation: f.Generation}
+	}
+	switch {
+	case l.byID[f.ID] != nil, f.Epoch != l.Epoch(f.Action.ID):
+		return false
+	case f.Generation < past.Generation, f.Attempt <= past.Published:
+		return false
+	}
+	past.Published = f.Attempt
+	l.attempts[f.Action] = past
+	l.flights = append(l.flights, &f)
+	l.byID[f.ID] = &f
+	l.busy[f.Action.ID]++
+	return true
+}
+
+// land ends the flight of an action. It is nil when there is none, such as for
+// a second outcome.
+func (l *Ledger) land(id fleet.ActionID) *Flight {
+	f := l.byID[id]
+	if f == nil {
+		return nil
+	}
+	delete(l.byID, id)
+	at, _ := slices.BinarySearchFunc(l.flights, f.Sequence, func(have *Flight, seq uint64) int {
+		return cmp.Compare(have.Sequence, seq)
+	})
+	l.flights = slices.Delete(l.flights, at, at+1)
+	if l.busy[f.Action.ID]--; l.busy[f.Action.ID] == 0 {
+		delete(l.busy, f.Action.ID)
+	}
+	return f
+}
+
+// note enters an outcome into the account of its need, if that still stands at
+// the action's epoch and generation.
+func (l *Ledger) note(f *Flight, change func(*Attempts)) {
+	a, ok := l.attempts[f.Action]
+	if ok && a.Epoch == f.Epoch && a.Generation == f.Generation {
+		change(&a)
+		l.attempts[f.Action] = a
+	}
+}
+
+// forget drops the account of a node whose life has ended.
+func (l *Ledger) forget(id fleet.NodeID) {
+	for _, t := range fleet.ActionTypes {
+		if t.ConcernsNode() {
+			delete(l.attempts, fleet.Action{Type: t, ID: id})
+		}
+	}
+}
+
+// forgetStrangers drops, when a new inventory comes, the accounts of ids that
+// were to be enrolled and never appeared: at the new generation they count for
+// nothing, and nobody will ever remove them.
+func (l *Ledger) forgetStrangers() {
+	for need := range l.attempts {
+		if r := l.ids[need.ID]; need.ID != "" && (r == nil || r.node == nil) && l.busy[need.ID] == 0 {
+			delete(l.attempts, need)
+		}
+	}
+}
+
+func (s *State) applyAction(seq uint64, at time.Time, e *events.Event) (c Change, fits bool) {
+	d, ok := data[events.ActionRequested](e)
+	if !ok || events.TypeOfAction(d.Type) != e.Type || d.ID != e.Node || d.Type.ConcernsNode() != (d.ID != "") {
+		return Change{}, false
+	}
+	f := Flight{
+		Action: fleet.Action{Type: d.Type, ID: d.ID}, ID: d.Action, Sequence: seq, At: at,
+		Attempt: d.Attempt, Epoch: d.Epoch, Generation: d.Generation,
+	}
+	if e.Step != nil {
+		f.Plan, f.Step, f.Steps, f.Basis = e.Step.Plan, e.Step.Step, e.Step.Steps, e.Step.Basis
+	}
+	return Change{Ledger: s.ledger.begin(f)}, true
+}
+
+// applyOutcome ends an action; the first outcome is the one that counts.
+func (s *State) applyOutcome(at time.Time, e *events.Event) (c Change, fits bool) {
+	id, change, ok := outcome(at, e)
+	if !ok {
+		return Change{}, false
+	}
+	f := s.ledger.land(id)
+	if f == nil {
+		return Change{}, true
+	}
+	s.ledger.note(f, change)
+	return Change{Ledger: true}, true
+}
+
+// outcome says which action ended, and what that means for its need.
+func outcome(at time.Time, e *events.Event) (id fleet.ActionID, change func(*Attempts), ok bool) {
+	switch e.Type {
+	case events.TypeActionSucceeded:
+		if d, ok := data[events.ActionSucceeded](e); ok {
+			return d.Action, func(a *Attempts) {
+				a.LastOutcome, a.LastRefused, a.LastError, a.Failures = at, false, "", 0
+			}, true
+		}
+	case events.TypeActionFailed:
+		if d, ok := data[events.ActionFailed](e); ok {
+			return d.Action, func(a *Attempts) {
+				a.LastOutcome, a.LastRefused, a.LastError = at, false, because(d.Reason, d.Detail)
+				a.Failures++
+			}, true
+		}
+	case events.TypeActionRefused:
+		if d, ok := data[events.ActionRefused](e); ok {
+			return d.Action, func(a *Attempts) {
+				a.LastOutcome, a.LastRefused, a.LastError = at, true, because(d.Reason, d.Detail)
+			}, true
+		}
+	}
+	return "", nil, false
+}
+
+func because(reason fleet.Reason, detail string) string {
+	if detail == "" {
+		return string(reason)
+	}
+	return string(reason) + ": " + detail
+}

@@ -1,0 +1,100 @@
+package projection
+
+import (
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
+)
+
+// firstEpoch is the epoch of an id's first life.
+const firstEpoch = 1
+
+// applyNodeFact handles the facts on a node's subject. A fact of another epoch
+// than the present one counts for nothing, and only node.appeared counts for a
+// node that is not observed.
+func (s *State) applyNodeFact(at time.Time, e *events.Event) (changed, fits bool) {
+	switch e.Type {
+	case events.TypeNodeAppeared:
+		d, ok := data[events.NodeAppeared](e)
+		return ok && s.appear(e, d), ok
+	case events.TypeNodeLost:
+		d, ok := data[events.NodeLost](e)
+		return ok && s.leave(s.living(e, d.Epoch)), ok
+	case events.TypeNodeLeft:
+		d, ok := data[events.NodeLeft](e)
+		return ok && s.leave(s.living(e, d.Epoch)), ok
+	case events.TypeNodeRemoved:
+		d, ok := data[events.NodeRemoved](e)
+		return ok && s.remove(at, s.living(e, d.Epoch)), ok
+	case events.TypeCredentialIssued:
+		d, ok := data[events.CredentialIssued](e)
+		return ok && s.issue(s.living(e, d.Epoch), d), ok
+	case events.TypeCredentialProved:
+		d, ok := data[events.CredentialProved](e)
+		return ok && s.prove(s.living(e, d.Epoch), d), ok
+	case events.TypeCredentialExpired:
+		d, ok := data[events.CredentialExpired](e)
+		return ok && s.void(s.living(e, d.Epoch), d.Serial), ok
+	case events.TypeCredentialRevoked:
+		d, ok := data[events.CredentialRevoked](e)
+		return ok && s.void(s.living(e, d.Epoch), d.Serial), ok
+	}
+	// Registered, but not a type of the log.
+	_, known := events.Describe(e.Type)
+	return false, known
+}
+
+// living is the record of the event's node, nil unless it is observed and in
+// that epoch.
+func (s *State) living(e *events.Event, epoch uint64) *record {
+	r := s.ids[e.Node]
+	if r == nil || r.node == nil || r.epoch != epoch {
+		return nil
+	}
+	return r
+}
+
+func (s *State) appear(e *events.Event, d *events.NodeAppeared) bool {
+	r := s.id(e.Node)
+	if r.epoch != d.Epoch || e.Node == "" {
+		return false
+	}
+	if r.node == nil {
+		r.node = &Node{ID: e.Node, Present: true, Epoch: d.Epoch, Session: d.Session, KeyFingerprint: d.KeyFingerprint}
+		s.observed.add(r)
+		return true
+	}
+	n := r.node
+	if n.Present && n.Session == d.Session && n.KeyFingerprint == d.KeyFingerprint {
+		return false
+	}
+	n.Present, n.Session, n.KeyFingerprint = true, d.Session, d.KeyFingerprint
+	// A node with another key cannot sign with what the old key was given.
+	n.Issued = n.Issued.ofKey(d.KeyFingerprint)
+	n.Proved = n.Proved.ofKey(d.KeyFingerprint)
+	s.observed.update(r)
+	return true
+}
+
+// leave makes a node absent; it keeps its credential.
+func (s *State) leave(r *record) bool {
+	if r == nil || !r.node.Present {
+		return false
+	}
+	r.node.Present = false
+	s.observed.update(r)
+	return true
+}
+
+// remove ends a life: whatever was said in its epoch counts for nothing from
+// here on, even if it arrives later.
+func (s *State) remove(at time.Time, r *record) bool {
+	if r == nil {
+		return false
+	}
+	s.observed.remove(r)
+	s.ledger.forget(r.node.ID)
+	r.node, r.removedAt = nil, at
+	r.epoch++
+	return true
+}

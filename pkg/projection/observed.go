@@ -1,0 +1,54 @@
+package projection
+
+import "github.com/fleetfold/fleetfold/pkg/fleet"
+
+// observed keeps the ObservedState in order of first appearance. A removal
+// only leaves a hole, so that it costs the same in a fleet of any size; the
+// holes are closed when somebody looks, or when they are the greater part.
+type observed struct {
+	state fleet.ObservedState
+	order []*record // of the same length as state.Nodes; nil is a hole
+	holes int
+}
+
+func (o *observed) add(r *record) {
+	r.slot = len(o.order)
+	o.order = append(o.order, r)
+	o.state.Nodes = append(o.state.Nodes, r.node.observed())
+}
+
+func (o *observed) update(r *record) { o.state.Nodes[r.slot] = r.node.observed() }
+
+func (o *observed) remove(r *record) {
+	o.order[r.slot] = nil
+	o.holes++
+	if o.holes > len(o.order)/2 {
+		o.compact()
+	}
+}
+
+func (o *observed) get() *fleet.ObservedState {
+	if o.holes > 0 {
+		o.compact()
+	}
+	return &o.state
+}
+
+func (o *observed) compact() {
+	kept := 0
+	for i, r := range o.order {
+		if r == nil {
+			continue
+		}
+		o.order[kept], o.state.Nodes[kept] = r, o.state.Nodes[i]
+		r.slot = kept
+		kept++
+	}
+	clear(o.order[kept:])
+	clear(o.state.Nodes[kept:])
+	o.order, o.state.Nodes, o.holes = o.order[:kept], o.state.Nodes[:kept], 0
+}
+
+func (n *Node) observed() fleet.ObservedNode {
+	return fleet.ObservedNode{ID: n.ID, Present: n.Present, CanSign: n.Proved != nil}
+}

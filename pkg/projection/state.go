@@ -1,0 +1,170 @@
+package projection
+
+import (
+	"maps"
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+// State is the fleet as a prefix of its log tells it. The zero State is not
+// usable; see New. A State is for one goroutine, or for many behind a lock
+// that excludes Apply, Skip and Observed from everything else.
+type State struct {
+	sequence uint64
+	ids      map[fleet.NodeID]*record
+	observed observed
+	ledger   Ledger
+
+	inventory   InventoryRef
+	trust       [][]byte
+	enforcement fleet.ActionID
+
+	last    fences
+	ignored map[string]int
+	unfit   int
+}
+
+// fences are the last sequences on the subjects that are not a node's.
+type fences struct{ plan, enforcement, inventory, trust uint64 }
+
+// record is what is kept of an id. It outlives the node: the epoch and the
+// last sequence must never be forgotten.
+type record struct {
+	epoch     uint64
+	last      uint64
+	removedAt time.Time
+	node      *Node // nil: not observed
+	slot      int   // of the node in the observed order
+}
+
+// InventoryRef names the inventory in force. The zero value means that none
+// was ever applied.
+type InventoryRef struct {
+	Digest string
+	// Generation counts the inventories; Sequence is where this one was applied.
+	Generation, Sequence uint64
+	Actor, Note          string
+}
+
+// Node is all that the log says of one observed node.
+type Node struct {
+	ID      fleet.NodeID
+	Present bool
+	// Epoch counts the lives of the id from 1.
+	Epoch uint64
+	// Session and KeyFingerprint as of the newest node.appeared.
+	Session, KeyFingerprint string
+	// Last sequence on the node's subject, whatever it was.
+	Last uint64
+	// Issued is the newest certificate given to the node, Proved the one whose
+	// key it has proved to hold. Nil: none that still counts. Both may name the
+	// same one; what they point to never changes.
+	Issued, Proved *Credential
+}
+
+// Credential is a certificate and the challenge that came with it.
+type Credential struct {
+	// Serial in lower-case hex.
+	Serial, Nonce       string
+	KeyFingerprint      string
+	Epoch               uint64
+	NotBefore, NotAfter time.Time
+	CertificatePEM      string
+}
+
+// New is the state before the first event.
+func New() *State {
+	ids := make(map[fleet.NodeID]*record)
+	return &State{ids: ids, ledger: newLedger(ids), ignored: make(map[string]int)}
+}
+
+// Sequence is the last one folded; 0 before the first.
+func (s *State) Sequence() uint64 { return s.sequence }
+
+// Observed is the state that engine.Reconcile decides on. It is the State's
+// own: the caller must not change it, and the next Apply may.
+func (s *State) Observed() *fleet.ObservedState { return s.observed.get() }
+
+// StrictEnforced says whether receivers refuse unsigned posts.
+func (s *State) StrictEnforced() bool { return s.observed.state.StrictEnforced }
+
+// EnforcementAction is the action that last changed the enforcement; empty
+// while it has never changed.
+func (s *State) EnforcementAction() fleet.ActionID { return s.enforcement }
+
+// Node returns what is known of an observed node.
+func (s *State) Node(id fleet.NodeID) (Node, bool) {
+	r := s.ids[id]
+	if r == nil || r.node == nil {
+		return Node{}, false
+	}
+	n := *r.node
+	n.Last = r.last
+	return n, true
+}
+
+// CanSign says that the node proved possession of a credential that no fact
+// has ended since.
+func (s *State) CanSign(id fleet.NodeID) bool {
+	r := s.ids[id]
+	return r != nil && r.node != nil && r.node.Proved != nil
+}
+
+// Inventory names the inventory in force.
+func (s *State) Inventory() InventoryRef { return s.inventory }
+
+// Trust is the roots of the trust bundle, each as PEM, in the order published.
+// The caller must not change them.
+func (s *State) Trust() [][]byte { return s.trust[:len(s.trust):len(s.trust)] }
+
+// Ledger is the account of actions. It is the State's own and moves with it.
+func (s *State) Ledger() *Ledger { return &s.ledger }
+
+// LastPlan is the last sequence on the plans' subject; 0 for none.
+func (s *State) LastPlan() uint64 { return s.last.plan }
+
+// LastEnforcement is the last sequence on the enforcement subject; 0 for none.
+func (s *State) LastEnforcement() uint64 { return s.last.enforcement }
+
+// LastInventory is the last sequence on the inventory subject; 0 for none.
+func (s *State) LastInventory() uint64 { return s.last.inventory }
+
+// LastTrust is the last sequence on the trust subject; 0 for none.
+func (s *State) LastTrust() uint64 { return s.last.trust }
+
+// LastNode is the last sequence on a node's subject, of all its lives; 0 for none.
+func (s *State) LastNode(id fleet.NodeID) uint64 {
+	if r := s.ids[id]; r != nil {
+		return r.last
+	}
+	return 0
+}
+
+// RemovedAt is when the id's last life ended; zero if none has.
+func (s *State) RemovedAt(id fleet.NodeID) time.Time {
+	if r := s.ids[id]; r != nil {
+		return r.removedAt
+	}
+	return time.Time{}
+}
+
+// Ignored counts, by event type, the events that fit and yet counted for
+// nothing, such as a fact of an epoch that is over.
+func (s *State) Ignored() map[string]int { return maps.Clone(s.ignored) }
+
+// Unfit counts the messages that were no event of the log.
+func (s *State) Unfit() int { return s.unfit }
+
+// id returns the record of an id, a new one for an id never heard of.
+func (s *State) id(id fleet.NodeID) *record {
+	r := s.ids[id]
+	if r == nil {
+		r = &record{epoch: firstEpoch}
+		s.ids[id] = r
+	}
+	return r
+}
+
+func (s *State) ignore(t events.Type) { s.ignored[string(t)]++ }
