@@ -1,0 +1,257 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/jsm.go/natscontext"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
+)
+
+// Bounds of what the bus waits for.
+const (
+	// requestTimeout bounds one request whose context has no deadline.
+	requestTimeout = 5 * time.Second
+	// firstReconnect and longestReconnect bound the wait between two tries.
+	firstReconnect   = 100 * time.Millisecond
+	longestReconnect = 10 * time.Second
+	// pingInterval and maxPings find a connection that is dead and does not say so.
+	pingInterval = 10 * time.Second
+	maxPings     = 2
+)
+
+// Options say which server to connect to, as whom, and for which fleet.
+type Options struct {
+	// URL of the server, or several with commas between. Empty means the
+	// context's, and without a context nats://127.0.0.1:4222.
+	URL string
+	// Context of the nats command to take server and credentials from.
+	Context string
+	// Creds is a file of NATS credentials; it overrides the context's.
+	Creds string
+	// Prefix of every subject; empty means events.DefaultPrefix.
+	Prefix string
+	// Name of the client, as the server lists it.
+	Name string
+	// Replicas of the streams that EnsureStreams makes. Zero makes them with
+	// one and accepts an existing stream with any number.
+	Replicas int
+	// InProcess connects to an embedded server without a socket, and overrides
+	// URL and Context.
+	InProcess interface{ InProcessConn() (net.Conn, error) }
+	// CustomInboxPrefix of answers; empty means the context's, or the client's
+	// default.
+	CustomInboxPrefix string
+	// Logger hears of what happens to the connection, from any goroutine; nil
+	// means nobody does. err may be nil.
+	Logger func(event string, err error)
+}
+
+// Bus is the connection of one process to one fleet. It is safe for use by
+// several goroutines.
+type Bus struct {
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	subjects events.Subjects
+	options  Options
+
+	mu          sync.Mutex
+	reconnected chan struct{} // closed at the next reconnect
+}
+
+// Connect connects, once: it fails when the server cannot be reached now. From
+// then on the connection is renewed for ever.
+//
+// While there is no connection nothing is queued: a heartbeat that is an hour
+// old says nothing, and an append that failed stays failed.
+func Connect(ctx context.Context, o Options) (*Bus, error) {
+	if o.Prefix == "" {
+		o.Prefix = events.DefaultPrefix
+	}
+	subjects, err := events.NewSubjects(o.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("connect to nats: %w", err)
+	}
+	t, err := o.target()
+	if err != nil {
+		return nil, err
+	}
+	b := &Bus{subjects: subjects, options: o, reconnected: make(chan struct{})}
+	b.nc, err = nats.Connect(t.url, append(t.options, b.connOptions(ctx)...)...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to nats at %s: %w (%s)", redact(t.url), err, nextStep(err))
+	}
+	b.js, err = t.jetStream(b.nc)
+	if err != nil {
+		b.nc.Close()
+		return nil, fmt.Errorf("use jetstream at %s: %w", redact(t.url), err)
+	}
+	return b, nil
+}
+
+// target is where to connect to, and as whom.
+type target struct {
+	url, domain, apiPrefix string
+	options                []nats.Option
+}
+
+func (o *Options) target() (target, error) {
+	t := target{url: nats.DefaultURL}
+	switch {
+	case o.InProcess != nil:
+		t.options = append(t.options, nats.InProcessServer(o.InProcess))
+	case o.Context != "":
+		if err := t.loadContext(o.Context); err != nil {
+			return target{}, fmt.Errorf("load nats context %q: %w (\"nats context ls\" lists those there are)", o.Context, err)
+		}
+	}
+	if o.URL != "" && o.InProcess == nil {
+		t.url = o.URL
+	}
+	if o.Creds != "" {
+		t.options = append(t.options, nats.UserCredentials(o.Creds))
+	}
+	if o.CustomInboxPrefix != "" {
+		t.options = append(t.options, nats.CustomInboxPrefix(o.CustomInboxPrefix))
+	}
+	return t, nil
+}
+
+func (t *target) loadContext(name string) error {
+	c, err := natscontext.New(name, true)
+	if err != nil {
+		return err
+	}
+	if t.options, err = c.NATSOptions(); err != nil {
+		return err
+	}
+	if c.ServerURL() != "" {
+		t.url = c.ServerURL()
+	}
+	t.domain, t.apiPrefix = c.JSDomain(), c.JSAPIPrefix()
+	return nil
+}
+
+func (t *target) jetStream(nc *nats.Conn) (jetstream.JetStream, error) {
+	timeout := jetstream.WithDefaultTimeout(requestTimeout)
+	switch {
+	case t.domain != "":
+		return jetstream.NewWithDomain(nc, t.domain, timeout)
+	case t.apiPrefix != "":
+		return jetstream.NewWithAPIPrefix(nc, t.apiPrefix, timeout)
+	}
+	return jetstream.New(nc, timeout)
+}
+
+func (b *Bus) connOptions(ctx context.Context) []nats.Option {
+	timeout := requestTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, time.Until(deadline))
+	}
+	return []nats.Option{
+		nats.Name(b.options.Name),
+		nats.Timeout(timeout),
+		nats.MaxReconnects(-1),
+		nats.CustomReconnectDelay(reconnectDelay),
+		// Credentials may be renewed on disk while the server refuses the old ones.
+		nats.IgnoreAuthErrorAbort(),
+		nats.ReconnectBufSize(-1),
+		nats.PingInterval(pingInterval),
+		nats.MaxPingsOutstanding(maxPings),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.tell("connection lost", err) }),
+		nats.ReconnectHandler(func(*nats.Conn) { b.onReconnect() }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.tell("connection error", err) }),
+	}
+}
+
+// reconnectDelay grows from try to try. Half of it is chance, so that a fleet
+// does not come back in step.
+func reconnectDelay(tries int) time.Duration {
+	d := longestReconnect
+	if tries < 7 { // 2^7 * firstReconnect is above the longest
+		d = firstReconnect << max(tries-1, 0)
+	}
+	return d/2 + rand.N(d/2)
+}
+
+func (b *Bus) tell(event string, err error) {
+	if b.options.Logger != nil {
+		b.options.Logger(event, err)
+	}
+}
+
+func (b *Bus) onReconnect() {
+	b.mu.Lock()
+	close(b.reconnected)
+	b.reconnected = make(chan struct{})
+	b.mu.Unlock()
+	b.tell("connection restored", nil)
+}
+
+// nextReconnect is closed when the connection is next restored. What was sent
+// to the old connection and not read from it is lost.
+func (b *Bus) nextReconnect() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.reconnected
+}
+
+// Connected says whether there is a connection right now.
+func (b *Bus) Connected() bool { return b.nc.IsConnected() }
+
+// URL of the server the bus is or was last connected to, without secrets;
+// empty for an embedded one.
+func (b *Bus) URL() string {
+	if b.options.InProcess != nil {
+		return ""
+	}
+	return b.nc.ConnectedUrlRedacted()
+}
+
+// Subjects of the fleet.
+func (b *Bus) Subjects() events.Subjects { return b.subjects }
+
+// Close ends the connection, and with it every cursor and subscription.
+func (b *Bus) Close() { b.nc.Close() }
+
+func nextStep(err error) string {
+	switch {
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
+		return "name credentials the server accepts with --creds or --context"
+	case errors.Is(err, nats.ErrSecureConnRequired), strings.Contains(err.Error(), "tls:"), strings.Contains(err.Error(), "x509:"):
+		return "the server wants TLS: put its CA and your certificate into a context of the nats command and name that with --context"
+	}
+	return "start a server there, or name another with --nats, NATS_URL or --context"
+}
+
+// redact leaves out what must not reach a log: user, password and token.
+func redact(urls string) string {
+	list := strings.Split(urls, ",")
+	for i, s := range list {
+		s = strings.TrimSpace(s)
+		if !strings.Contains(s, "://") {
+			s = "nats://" + s
+		}
+		u, err := url.Parse(s)
+		if err != nil {
+			list[i] = "(unreadable URL)"
+			continue
+		}
+		u.User = nil
+		list[i] = u.String()
+	}
+	return strings.Join(list, ",")
+}

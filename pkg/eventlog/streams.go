@@ -1,0 +1,206 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// ingestMaxAge is how long what nodes say waits for the border to read it.
+	// Nodes repeat what has not reached the log, so nothing is lost for good.
+	ingestMaxAge = 2 * time.Minute
+	// markerTTL is how long the end of a lease stays readable: well above the
+	// time a planner needs to start again.
+	markerTTL = 5 * time.Minute
+)
+
+// Names of the streams and of the bucket of one fleet.
+func (b *Bus) streamPrefix() string      { return strings.ToUpper(b.subjects.Prefix()) }
+func (b *Bus) logStream() string         { return b.streamPrefix() }
+func (b *Bus) ingestStream() string      { return b.streamPrefix() + "_INGEST" }
+func (b *Bus) presenceStream() string    { return b.streamPrefix() + "_PRESENCE" }
+func (b *Bus) inventoriesBucket() string { return b.streamPrefix() + "_INVENTORIES" }
+
+// Mismatch is one setting of a stream that is not as it must be.
+type Mismatch struct {
+	Stream, Setting, Have, Want string
+}
+
+// SettingsError says that streams exist with settings under which the fleet's
+// promises do not hold. Nothing was changed.
+type SettingsError struct {
+	Mismatches []Mismatch
+}
+
+// Error lists every setting, and what a person can do.
+func (e *SettingsError) Error() string {
+	var b strings.Builder
+	b.WriteString("streams exist with other settings:")
+	for _, m := range e.Mismatches {
+		fmt.Fprintf(&b, " %s: %s is %s, must be %s;", m.Stream, m.Setting, m.Have, m.Want)
+	}
+	b.WriteString(" change them with \"nats stream edit\", or use another --prefix")
+	return b.String()
+}
+
+// EnsureStreams makes the fleet's streams and its bucket where they are
+// missing. It may be called at any time and by several processes at once. It
+// never changes a stream that exists: if one has other settings, the error is a
+// *SettingsError with all of them.
+func (b *Bus) EnsureStreams(ctx context.Context) error {
+	var wrong []Mismatch
+	for _, want := range []jetstream.StreamConfig{b.logConfig(), b.ingestConfig(), b.presenceConfig()} {
+		have, err := b.ensureStream(ctx, want)
+		if err != nil {
+			return fmt.Errorf("ensure stream %s: %w", want.Name, err)
+		}
+		wrong = append(wrong, compare(want, have, b.options.Replicas)...)
+	}
+	m, err := b.ensureBucket(ctx)
+	if err != nil {
+		return fmt.Errorf("ensure object store %s: %w", b.inventoriesBucket(), err)
+	}
+	if wrong = append(wrong, m...); len(wrong) > 0 {
+		return &SettingsError{Mismatches: wrong}
+	}
+	return nil
+}
+
+func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.StreamConfig, error) {
+	s, err := b.js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		s, err = b.js.CreateStream(ctx, want)
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another process was first
+			s, err = b.js.Stream(ctx, want.Name)
+		}
+	}
+	if err != nil {
+		return jetstream.StreamConfig{}, err
+	}
+	return s.CachedInfo().Config, nil
+}
+
+func (b *Bus) ensureBucket(ctx context.Context) ([]Mismatch, error) {
+	name := b.inventoriesBucket()
+	store, err := b.js.ObjectStore(ctx, name)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		store, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
+			Bucket: name, Description: "Texts of inventories by digest",
+			Storage: jetstream.FileStorage, Replicas: b.replicas(),
+		})
+		if errors.Is(err, jetstream.ErrBucketExists) {
+			store, err = b.js.ObjectStore(ctx, name)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	status, err := store.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var wrong []Mismatch
+	if status.Storage() != jetstream.FileStorage {
+		wrong = append(wrong, Mismatch{name, "storage", status.Storage().String(), jetstream.FileStorage.String()})
+	}
+	if status.TTL() != 0 {
+		wrong = append(wrong, Mismatch{name, "max_age", status.TTL().String(), "0s"})
+	}
+	return wrong, nil
+}
+
+func (b *Bus) replicas() int { return max(b.options.Replicas, 1) }
+
+func (b *Bus) logConfig() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: b.logStream(), Description: "The log of the fleet: facts and actions",
+		Subjects: []string{b.subjects.AllEvents(), b.subjects.AllActions()},
+		Storage:  jetstream.FileStorage, Replicas: b.replicas(),
+		// No limits: history that could vanish could not be folded again.
+		MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: -1, MaxMsgSize: -1,
+		Discard: jetstream.DiscardNew, DenyDelete: true, DenyPurge: true,
+		AllowAtomicPublish: true, AllowDirect: true,
+	}
+}
+
+// ingestConfig leaves rollup off: with it, a node that may publish only on its
+// own subject could still erase the whole stream with one header.
+func (b *Bus) ingestConfig() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: b.ingestStream(), Description: "What nodes say, before the border",
+		Subjects: []string{b.subjects.AllPresence(), b.subjects.AllCredentials()},
+		Storage:  jetstream.MemoryStorage, Replicas: b.replicas(),
+		MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: -1, MaxMsgSize: -1,
+		MaxAge: ingestMaxAge, Discard: jetstream.DiscardOld, AllowMsgTTL: true,
+	}
+}
+
+func (b *Bus) presenceConfig() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: b.presenceStream(), Description: "The newest heartbeat of each node, as a lease",
+		Sources: []*jetstream.StreamSource{{Name: b.ingestStream(), FilterSubject: b.subjects.AllPresence()}},
+		Storage: jetstream.MemoryStorage, Replicas: b.replicas(),
+		MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: 1, MaxMsgSize: -1,
+		Discard: jetstream.DiscardOld, AllowMsgTTL: true, SubjectDeleteMarkerTTL: markerTTL,
+		// Markers of ended leases are rollups; nobody but the server writes here.
+		AllowRollup: true, AllowDirect: true,
+	}
+}
+
+// compare lists the settings that the fleet's promises rest on. replicas of
+// zero accepts any number.
+func compare(want, have jetstream.StreamConfig, replicas int) []Mismatch {
+	var wrong []Mismatch
+	w, h := settings(want), settings(have)
+	for i := range w {
+		if w[i].name == "num_replicas" && replicas == 0 {
+			continue
+		}
+		if w[i].value != h[i].value {
+			wrong = append(wrong, Mismatch{want.Name, w[i].name, h[i].value, w[i].value})
+		}
+	}
+	return wrong
+}
+
+type setting struct{ name, value string }
+
+// settings names each as the nats command and the server's API do.
+func settings(c jetstream.StreamConfig) []setting {
+	show := func(v any) string { return fmt.Sprint(v) }
+	subjects := slices.Sorted(slices.Values(c.Subjects))
+	var sources []string
+	for _, s := range c.Sources {
+		sources = append(sources, s.Name+" filtered by "+s.FilterSubject)
+	}
+	return []setting{
+		{"subjects", show(subjects)},
+		{"sources", show(sources)},
+		{"retention", show(c.Retention)},
+		{"storage", show(c.Storage)},
+		{"num_replicas", show(c.Replicas)},
+		{"discard", show(c.Discard)},
+		{"max_msgs", show(c.MaxMsgs)},
+		{"max_bytes", show(c.MaxBytes)},
+		{"max_age", show(c.MaxAge)},
+		{"max_msgs_per_subject", show(c.MaxMsgsPerSubject)},
+		{"deny_delete", show(c.DenyDelete)},
+		{"deny_purge", show(c.DenyPurge)},
+		{"sealed", show(c.Sealed)},
+		{"allow_rollup_hdrs", show(c.AllowRollup)},
+		{"allow_direct", show(c.AllowDirect)},
+		{"allow_msg_ttl", show(c.AllowMsgTTL)},
+		{"subject_delete_marker_ttl", show(c.SubjectDeleteMarkerTTL)},
+		{"allow_msg_schedules", show(c.AllowMsgSchedules)},
+		{"allow_atomic", show(c.AllowAtomicPublish)},
+		{"subject_transform", show(c.SubjectTransform != nil)},
+		{"republish", show(c.RePublish != nil)},
+		{"mirror", show(c.Mirror != nil)},
+	}
+}

@@ -1,0 +1,98 @@
+package natsd
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/rs/zerolog"
+)
+
+// RandomPort lets the system choose a free port.
+const RandomPort = server.RANDOM_PORT
+
+const (
+	loopback = "127.0.0.1"
+	// readyTimeout covers reading a large log back from a slow disk.
+	readyTimeout = time.Minute
+	// maxPayload leaves room for headers around the largest body of an event.
+	maxPayload = 2 << 20
+)
+
+// Options of the embedded server.
+type Options struct {
+	// Dir holds the streams. Required; one server at a time.
+	Dir string
+	// Port to listen on at 127.0.0.1. RandomPort takes a free one; 0 means no
+	// listener at all: only InProcessConn connects.
+	Port int
+	// Logger hears the server's warnings and, at debug level, its notices.
+	Logger zerolog.Logger
+}
+
+// Server is a running NATS server.
+type Server struct {
+	ns *server.Server
+}
+
+// Start starts a server and waits until it answers.
+func Start(o Options) (*Server, error) {
+	if o.Dir == "" {
+		return nil, errors.New("start nats server: no directory given")
+	}
+	ns, err := server.NewServer(&server.Options{
+		Host: loopback, Port: o.Port, DontListen: o.Port == 0,
+		JetStream: true, StoreDir: o.Dir, SyncAlways: true,
+		NoSigs: true, MaxPayload: maxPayload,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start nats server: %w", err)
+	}
+	failed := make(chan string, 1)
+	ns.SetLoggerV2(&logger{log: o.Logger, fatal: failed}, false, false, false)
+	ns.Start()
+	s := &Server{ns: ns}
+	if err := s.awaitReady(failed); err != nil {
+		s.Shutdown()
+		return nil, fmt.Errorf("start nats server in %s: %w", o.Dir, err)
+	}
+	return s, nil
+}
+
+func (s *Server) awaitReady(failed <-chan string) error {
+	ready := make(chan bool, 1)
+	go func() { ready <- s.ns.ReadyForConnections(readyTimeout) }()
+	select {
+	case text := <-failed:
+		s.ns.Shutdown() // lets ReadyForConnections return
+		<-ready
+		return errors.New(text)
+	case ok := <-ready:
+		if !ok {
+			return fmt.Errorf("not ready after %s", readyTimeout)
+		}
+		if !s.ns.JetStreamEnabled() {
+			return errors.New("jetstream did not come up")
+		}
+		return nil
+	}
+}
+
+// URL that clients connect to; empty without a listener.
+func (s *Server) URL() string {
+	if s.ns.Addr() == nil {
+		return ""
+	}
+	return s.ns.ClientURL()
+}
+
+// InProcessConn is a new connection without a socket.
+func (s *Server) InProcessConn() (net.Conn, error) { return s.ns.InProcessConn() }
+
+// Shutdown stops the server and waits until it has. It may be called twice.
+func (s *Server) Shutdown() {
+	s.ns.Shutdown()
+	s.ns.WaitForShutdown()
+}
