@@ -1,0 +1,233 @@
+package view
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/projection"
+)
+
+// Errors a caller branches on. A log with a gap is eventlog.ErrGap.
+var (
+	// ErrStopped means that the view was stopped and folds no more.
+	ErrStopped = errors.New("view has stopped")
+	errRunning = errors.New("view was run before")
+)
+
+// chunk is how many records are folded before readers get a turn.
+const chunk = 256
+
+// View folds a log as it grows. All methods may be called from any goroutine,
+// except from within a function that Read, Wait or a hook was given.
+type View struct {
+	log   eventlog.Log
+	hooks []func(eventlog.Record, projection.Change)
+
+	mu        sync.RWMutex
+	state     *projection.State
+	changed   chan struct{} // closed and replaced at each fold
+	cursor    eventlog.Cursor
+	confirmed time.Time // by the cursor that was closed
+	end       uint64    // of the log when Run began
+	started   bool
+	followed  bool
+	err       error
+}
+
+// New returns a View of the log. It knows nothing until it runs.
+func New(log eventlog.Log) *View {
+	return &View{log: log, state: projection.New(), changed: make(chan struct{})}
+}
+
+// OnRecord adds a hook that sees each record, old ones first, and what it
+// changed. Readers wait while a hook runs. Add hooks before Run.
+func (v *View) OnRecord(hook func(eventlog.Record, projection.Change)) {
+	v.hooks = append(v.hooks, hook)
+}
+
+// Run follows the log and folds it until ctx ends, when it returns nil, or
+// until following on is impossible, such as after a gap. It can run once.
+func (v *View) Run(ctx context.Context) error {
+	v.mu.Lock()
+	again := v.started
+	v.started = true
+	v.mu.Unlock()
+	if again {
+		return errRunning
+	}
+	err := v.follow(ctx)
+	if ctx.Err() != nil && !errors.Is(err, eventlog.ErrGap) {
+		v.stop(ErrStopped)
+		return nil
+	}
+	v.stop(err)
+	return err
+}
+
+func (v *View) follow(ctx context.Context) error {
+	end, err := v.log.Last(ctx)
+	if err != nil {
+		return fmt.Errorf("find the end of the log: %w", err)
+	}
+	cursor, err := v.log.Follow(ctx, 0)
+	if err != nil {
+		return fmt.Errorf("follow the log: %w", err)
+	}
+	defer cursor.Close()
+	v.begin(cursor, end)
+	for {
+		records, err := cursor.Next(ctx)
+		if err != nil {
+			return fmt.Errorf("follow the log: %w", err)
+		}
+		for some := range slices.Chunk(records, chunk) {
+			if err := v.fold(some); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// begin also wakes everybody: with an empty log the view has caught up.
+func (v *View) begin(cursor eventlog.Cursor, end uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.cursor, v.end, v.followed = cursor, end, true
+	v.wake()
+}
+
+func (v *View) fold(records []eventlog.Record) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	defer v.wake()
+	// Tidy up here, so that Observed only reads when many readers call it.
+	defer v.state.Observed()
+	for _, r := range records {
+		change, err := v.apply(r)
+		if err != nil {
+			return err
+		}
+		for _, hook := range v.hooks {
+			hook(r, change)
+		}
+	}
+	return nil
+}
+
+func (v *View) apply(r eventlog.Record) (change projection.Change, err error) {
+	if r.Event == nil {
+		err = v.state.Skip(r.Sequence, v.log.Subjects(), r.Message.Subject)
+	} else {
+		change, err = v.state.Apply(r.Sequence, r.Time, r.Event)
+	}
+	if err != nil {
+		return change, fmt.Errorf("fold the log: %w: %w", eventlog.ErrGap, err)
+	}
+	return change, nil
+}
+
+func (v *View) stop(err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.cursor != nil {
+		v.confirmed = v.cursor.Confirmed()
+		v.cursor = nil
+	}
+	v.err = err
+	v.wake()
+}
+
+// wake wakes whoever waits. The lock is held.
+func (v *View) wake() {
+	close(v.changed)
+	v.changed = make(chan struct{})
+}
+
+// Read lends the state for the length of the call. The function must not
+// change it, keep it, or call the View.
+func (v *View) Read(read func(*projection.State)) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	read(v.state)
+}
+
+// Changed is closed at the next fold, when the view has caught up for the
+// first time, and when it stops. Take it before looking at the state.
+func (v *View) Changed() <-chan struct{} {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.changed
+}
+
+// Wait returns nil when the condition holds for the state. It looks at once
+// and after each fold; a state that several records in a row only pass through
+// may not be seen. It returns an error when ctx ends or the view has stopped.
+func (v *View) Wait(ctx context.Context, condition func(*projection.State) bool) error {
+	for {
+		holds, changed, err := v.look(condition)
+		if err != nil {
+			return fmt.Errorf("wait for the log: %w", err)
+		}
+		if holds {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the log: %w", context.Cause(ctx))
+		}
+	}
+}
+
+func (v *View) look(condition func(*projection.State) bool) (holds bool, changed <-chan struct{}, err error) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if v.err != nil {
+		return false, nil, v.err
+	}
+	return condition(v.state), v.changed, nil
+}
+
+// CatchUp returns when everything is folded that is on the log now.
+func (v *View) CatchUp(ctx context.Context) error {
+	if err := v.Err(); err != nil {
+		return fmt.Errorf("catch up with the log: %w", err)
+	}
+	last, err := v.log.Last(ctx)
+	if err != nil {
+		return fmt.Errorf("find the end of the log: %w", err)
+	}
+	return v.Wait(ctx, func(s *projection.State) bool { return s.Sequence() >= last })
+}
+
+// CaughtUp says that the view has folded what was on the log when it began to
+// run. From then on it stays true: CatchUp and Confirmed tell how fresh it is.
+func (v *View) CaughtUp() bool {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.followed && v.state.Sequence() >= v.end
+}
+
+// Confirmed is when the log last confirmed that the view was at its end or
+// delivered a record; zero before Run.
+func (v *View) Confirmed() time.Time {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if v.cursor == nil {
+		return v.confirmed
+	}
+	return v.cursor.Confirmed()
+}
+
+// Err says why the view has stopped: ErrStopped when its context ended; nil
+// while it runs and before.
+func (v *View) Err() error {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.err
+}
