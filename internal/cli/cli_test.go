@@ -241,11 +241,13 @@ func TestLogIsJSONUnlessAskedOtherwise(t *testing.T) {
 			log := l.Logger(cmd.ErrOrStderr())
 			log.Info().Str("node", "n1").Msg("hello")
 			log.Debug().Msg("hidden")
+			cli.BusLogger(log)("connection lost", errors.New("eof"))
+			cli.BusLogger(log)("connection restored", nil)
 			return nil
 		}}
 		l.AddTo(root.Flags())
 		_, _, errs := call(t, t.Context(), root, "--log-format", format)
-		if !strings.Contains(errs, want) || strings.Contains(errs, "hidden") || strings.Contains(errs, "\x1b") {
+		if !strings.Contains(errs, want) || strings.Contains(errs, "hidden") || strings.Contains(errs, "\x1b") || !strings.Contains(errs, "eof") || !strings.Contains(errs, "connection restored") {
 			t.Errorf("%s: %q", format, errs)
 		}
 	}

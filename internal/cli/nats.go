@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
@@ -63,4 +64,15 @@ func (n *NATSFlags) Options(name string) (eventlog.Options, error) {
 
 func (n *NATSFlags) typed(flag string) bool {
 	return n.flags != nil && FromCommandLine(n.flags.Lookup(flag))
+}
+
+// BusLogger is an eventlog.Options.Logger that writes to log.
+func BusLogger(log zerolog.Logger) func(event string, err error) {
+	return func(event string, err error) {
+		if err == nil {
+			log.Info().Msg(event)
+			return
+		}
+		log.Warn().Err(err).Msg(event)
+	}
 }

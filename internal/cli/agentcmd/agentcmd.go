@@ -85,6 +85,7 @@ func (o *options) run(cmd *cobra.Command) error {
 	// An inbox of its own lets the server's permissions keep nodes apart.
 	opts.CustomInboxPrefix = "_INBOX." + o.nats.Prefix + "." + events.Token(cfg.Node)
 	log := o.log.Logger(cmd.ErrOrStderr())
+	opts.Logger = cli.BusLogger(log)
 
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
