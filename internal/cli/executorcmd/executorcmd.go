@@ -1,0 +1,222 @@
+// Package executorcmd is the executor as a command: cmd/executor runs it.
+package executorcmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/field"
+	"github.com/fleetfold/fleetfold/internal/cli/obs"
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/executor"
+	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/view"
+)
+
+const (
+	driverWait  = "wait"
+	driverLocal = "local"
+	agentName   = "node-agent"
+)
+
+type flags struct {
+	nats          cli.NATSFlags
+	log           cli.LogFlags
+	driver        *string
+	dir, agent    string
+	listen        string
+	concurrency   int
+	enrollTimeout time.Duration
+	lease         time.Duration
+	replicas      int
+}
+
+// New returns the command.
+func New() *cobra.Command {
+	var f flags
+	cmd := &cobra.Command{
+		Use:   "executor",
+		Short: "Carry out the actions of a fleet and report their outcomes",
+		Long: `The executor takes the actions up in the order of the log, decides again
+whether each is still wanted, carries it out, and puts its outcome on the log. Any
+number of executors may share a fleet; those that issue credentials need the same
+root issuer in their folder.`,
+		Example: `  executor --nats nats://127.0.0.1:4222 --dir /var/lib/fleetfold
+  executor --driver local --dir ./fleet --listen :8081`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	fs := cmd.Flags()
+	f.nats.AddTo(fs)
+	f.log.AddTo(fs)
+	f.driver = cli.Choice(fs, "driver", "who brings agents up: others, and the executor waits for them, or the executor on this machine", driverWait, driverLocal)
+	fs.StringVar(&f.dir, "dir", "", "`DIR` of the root issuer (DIR/ca) and, with --driver local, of the nodes (DIR/nodes); required")
+	fs.StringVar(&f.agent, "agent", "", "`FILE` of the agent that --driver local runs; without it node-agent beside this program or on the PATH")
+	fs.DurationVar(&f.lease, "lease", 15*time.Second, "lease `DURATION` of the agents that --driver local runs")
+	fs.IntVar(&f.concurrency, "concurrency", executor.DefaultConcurrency, "most actions that run side by side, `N` of 1 to 256; 1 is strict one by one")
+	fs.DurationVar(&f.enrollTimeout, "enroll-timeout", handlers.DefaultEnrollTimeout, "`DURATION` after which an enrolment has failed")
+	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8081; empty means none")
+	fs.IntVar(&f.replicas, "replicas", 1, "`N` replicas of the streams when they are created: 3 in a cluster")
+	return cmd
+}
+
+func (f *flags) check() error {
+	switch {
+	case f.dir == "":
+		return cli.Usagef("--dir is required: the root issuer is kept there")
+	case f.concurrency < 1 || f.concurrency > executor.MaxConcurrency:
+		return cli.Usagef("--concurrency is %d, must be 1 to %d", f.concurrency, executor.MaxConcurrency)
+	case f.enrollTimeout <= 0:
+		return cli.Usagef("--enroll-timeout is %s, must be above 0", f.enrollTimeout)
+	case f.lease < time.Second || f.lease%time.Second != 0:
+		return cli.Usagef("--lease is %s, must be whole seconds, at least 1", f.lease)
+	}
+	return nil
+}
+
+func (f *flags) run(cmd *cobra.Command) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	options, err := f.nats.Options("executor")
+	if err != nil {
+		return err
+	}
+	logger := f.log.Logger(cmd.ErrOrStderr())
+	options.Replicas = f.replicas
+	bus, err := eventlog.Connect(cmd.Context(), options)
+	if err != nil {
+		return err
+	}
+	defer bus.Close()
+	if err := bus.EnsureStreams(cmd.Context()); err != nil {
+		return err
+	}
+	driver, stop, err := f.newDriver(bus.URL(), logger)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	return f.serve(cmd.Context(), bus, driver, logger)
+}
+
+func (f *flags) newDriver(url string, logger zerolog.Logger) (driver handlers.Driver, stop func(), err error) {
+	if *f.driver == driverWait {
+		return handlers.Wait{}, func() {}, nil
+	}
+	program, err := f.agentProgram()
+	if err != nil {
+		return nil, nil, err
+	}
+	local, err := handlers.NewLocal(handlers.LocalOptions{
+		Dir: filepath.Join(f.dir, "nodes"), Program: []string{program},
+		URL: url, Prefix: f.nats.Prefix, Creds: f.nats.Creds, Lease: f.lease, Logger: logger,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return local, local.Close, nil
+}
+
+func (f *flags) agentProgram() (string, error) {
+	if f.agent != "" {
+		return f.agent, nil
+	}
+	if self, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(self), agentName)
+		if _, err := os.Stat(beside); err == nil {
+			return beside, nil
+		}
+	}
+	found, err := exec.LookPath(agentName)
+	if err != nil {
+		return "", cli.WithHint(fmt.Errorf("find agent: %w", err), "name its file with --agent, or use --driver wait")
+	}
+	return found, nil
+}
+
+// serve runs view, executor and HTTP server until one cannot go on.
+func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Driver, logger zerolog.Logger) error {
+	actions, err := bus.Actions(ctx, f.concurrency, executor.DefaultAckWait)
+	if err != nil {
+		return fmt.Errorf("consume actions: %w", err)
+	}
+	defer actions.Close()
+	v, metrics := view.New(bus.Log()), executor.NewMetrics()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return v.Run(ctx) })
+	g.Go(func() error { return f.execute(ctx, bus, v, actions, driver, metrics, logger) })
+	if f.listen != "" {
+		g.Go(func() error {
+			return obs.Serve(ctx, f.listen, obs.Checks{Ready: func() error { return ready(bus, v) }}, metrics, logger)
+		})
+	}
+	logger.Info().Str(field.URL, bus.URL()).Str("driver", *f.driver).Str(field.Dir, f.dir).Msg("executor started")
+	err = g.Wait()
+	logger.Info().Msg("executor stopped")
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, actions executor.Actions, driver handlers.Driver, metrics *executor.Metrics, logger zerolog.Logger) error {
+	inventories := view.NewInventories(bus.GetInventory)
+	set, err := handlers.New(ctx, handlers.Config{
+		Log: bus.Log(), View: v, Inventories: inventories, Commands: bus, Driver: driver,
+		CADir: filepath.Join(f.dir, "ca"), EnrollTimeout: f.enrollTimeout, Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
+	if local, ok := driver.(*handlers.Local); ok {
+		if err := local.Resume(ctx, present(v)); err != nil {
+			return fmt.Errorf("start agents again: %w", err)
+		}
+	}
+	e, err := executor.New(executor.Config{
+		Log: bus.Log(), View: v, Inventories: inventories, Actions: actions, Handlers: set,
+		Concurrency: f.concurrency, Logger: logger, Observe: metrics.Observe,
+	})
+	if err != nil {
+		return err
+	}
+	return e.Run(ctx)
+}
+
+// present lists the nodes that the log calls present. Those that this machine
+// ran ended with the last executor, and nobody may have missed them yet.
+func present(v *view.View) (ids []fleet.NodeID) {
+	v.Read(func(s *projection.State) {
+		for _, node := range s.Observed().Nodes {
+			if node.Present {
+				ids = append(ids, node.ID)
+			}
+		}
+	})
+	return ids
+}
+
+func ready(bus *eventlog.Bus, v *view.View) error {
+	switch {
+	case !bus.Connected():
+		return errors.New("not connected to the server")
+	case v.Err() != nil:
+		return v.Err()
+	case !v.CaughtUp():
+		return errors.New("not caught up with the log")
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+// Package executor is the kit for carrying out the actions of a fleet's log.
+// Its user brings one Handler for each type of action; the kit brings the
+// order, the second decision, the outcome and the recovery.
+//
+// # What it promises
+//
+//   - Every action that is taken up ends in exactly one outcome on the log:
+//     action.succeeded, action.failed or action.refused. An action that has one
+//     is acknowledged and never run again.
+//   - Before a handler runs, the kit folds the log to its end and decides
+//     again, with the same rule as the planner and the inventory then in
+//     force. What is no longer wanted is refused, and the refusal is on the log
+//     before the action is acknowledged.
+//   - The facts that a handler returns and the outcome are stored as one batch
+//     or not at all. If one of their fences does not hold, the kit folds on,
+//     decides again and runs the handler again, until the action's deadline.
+//   - A message that is no action anybody could carry out is logged as an
+//     error, counted and acknowledged; it never stops the rest.
+//
+// # Order
+//
+// Among the actions it holds, the kit starts them in the order of the log, as
+// many side by side as Concurrency says, one for each node, and one enforcement
+// action. An action waits while its own plan has an action of an earlier phase
+// without an outcome; while it waits it takes no slot. Concurrency 1 is strict
+// one by one: nothing overtakes an action that waits.
+//
+// # What a handler must do
+//
+//   - End when its context ends. The context ends at the deadline, when the
+//     executor stops, and when the action is no longer wanted.
+//   - Be ready to run again for the same action: a crash, a lost race or another
+//     executor's crash leaves it open how far the last run came. ActionID is the
+//     same each time and names the attempt.
+//   - Return its facts in Result.Closing rather than appending them, if they
+//     must hold exactly when the action succeeded.
+//   - Return a *Failure to choose the reason word of action.failed.
+//
+// # What it never does
+//
+// It never decides what should be done, never retries a failed action (the
+// planner publishes another attempt), and records nothing for actions that it
+// was running when it was told to stop: those are given back.
+package executor

@@ -1,0 +1,127 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/executor"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+// Commands reaches agents, as eventlog.Bus does.
+type Commands interface {
+	// Command returns the agent's answer; eventlog.ErrNoAgent when nobody listens.
+	Command(ctx context.Context, e *events.Event) (*events.Event, error)
+}
+
+// How long things may take unless configured.
+const (
+	DefaultEnrollTimeout = 60 * time.Second
+	DefaultIssueTimeout  = 30 * time.Second
+
+	// DefaultStopTimeout is how long a decommission waits for the agent.
+	DefaultStopTimeout = 15 * time.Second
+	// DefaultRedeliver is the pause before a credential that was not proved is
+	// delivered again.
+	DefaultRedeliver = 2 * time.Second
+	// recordTimeout is what a decommission has beyond StopTimeout.
+	recordTimeout = 15 * time.Second
+	// unreachableRetry is the pause after nobody listened on a node's command
+	// subject: an agent that just came up may not listen yet.
+	unreachableRetry = 500 * time.Millisecond
+)
+
+// Config of the handlers. Log, View, Inventories, Commands and CADir are required.
+type Config struct {
+	Log         executor.Log
+	View        executor.View
+	Inventories executor.Inventories
+	Commands    Commands
+	// Driver brings agents up and away; nil means Wait.
+	Driver Driver
+	// CADir holds the root issuer, which is made there if it is missing.
+	CADir string
+	// EnrollTimeout, IssueTimeout and StopTimeout bound an enrolment, an issue
+	// and the wait for an agent that was told to stop; 0 means 60 s, 30 s, 15 s.
+	EnrollTimeout, IssueTimeout, StopTimeout time.Duration
+	// Redeliver is the pause between deliveries of a credential; 0 means 2 s.
+	Redeliver time.Duration
+	Logger    zerolog.Logger
+	// Now is the clock of certificates and events; nil means time.Now.
+	Now func() time.Time
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Log == nil || c.View == nil || c.Inventories == nil || c.Commands == nil || c.CADir == "" {
+		return c, errors.New("configure handlers: log, view, inventories, commands and CA folder are all required")
+	}
+	for _, d := range []*time.Duration{&c.EnrollTimeout, &c.IssueTimeout, &c.StopTimeout, &c.Redeliver} {
+		if *d < 0 {
+			return c, fmt.Errorf("configure handlers: a timeout is %s, must not be negative", *d)
+		}
+	}
+	orDefault(&c.EnrollTimeout, DefaultEnrollTimeout)
+	orDefault(&c.IssueTimeout, DefaultIssueTimeout)
+	orDefault(&c.StopTimeout, DefaultStopTimeout)
+	orDefault(&c.Redeliver, DefaultRedeliver)
+	if c.Driver == nil {
+		c.Driver = Wait{}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c, nil
+}
+
+func orDefault(d *time.Duration, value time.Duration) {
+	if *d == 0 {
+		*d = value
+	}
+}
+
+// New returns a handler for each type of action. It folds to the end of the log;
+// if an inventory is in force, it loads or makes the root issuer of its trust
+// domain and publishes it. If none is, that happens before the first issue.
+func New(ctx context.Context, c Config) (map[fleet.ActionType]executor.Handler, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	auth := &authority{Config: c}
+	if err := auth.prepare(ctx); err != nil {
+		return nil, err
+	}
+	issue := &issuer{Config: c, authority: auth}
+	return map[fleet.ActionType]executor.Handler{
+		fleet.EnrollNode:               timed{&enroller{Config: c, issuer: issue}, c.EnrollTimeout},
+		fleet.IssueCredential:          timed{issue, c.IssueTimeout},
+		fleet.DecommissionNode:         timed{&decommissioner{c}, c.StopTimeout + recordTimeout},
+		fleet.DisableStrictEnforcement: executor.HandlerFunc(c.disable),
+		fleet.EnableStrictEnforcement:  executor.HandlerFunc(c.enable),
+	}, nil
+}
+
+// timed gives a handler its deadline.
+type timed struct {
+	executor.Handler
+	timeout time.Duration
+}
+
+func (t timed) Timeout() time.Duration { return t.timeout }
+
+func (c Config) disable(_ context.Context, t executor.Task) (executor.Result, error) {
+	fact := t.Fact(c.Now(), events.TypeEnforcementDisabled, &events.EnforcementDisabled{Generation: t.Generation, Action: t.Flight.ID})
+	return executor.Result{Closing: []eventlog.Entry{{Event: fact}}}, nil
+}
+
+// enable takes effect by being a fact, and only on the very log it was decided on.
+func (c Config) enable(_ context.Context, t executor.Task) (executor.Result, error) {
+	fact := t.Fact(c.Now(), events.TypeEnforcementEnabled, &events.EnforcementEnabled{Generation: t.Generation, Action: t.Flight.ID})
+	return executor.Result{Closing: []eventlog.Entry{{Event: fact, Fence: eventlog.LastInLog(t.Basis)}}}, nil
+}

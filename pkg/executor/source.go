@@ -1,0 +1,109 @@
+package executor
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+)
+
+// LogActions hands out the actions of a log from its beginning, those with an
+// outcome too. It keeps nothing and shares with nobody: for one executor on a
+// log in memory, and for tests. On a server use Bus.Actions.
+type LogActions struct {
+	cursor  eventlog.Cursor
+	mu      sync.Mutex
+	ready   []eventlog.Record
+	again   chan struct{} // has a value while ready has records that were given back
+	reading chan []eventlog.Record
+	failed  chan error
+}
+
+// FromLog follows log until ctx ends.
+func FromLog(ctx context.Context, log eventlog.Log) (*LogActions, error) {
+	cursor, err := log.Follow(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	a := &LogActions{
+		cursor: cursor, again: make(chan struct{}, 1),
+		reading: make(chan []eventlog.Record), failed: make(chan error, 1),
+	}
+	go a.read(ctx)
+	return a, nil
+}
+
+func (a *LogActions) read(ctx context.Context) {
+	defer a.cursor.Close()
+	for {
+		records, err := a.cursor.Next(ctx)
+		if err != nil {
+			a.failed <- err
+			return
+		}
+		select {
+		case a.reading <- records:
+		case <-ctx.Done():
+			a.failed <- ctx.Err()
+			return
+		}
+	}
+}
+
+// Next waits for the next action. It is for one goroutine.
+func (a *LogActions) Next(ctx context.Context) (eventlog.Delivery, error) {
+	for {
+		if r, ok := a.pop(); ok {
+			return a.delivery(r), nil
+		}
+		select {
+		case <-ctx.Done():
+			return eventlog.Delivery{}, ctx.Err()
+		case err := <-a.failed:
+			a.failed <- err
+			return eventlog.Delivery{}, err
+		case <-a.again:
+		case records := <-a.reading:
+			for _, r := range records {
+				if r.Event != nil && r.Event.Type.IsAction() {
+					a.push(r)
+				}
+			}
+		}
+	}
+}
+
+func (a *LogActions) pop() (r eventlog.Record, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.ready) == 0 {
+		return r, false
+	}
+	r, a.ready = a.ready[0], a.ready[1:]
+	return r, true
+}
+
+func (a *LogActions) push(r eventlog.Record) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ready = append(a.ready, r)
+}
+
+func (a *LogActions) delivery(r eventlog.Record) eventlog.Delivery {
+	return eventlog.Delivery{
+		Record:     r,
+		Ack:        func(context.Context) error { return nil },
+		InProgress: func() error { return nil },
+		Retry: func(delay time.Duration) error {
+			time.AfterFunc(delay, func() {
+				a.push(r)
+				select {
+				case a.again <- struct{}{}:
+				default:
+				}
+			})
+			return nil
+		},
+	}
+}

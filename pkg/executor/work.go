@@ -1,0 +1,151 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/fleetfold/fleetfold/internal/cli/field"
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/projection"
+)
+
+// errUnwanted is the cause a handler's context is cancelled with.
+var errUnwanted = errors.New("the action is no longer wanted")
+
+// work carries one delivery to its end, or leaves it to Run when ctx ends.
+func (e *Executor) work(ctx context.Context, h *held) {
+	out, err := e.settle(ctx, h)
+	switch {
+	case err == nil:
+		e.finish(ctx, h, out)
+	case ctx.Err() == nil:
+		e.postpone(h, err)
+	}
+}
+
+// settle returns once the log holds the action's outcome. Each turn folds on
+// and decides anew; only a lost race leads to another turn.
+func (e *Executor) settle(ctx context.Context, h *held) (Outcome, error) {
+	began, timeout := e.Now(), e.deadline(h.request.Type)
+	runCtx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	for {
+		d, err := e.decide(ctx, h.request.Action)
+		if err != nil {
+			return Outcome{}, err
+		}
+		if !d.inFlight || d.flight.Sequence != h.seq {
+			return e.alreadySettled(ctx, h)
+		}
+		t := e.task(h, d, timeout)
+		entries, out := e.attempt(runCtx, t, d, began)
+		if ctx.Err() != nil {
+			return Outcome{}, ctx.Err() // told to stop: what was done counts for nothing yet
+		}
+		_, err = e.Log.Append(ctx, entries...)
+		if !errors.Is(err, eventlog.ErrConflict) {
+			return out, wrapAppend(err)
+		}
+		if known, err := e.hasOutcome(ctx, h); err != nil || known {
+			return Outcome{Flight: d.flight, Kind: KindKnown}, err
+		}
+		e.Logger.Debug().Str(field.Action, string(h.request.Action)).Uint64(field.Basis, d.basis).Msg("log moved on, deciding again")
+	}
+}
+
+func wrapAppend(err error) error {
+	if err != nil {
+		return fmt.Errorf("append outcome: %w", err)
+	}
+	return nil
+}
+
+func (e *Executor) task(h *held, d decision, timeout time.Duration) Task {
+	return Task{
+		Flight: d.flight, Node: d.catalog.nodes[d.flight.Action.ID], Inventory: d.catalog.inventory,
+		Generation: d.generation, Basis: d.basis, Timeout: timeout, TraceParent: h.event.TraceParent,
+	}
+}
+
+// attempt returns what is to be appended, the outcome last.
+func (e *Executor) attempt(ctx context.Context, t Task, d decision, began time.Time) ([]eventlog.Entry, Outcome) {
+	if !d.wanted {
+		return e.refused(t, d.why, began)
+	}
+	handler := e.Handlers[t.Flight.Action.Type]
+	if handler == nil {
+		return e.failed(t, &Failure{ReasonNoHandler, "this executor has no handler for " + string(t.Flight.Action.Type)}, began)
+	}
+	if ctx.Err() != nil {
+		return e.failed(t, &Failure{ReasonDeadlineExceeded, fmt.Sprintf("the log moved on under every decision for %s", t.Timeout)}, began)
+	}
+	result, err := e.handle(ctx, handler, t, d)
+	switch {
+	case err == nil:
+		return e.succeeded(t, result, began)
+	case errors.Is(err, errUnwanted):
+		return e.refused(t, "the inventory changed while the action was running", began)
+	}
+	return e.failed(t, failureOf(err, ctx.Err() != nil), began)
+}
+
+// handle runs the handler, and cancels it when the inventory stops asking for
+// its action. A handler that succeeded all the same has succeeded.
+func (e *Executor) handle(ctx context.Context, handler Handler, t Task, d decision) (Result, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watcher sync.WaitGroup
+	watcher.Go(func() { e.watch(ctx, d, cancel) })
+	result, err := guarded(ctx, handler, t)
+	unwanted := errors.Is(context.Cause(ctx), errUnwanted)
+	cancel(nil)
+	watcher.Wait()
+	if err != nil && unwanted {
+		return Result{}, errUnwanted
+	}
+	return result, err
+}
+
+// guarded turns a panic into a failure: the action would be handed out again
+// and take down one executor after the other.
+func guarded(ctx context.Context, handler Handler, t Task) (result Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = Failed(ReasonHandlerPanic, "%v\n%s", p, firstBytes(debug.Stack(), 2000))
+		}
+	}()
+	return handler.Handle(ctx, t)
+}
+
+func firstBytes(b []byte, n int) []byte { return b[:min(len(b), n)] }
+
+// watch cancels with errUnwanted as soon as the fold says so.
+func (e *Executor) watch(ctx context.Context, d decision, cancel context.CancelCauseFunc) {
+	action := d.flight.Action
+	for {
+		var digest string
+		asked := true
+		err := e.View.Wait(ctx, func(s *projection.State) bool {
+			digest = s.Inventory().Digest
+			asked = digest != d.digest || stillAsked(s, d.catalog, action)
+			return digest != d.digest || !asked
+		})
+		if err != nil {
+			return
+		}
+		if !asked {
+			cancel(errUnwanted)
+			return
+		}
+		c, err := e.catalogs.get(ctx, e.Inventories, digest)
+		if err != nil {
+			// The handler goes on with what it knows; its outcome is decided anew.
+			e.Logger.Warn().Err(err).Str(field.Digest, digest).Msg("could not look at new inventory")
+			return
+		}
+		d.digest, d.catalog = digest, c
+	}
+}
