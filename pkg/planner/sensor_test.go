@@ -1,0 +1,234 @@
+package planner
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/projection"
+)
+
+var dawn = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+const lease = 10 * time.Second
+
+// scene is a sensor and the fold it looks at, at a passed clock.
+type scene struct {
+	t   *testing.T
+	s   *sensor
+	st  *projection.State
+	now time.Time
+}
+
+func newScene(t *testing.T) *scene {
+	return &scene{t: t, s: newSensor(lease), st: projection.New(), now: dawn}
+}
+
+// log appends a fact that others wrote.
+func (c *scene) log(typ events.Type, id fleet.NodeID, data events.Payload) {
+	c.t.Helper()
+	e := &events.Event{Type: typ, Node: id, Data: data}
+	change, err := c.st.Apply(c.st.Sequence()+1, c.now, e)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	touched := map[fleet.NodeID]struct{}{}
+	for _, id := range change.Nodes {
+		touched[id] = struct{}{}
+	}
+	c.s.folded(c.st, touched)
+}
+
+func (c *scene) beat(id fleet.NodeID, b events.Heartbeat) {
+	c.s.see(eventlog.Sighting{Node: id, Heartbeat: &b, Time: c.now})
+}
+
+func (c *scene) leaseEnds(id fleet.NodeID) { c.s.see(eventlog.Sighting{Node: id, Time: c.now}) }
+
+func (c *scene) later(d time.Duration) { c.now = c.now.Add(d) }
+
+// concluded returns the types of the facts that the sensor concludes, and
+// folds them, as if the append had succeeded.
+func (c *scene) concluded() string {
+	entries, _ := c.s.conclude(c.st, c.now)
+	var types []string
+	for _, e := range entries {
+		types = append(types, string(e.Event.Type))
+		c.log(e.Event.Type, e.Event.Node, e.Event.Data)
+	}
+	return strings.Join(types, " ")
+}
+
+func (c *scene) want(does, facts string) {
+	c.t.Helper()
+	if got := c.concluded(); got != facts {
+		c.t.Errorf("%s: concluded %q, want %q", does, got, facts)
+	}
+}
+
+// signing puts a node on the log that is present and has proved serial "s1".
+func (c *scene) signing(id fleet.NodeID, notAfter time.Time) {
+	c.log(events.TypeNodeAppeared, id, &events.NodeAppeared{Epoch: 1, Session: "a", KeyFingerprint: "key"})
+	c.log(events.TypeCredentialIssued, id, &events.CredentialIssued{Epoch: 1, Serial: "s1", Nonce: "n", KeyFingerprint: "key", NotAfter: notAfter})
+	c.log(events.TypeCredentialProved, id, &events.CredentialProved{Epoch: 1, Serial: "s1", Nonce: "n"})
+	if !c.st.CanSign(id) {
+		c.t.Fatal("the scene's node cannot sign")
+	}
+}
+
+func TestSensorFollowsALifeOfANode(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	c.want("nothing was seen", "")
+	c.beat("n", events.Heartbeat{Session: "a", KeyFingerprint: "key"})
+	c.want("a first heartbeat", "node.appeared")
+	c.beat("n", events.Heartbeat{Session: "a", KeyFingerprint: "key"})
+	c.want("a renewal is no news", "")
+	c.leaseEnds("n")
+	c.want("the lease ended", "node.lost")
+	c.later(time.Second)
+	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key"})
+	c.want("it came back", "node.appeared")
+	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key", Leaving: true})
+	c.want("it said farewell", "node.left")
+	c.leaseEnds("n")
+	c.want("the lease of one that left ends", "")
+}
+
+func TestSensorTakesNobodyForLostBeforeOneLease(t *testing.T) {
+	c := newScene(t)
+	c.log(events.TypeNodeAppeared, "seen", &events.NodeAppeared{Epoch: 1, Session: "a"})
+	c.log(events.TypeNodeAppeared, "unseen", &events.NodeAppeared{Epoch: 1, Session: "a"})
+	c.s.beginWatch(c.st, c.now)
+	if c.s.settled() {
+		t.Error("settled although two nodes are unseen")
+	}
+	c.beat("seen", events.Heartbeat{Session: "a"})
+	c.later(lease - time.Second)
+	c.want("less than a lease was watched", "")
+	c.later(time.Second)
+	c.want("a whole lease was watched", "node.lost")
+	if !c.s.settled() {
+		t.Error("not settled after one lease")
+	}
+	if n, _ := c.st.Node("unseen"); n.Present {
+		t.Error("the unseen node is still present")
+	}
+	if n, _ := c.st.Node("seen"); !n.Present {
+		t.Error("the seen node is not present")
+	}
+}
+
+func TestSensorSettlesAtOnceWhenAllWereSeen(t *testing.T) {
+	c := newScene(t)
+	c.log(events.TypeNodeAppeared, "n", &events.NodeAppeared{Epoch: 1, Session: "a"})
+	c.beat("n", events.Heartbeat{Session: "a"})
+	c.s.beginWatch(c.st, c.now)
+	if !c.s.settled() {
+		t.Error("not settled although everybody was seen")
+	}
+}
+
+func TestSensorEndsACredentialTheSkewMarginEarly(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	c.beat("n", events.Heartbeat{Session: "a", KeyFingerprint: "key", Serial: "s1"})
+	c.signing("n", dawn.Add(time.Hour))
+	c.want("a fresh credential", "")
+	if want := dawn.Add(time.Hour - 30*time.Second); !c.s.expiries[0].at.Equal(want) {
+		t.Errorf("next expiry %s, want %s", c.s.expiries[0].at, want)
+	}
+	c.later(time.Hour - 30*time.Second)
+	c.want("30 s before its end", "credential.expired")
+	if c.st.CanSign("n") {
+		t.Error("can sign with an expired credential")
+	}
+}
+
+func TestSensorRevokesWhatARestartedNodeNoLongerHolds(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	c.beat("n", events.Heartbeat{Session: "a", KeyFingerprint: "key", Serial: "s1"})
+	c.signing("n", dawn.Add(time.Hour))
+	c.want("same session", "")
+	c.later(lease)
+	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key", Serial: "s1"})
+	c.want("restarted with its credential", "node.appeared")
+	c.later(lease)
+	c.beat("n", events.Heartbeat{Session: "c", KeyFingerprint: "key"})
+	c.want("restarted without it", "node.appeared credential.revoked")
+	if c.st.CanSign("n") {
+		t.Error("can sign without a credential")
+	}
+}
+
+func TestSensorDampsTwoProcessesThatClaimOneID(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	facts := 0
+	for i := range 20 {
+		c.later(time.Second)
+		c.beat("n", events.Heartbeat{Session: []string{"a", "b"}[i%2], KeyFingerprint: "key"})
+		if c.concluded() != "" {
+			facts++
+		}
+	}
+	if facts > 3 {
+		t.Errorf("%d facts in two leases of quarrel", facts)
+	}
+}
+
+func TestSensorIgnoresTheLastHeartbeatOfARemovedNode(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	c.beat("n", events.Heartbeat{Session: "a"})
+	c.want("a first heartbeat", "node.appeared")
+	c.later(time.Second)
+	c.log(events.TypeNodeRemoved, "n", &events.NodeRemoved{Epoch: 1})
+	c.want("its lease still runs", "")
+	c.later(time.Second)
+	c.beat("n", events.Heartbeat{Session: "b"})
+	c.want("it beats again", "node.appeared")
+	if n, _ := c.st.Node("n"); n.Epoch != 2 {
+		t.Errorf("epoch %d after a removal, want 2", n.Epoch)
+	}
+}
+
+func TestSensorPassesOnlyProofsOfTheNewestChallenge(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	c.beat("n", events.Heartbeat{Session: "a", KeyFingerprint: "key"})
+	c.want("a first heartbeat", "node.appeared")
+	c.log(events.TypeCredentialIssued, "n", &events.CredentialIssued{Epoch: 1, Serial: "s2", Nonce: "n2", KeyFingerprint: "key", NotAfter: dawn.Add(time.Hour)})
+	c.s.proofs["n"] = &events.Event{Type: events.TypeCredentialProved, Node: "n", Data: &events.CredentialProved{Epoch: 1, Serial: "s1", Nonce: "n1"}}
+	c.s.dirty["n"] = struct{}{}
+	c.want("a proof of an older challenge", "")
+	c.s.proofs["n"] = &events.Event{Type: events.TypeCredentialProved, Node: "n", Data: &events.CredentialProved{Epoch: 1, Serial: "s2", Nonce: "n2"}}
+	c.s.dirty["n"] = struct{}{}
+	c.want("a proof of the newest challenge", "credential.proved")
+}
+
+func TestSensorFencesOnlyTheFirstFactOfANode(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	c.signing("n", dawn.Add(time.Hour))
+	c.log(events.TypeNodeLost, "n", &events.NodeLost{Epoch: 1})
+	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key"})
+	entries, looked := c.s.conclude(c.st, c.now)
+	if len(entries) != 2 || len(looked) != 1 {
+		t.Fatalf("%d entries about %d nodes, want 2 about 1", len(entries), len(looked))
+	}
+	if entries[0].Fence != eventlog.LastOnSubject(c.st.LastNode("n")) || entries[1].Fence != (eventlog.Fence{}) {
+		t.Errorf("fences %+v and %+v", entries[0].Fence, entries[1].Fence)
+	}
+	if entries[0].Event.ID == entries[1].Event.ID {
+		t.Error("two facts with one id")
+	}
+	c.s.undo(looked)
+	if again, _ := c.s.conclude(c.st, c.now); len(again) != 2 || again[0].Event.ID != entries[0].Event.ID {
+		t.Error("after a lost race the same facts are concluded with the same ids")
+	}
+}
