@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
@@ -48,15 +47,21 @@ type Ledger struct {
 	ids      map[fleet.NodeID]*record // shared with the State
 	flights  []*Flight                // in stream order
 	byID     map[fleet.ActionID]*Flight
-	busy     map[fleet.NodeID]int // how many flights each node has; "" is the fleet
+	busy     map[fleet.NodeID]queue // by node; "" is the fleet
 	attempts map[fleet.Action]Attempts
+}
+
+// queue is the flights of one node: nearly always one.
+type queue struct {
+	oldest *Flight
+	length int
 }
 
 func newLedger(ids map[fleet.NodeID]*record) Ledger {
 	return Ledger{
 		ids:      ids,
 		byID:     make(map[fleet.ActionID]*Flight),
-		busy:     make(map[fleet.NodeID]int),
+		busy:     make(map[fleet.NodeID]queue),
 		attempts: make(map[fleet.Action]Attempts),
 	}
 }
@@ -85,15 +90,11 @@ func (l *Ledger) Flight(id fleet.ActionID) (Flight, bool) {
 // InFlight is the oldest action in flight for a node; the empty id asks for
 // the enforcement actions.
 func (l *Ledger) InFlight(id fleet.NodeID) (fleet.ActionID, fleet.ActionType, bool) {
-	if l.busy[id] == 0 {
+	f := l.busy[id].oldest
+	if f == nil {
 		return "", "", false
 	}
-	for _, f := range l.flights {
-		if f.Action.ID == id {
-			return f.ID, f.Action.Type, true
-		}
-	}
-	return "", "", false
+	return f.ID, f.Action.Type, true
 }
 
 // Epoch is the present epoch of a node id, 1 for one never heard of. The fleet,
@@ -136,7 +137,11 @@ func (l *Ledger) begin(f Flight) bool {
 	l.attempts[f.Action] = past
 	l.flights = append(l.flights, &f)
 	l.byID[f.ID] = &f
-	l.busy[f.Action.ID]++
+	q := l.busy[f.Action.ID]
+	if q.length++; q.oldest == nil {
+		q.oldest = &f
+	}
+	l.busy[f.Action.ID] = q
 	return true
 }
 
@@ -152,10 +157,22 @@ func (l *Ledger) land(id fleet.ActionID) *Flight {
 		return cmp.Compare(have.Sequence, seq)
 	})
 	l.flights = slices.Delete(l.flights, at, at+1)
-	if l.busy[f.Action.ID]--; l.busy[f.Action.ID] == 0 {
-		delete(l.busy, f.Action.ID)
-	}
+	l.dequeue(f)
 	return f
+}
+
+func (l *Ledger) dequeue(f *Flight) {
+	id := f.Action.ID
+	q := l.busy[id]
+	if q.length--; q.length == 0 {
+		delete(l.busy, id)
+		return
+	}
+	if q.oldest == f {
+		next := slices.IndexFunc(l.flights, func(have *Flight) bool { return have.Action.ID == id })
+		q.oldest = l.flights[next]
+	}
+	l.busy[id] = q
 }
 
 // note enters an outcome into the account of its need, if that still stands at
@@ -182,70 +199,8 @@ func (l *Ledger) forget(id fleet.NodeID) {
 // nothing, and nobody will ever remove them.
 func (l *Ledger) forgetStrangers() {
 	for need := range l.attempts {
-		if r := l.ids[need.ID]; need.ID != "" && (r == nil || r.node == nil) && l.busy[need.ID] == 0 {
+		if r := l.ids[need.ID]; need.ID != "" && (r == nil || r.node == nil) && l.busy[need.ID].length == 0 {
 			delete(l.attempts, need)
 		}
 	}
-}
-
-func (s *State) applyAction(seq uint64, at time.Time, e *events.Event) (c Change, fits bool) {
-	d, ok := data[events.ActionRequested](e)
-	if !ok || events.TypeOfAction(d.Type) != e.Type || d.ID != e.Node || d.Type.ConcernsNode() != (d.ID != "") {
-		return Change{}, false
-	}
-	f := Flight{
-		Action: fleet.Action{Type: d.Type, ID: d.ID}, ID: d.Action, Sequence: seq, At: at,
-		Attempt: d.Attempt, Epoch: d.Epoch, Generation: d.Generation,
-	}
-	if e.Step != nil {
-		f.Plan, f.Step, f.Steps, f.Basis = e.Step.Plan, e.Step.Step, e.Step.Steps, e.Step.Basis
-	}
-	return Change{Ledger: s.ledger.begin(f)}, true
-}
-
-// applyOutcome ends an action; the first outcome is the one that counts.
-func (s *State) applyOutcome(at time.Time, e *events.Event) (c Change, fits bool) {
-	id, change, ok := outcome(at, e)
-	if !ok {
-		return Change{}, false
-	}
-	f := s.ledger.land(id)
-	if f == nil {
-		return Change{}, true
-	}
-	s.ledger.note(f, change)
-	return Change{Ledger: true}, true
-}
-
-// outcome says which action ended, and what that means for its need.
-func outcome(at time.Time, e *events.Event) (id fleet.ActionID, change func(*Attempts), ok bool) {
-	switch e.Type {
-	case events.TypeActionSucceeded:
-		if d, ok := data[events.ActionSucceeded](e); ok {
-			return d.Action, func(a *Attempts) {
-				a.LastOutcome, a.LastRefused, a.LastError, a.Failures = at, false, "", 0
-			}, true
-		}
-	case events.TypeActionFailed:
-		if d, ok := data[events.ActionFailed](e); ok {
-			return d.Action, func(a *Attempts) {
-				a.LastOutcome, a.LastRefused, a.LastError = at, false, because(d.Reason, d.Detail)
-				a.Failures++
-			}, true
-		}
-	case events.TypeActionRefused:
-		if d, ok := data[events.ActionRefused](e); ok {
-			return d.Action, func(a *Attempts) {
-				a.LastOutcome, a.LastRefused, a.LastError = at, true, because(d.Reason, d.Detail)
-			}, true
-		}
-	}
-	return "", nil, false
-}
-
-func because(reason fleet.Reason, detail string) string {
-	if detail == "" {
-		return string(reason)
-	}
-	return string(reason) + ": " + detail
 }
