@@ -1,0 +1,167 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/render"
+	"github.com/fleetfold/fleetfold/pkg/engine"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/inventory"
+	"github.com/fleetfold/fleetfold/pkg/observed"
+)
+
+// exitChanges says that the plan is not empty.
+const exitChanges = 2
+
+type planFlags struct {
+	inventory, observed string
+	output              *string
+}
+
+func newPlan() *cobra.Command {
+	var f planFlags
+	cmd := &cobra.Command{
+		Use:   "plan --inventory FILE --observed FILE",
+		Short: "Show what an inventory would change in an observed fleet",
+		Long: `Show what an inventory would change in an observed fleet. Nothing is changed, and
+no server is asked.
+
+The observed fleet is JSON:
+
+  {"nodes": [{"id": "node-1", "present": true, "can_sign": false}], "strict_enforced": false}
+
+One of the two files may be - for standard input.
+
+Exit code 0 means nothing to do, 2 that there are changes, 1 an error, 64 a mistake
+in the call.`,
+		Example: `  fleetfold plan --inventory examples/three-nodes.yaml --observed observed.json
+
+  # against a running fleet
+  fleetfold status -o json | jq .observed | fleetfold plan --inventory fleet.yaml --observed -`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.inventory, "inventory", "", "inventory `FILE` (required)")
+	flags.StringVar(&f.observed, "observed", "", "observed state `FILE` (required)")
+	f.output = cli.Choice(flags, "output", "output `FORMAT`", "text", "json")
+	flags.Lookup("output").Shorthand = "o"
+	return cmd
+}
+
+func (f *planFlags) check() error {
+	switch {
+	case f.inventory == "":
+		return cli.Usagef("--inventory is required")
+	case f.observed == "":
+		return cli.Usagef("--observed is required")
+	case f.inventory == stdin && f.observed == stdin:
+		return cli.WithHint(cli.Usagef("--inventory and --observed are both standard input"), "give one of them as a file")
+	}
+	return nil
+}
+
+func (f *planFlags) run(cmd *cobra.Command) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	desired, state, err := f.read(cmd)
+	if err != nil {
+		return err
+	}
+	plan, blockers := engine.Reconcile(desired, state), engine.Blocking(desired, state)
+	w := cmd.OutOrStdout()
+	if *f.output == "json" {
+		err = render.JSON(w, newPlanJSON(plan, blockers, desired, state))
+	} else {
+		err = render.Plan(w, plan, blockers, render.Options{Colour: render.Colour(w)})
+	}
+	if err == nil && !plan.Empty() {
+		err = cli.Exit{Code: exitChanges}
+	}
+	return err
+}
+
+// read reports the problems of both files at once.
+func (f *planFlags) read(cmd *cobra.Command) (*fleet.Inventory, *fleet.ObservedState, error) {
+	var problems []string
+	_, desired, rep := inventory.Read(input(cmd, f.inventory))
+	for _, p := range rep.Errors {
+		problems = append(problems, problemLine(f.inventory, "", p))
+	}
+	for _, p := range rep.Warnings {
+		cmd.PrintErrln(problemLine(f.inventory, "warning: ", p))
+	}
+	state, more := readObserved(cmd, f.observed)
+	problems = append(problems, more...)
+	if len(problems) == 0 {
+		return desired, state, nil
+	}
+	err := fmt.Errorf("no plan without valid files:\n  %s", strings.Join(problems, "\n  "))
+	hint := "mend the observed state; 'fleetfold plan --help' shows its form"
+	if !rep.Valid() {
+		hint = "mend the inventory; 'fleetfold validate' checks it"
+	}
+	return nil, nil, cli.WithHint(err, hint)
+}
+
+func readObserved(cmd *cobra.Command, name string) (*fleet.ObservedState, []string) {
+	data, err := input(cmd, name)()
+	if err != nil {
+		return nil, []string{shown(name) + ": read observed state: " + err.Error()}
+	}
+	state, err := observed.Parse(data)
+	var wrong *observed.Error
+	if !errors.As(err, &wrong) {
+		return state, nil
+	}
+	var lines []string
+	for _, p := range wrong.Problems {
+		lines = append(lines, place(name, p.Line)+": "+pathed(p.Path, p.Message))
+	}
+	return nil, lines
+}
+
+// planJSON is the form for machines; its lists are never null.
+type planJSON struct {
+	Actions []fleet.Action `json:"actions"`
+	// Counts has the types that the plan holds, and no others.
+	Counts      map[fleet.ActionType]int `json:"counts"`
+	BlockedBy   []blockerJSON            `json:"blocked_by"`
+	Enforcement enforcementJSON          `json:"enforcement"`
+}
+
+type blockerJSON struct {
+	ID     fleet.NodeID `json:"id"`
+	Reason string       `json:"reason"`
+}
+
+// enforcementJSON says "strict" or "permissive" of both sides.
+type enforcementJSON struct {
+	Desired  string `json:"desired"`
+	Observed string `json:"observed"`
+	// Withheld: strict is wanted, and the nodes in blocked_by keep it off.
+	Withheld bool `json:"withheld"`
+}
+
+func newPlanJSON(plan fleet.Plan, blockers []engine.Blocker, desired *fleet.Inventory, state *fleet.ObservedState) planJSON {
+	j := planJSON{
+		Actions:   append([]fleet.Action{}, plan.Actions...),
+		Counts:    plan.Counts(),
+		BlockedBy: []blockerJSON{},
+		Enforcement: enforcementJSON{
+			Desired:  render.Posture(desired.RequireSig),
+			Observed: render.Posture(state.StrictEnforced),
+			Withheld: len(blockers) > 0,
+		},
+	}
+	for _, b := range blockers {
+		j.BlockedBy = append(j.BlockedBy, blockerJSON{b.ID, b.Why})
+	}
+	return j
+}
