@@ -3,6 +3,7 @@ package events
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
@@ -58,8 +59,11 @@ func checkText(name, s string) error {
 	if s == "" || len(s) > maxAttributeBytes {
 		return refuse(ReasonBadAttribute, "attribute %s must have 1 to %d bytes, it has %d", name, maxAttributeBytes, len(s))
 	}
+	if !utf8.ValidString(s) || strings.TrimSpace(s) == "" {
+		return refuse(ReasonBadAttribute, "attribute %s is blank or not valid UTF-8", name)
+	}
 	for _, r := range s {
-		if r == unicode.ReplacementChar || unicode.IsControl(r) {
+		if unicode.IsControl(r) {
 			return refuse(ReasonBadAttribute, "attribute %s has the character %U", name, r)
 		}
 	}

@@ -64,9 +64,8 @@ func actionTail(e *Event) string {
 	return "actions." + string(e.Type) + "." + Token(e.Node)
 }
 
-func presenceTail(e *Event) string   { return "presence." + Token(e.Node) }
-func credentialTail(e *Event) string { return "credential." + Token(e.Node) }
-func commandTail(e *Event) string    { return "command." + Token(e.Node) }
+func presenceTail(e *Event) string { return "presence." + Token(e.Node) }
+func commandTail(e *Event) string  { return "command." + Token(e.Node) }
 
 func payloadOf[T any, P interface {
 	*T

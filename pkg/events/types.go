@@ -132,7 +132,7 @@ type CredentialExpired struct {
 type CredentialRevoked struct {
 	Epoch  uint64 `json:"epoch"`
 	Serial string `json:"serial"`
-	// Reason is decommissioned or key_changed.
+	// Reason is decommissioned, key_changed or credential_lost.
 	Reason fleet.Reason   `json:"reason"`
 	Action fleet.ActionID `json:"action,omitempty"`
 }
