@@ -15,6 +15,8 @@ import (
 // stdin is the file name that stands for standard input.
 const stdin = "-"
 
+const hintUnreadable = "name a file that exists and that you may read, or - for standard input"
+
 // input returns a function that reads the named file, or standard input. Its
 // error leaves out the name, which stands in front of every problem already.
 func input(cmd *cobra.Command, name string) func() ([]byte, error) {

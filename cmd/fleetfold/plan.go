@@ -49,8 +49,7 @@ in the call.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.inventory, "inventory", "", "inventory `FILE` (required)")
 	flags.StringVar(&f.observed, "observed", "", "observed state `FILE` (required)")
-	f.output = cli.Choice(flags, "output", "output `FORMAT`", "text", "json")
-	flags.Lookup("output").Shorthand = "o"
+	f.output = addOutput(flags, "output `FORMAT`", "text", "json")
 	return cmd
 }
 
@@ -89,42 +88,43 @@ func (f *planFlags) run(cmd *cobra.Command) error {
 
 // read reports the problems of both files at once.
 func (f *planFlags) read(cmd *cobra.Command) (*fleet.Inventory, *fleet.ObservedState, error) {
-	var problems []string
 	_, desired, rep := inventory.Read(input(cmd, f.inventory))
-	for _, p := range rep.Errors {
-		problems = append(problems, problemLine(f.inventory, "", p))
-	}
 	for _, p := range rep.Warnings {
 		cmd.PrintErrln(problemLine(f.inventory, "warning: ", p))
 	}
-	state, more := readObserved(cmd, f.observed)
-	problems = append(problems, more...)
-	if len(problems) == 0 {
-		return desired, state, nil
+	var problems []string
+	hint := ""
+	for _, p := range rep.Errors {
+		problems = append(problems, problemLine(f.inventory, "", p))
+		hint = fmt.Sprintf("mend the inventory; 'fleetfold validate %s' checks it", f.inventory)
+		if p.Tag == inventory.TagIOError {
+			hint = hintUnreadable
+		}
 	}
-	err := fmt.Errorf("no plan without valid files:\n  %s", strings.Join(problems, "\n  "))
-	hint := "mend the observed state; 'fleetfold plan --help' shows its form"
-	if !rep.Valid() {
-		hint = "mend the inventory; 'fleetfold validate' checks it"
+	state, more, stateHint := readObserved(cmd, f.observed)
+	if hint == "" {
+		hint = stateHint
 	}
-	return nil, nil, cli.WithHint(err, hint)
+	if problems = append(problems, more...); len(problems) > 0 {
+		err := fmt.Errorf("no plan can be made:\n  %s", strings.Join(problems, "\n  "))
+		return nil, nil, cli.WithHint(err, hint)
+	}
+	return desired, state, nil
 }
 
-func readObserved(cmd *cobra.Command, name string) (*fleet.ObservedState, []string) {
+func readObserved(cmd *cobra.Command, name string) (state *fleet.ObservedState, problems []string, hint string) {
 	data, err := input(cmd, name)()
 	if err != nil {
-		return nil, []string{shown(name) + ": read observed state: " + err.Error()}
+		return nil, []string{fmt.Sprintf("%s: read observed state: %v", shown(name), err)}, hintUnreadable
 	}
-	state, err := observed.Parse(data)
+	state, err = observed.Parse(data)
 	var wrong *observed.Error
-	if !errors.As(err, &wrong) {
-		return state, nil
+	if errors.As(err, &wrong) {
+		for _, p := range wrong.Problems {
+			problems = append(problems, place(name, p.Line)+": "+pathed(p.Path, p.Message))
+		}
 	}
-	var lines []string
-	for _, p := range wrong.Problems {
-		lines = append(lines, place(name, p.Line)+": "+pathed(p.Path, p.Message))
-	}
-	return nil, lines
+	return state, problems, "mend the observed state; 'fleetfold plan --help' shows its form"
 }
 
 // planJSON is the form for machines; its lists are never null.

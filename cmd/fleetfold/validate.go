@@ -30,8 +30,7 @@ Exit code 0 means valid, 1 not valid or not readable, 64 a mistake in the call.`
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error { return validate(cmd, args[0], *output == "json") },
 	}
-	output = cli.Choice(cmd.Flags(), "output", "output `FORMAT`", "text", "json")
-	cmd.Flags().Lookup("output").Shorthand = "o"
+	output = addOutput(cmd.Flags(), "output `FORMAT`", "text", "json")
 	return cmd
 }
 
@@ -95,7 +94,7 @@ func invalid(name string, rep inventory.Report) error {
 	hint := "mend the lines above and run it again"
 	if rep.Errors[0].Tag == inventory.TagIOError {
 		err = fmt.Errorf("%s cannot be read", shown(name))
-		hint = "name a file that exists and that you may read, or - for standard input"
+		hint = hintUnreadable
 	}
 	return cli.WithHint(err, hint)
 }
