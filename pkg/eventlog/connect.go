@@ -65,6 +65,7 @@ type Bus struct {
 	subjects events.Subjects
 	options  Options
 
+	closed      chan struct{} // closed when the connection is given up for good
 	mu          sync.Mutex
 	reconnected chan struct{} // closed at the next reconnect
 }
@@ -89,7 +90,7 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Bus{subjects: subjects, options: o, reconnected: make(chan struct{})}
+	b := &Bus{subjects: subjects, options: o, closed: make(chan struct{}), reconnected: make(chan struct{})}
 	b.nc, err = nats.Connect(t.url, append(t.options, b.connOptions(ctx)...)...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to nats at %s: %w (%s)", redact(t.url), err, nextStep(err))
@@ -173,6 +174,7 @@ func (b *Bus) connOptions(ctx context.Context) []nats.Option {
 		nats.MaxPingsOutstanding(maxPings),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.tell("connection lost", err) }),
 		nats.ReconnectHandler(func(*nats.Conn) { b.onReconnect() }),
+		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.tell("connection error", err) }),
 	}
 }
@@ -207,6 +209,26 @@ func (b *Bus) nextReconnect() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.reconnected
+}
+
+// online waits for a connection, so that a caller who tries again and again
+// during an outage does not spin.
+func (b *Bus) online(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, nats.ErrDisconnected)
+	defer cancel()
+	for {
+		back := b.nextReconnect() // before asking, so that none is missed
+		if b.nc.IsConnected() {
+			return nil
+		}
+		select {
+		case <-back:
+		case <-b.closed:
+			return nats.ErrConnectionClosed
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // Connected says whether there is a connection right now.

@@ -1,0 +1,252 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// stallAfter is how long a cursor believes silence before it asks the
+	// stream whether there really is nothing new.
+	stallAfter = 5 * time.Second
+	// reopenPause is between two tries to start a consumer.
+	reopenPause = 250 * time.Millisecond
+	// suspicions is how often in a row a gap must be seen: once may be a
+	// message lost on the way, or a new leader that is still catching up.
+	suspicions = 2
+)
+
+// errSuspect says that something looked like a gap and is looked at again.
+var errSuspect = errors.New("looks like a gap")
+
+// streamCursor keeps its own place. Consumers come and go beneath it: any doubt
+// is answered by a new one behind the last record returned.
+type streamCursor struct {
+	log       *streamLog
+	after     uint64
+	feed      *feed
+	asked     time.Time // when the stream last said where it ends, or delivered
+	confirmed watermark
+	suspected int
+	final     error
+	closing   sync.Once
+	closed    chan struct{}
+}
+
+// Follow fails when there is no log to follow now. Later troubles only make
+// Next wait longer.
+func (l *streamLog) Follow(ctx context.Context, after uint64) (Cursor, error) {
+	c := &streamCursor{log: l, after: after, closed: make(chan struct{})}
+	for {
+		err := c.open(ctx)
+		if err == nil {
+			return c, nil
+		}
+		if !errors.Is(err, errSuspect) {
+			return nil, fmt.Errorf("follow log: %w", err)
+		}
+		if err := l.pause(ctx); err != nil {
+			return nil, fmt.Errorf("follow log: %w", err)
+		}
+	}
+}
+
+func (c *streamCursor) Confirmed() time.Time { return c.confirmed.get() }
+
+func (c *streamCursor) Close() { c.closing.Do(func() { close(c.closed); c.drop() }) }
+
+func (c *streamCursor) Next(ctx context.Context) ([]Record, error) {
+	for c.final == nil {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("follow log: %w", context.Cause(ctx))
+		}
+		if c.feed == nil {
+			c.reopen(ctx)
+			continue
+		}
+		if records := c.wait(ctx); len(records) > 0 {
+			return records, nil
+		}
+	}
+	c.drop()
+	return nil, fmt.Errorf("follow log: %w", c.final)
+}
+
+// reopen tries once to start a consumer, and waits a little when that fails.
+func (c *streamCursor) reopen(ctx context.Context) {
+	back := c.log.bus.nextReconnect()
+	err := c.open(ctx)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	if errors.Is(err, ErrGap) {
+		c.final = err
+		return
+	}
+	c.log.bus.tell("cursor not restored yet", err)
+	timer := time.NewTimer(reopenPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-back:
+	case <-c.log.bus.closed:
+		c.final = nats.ErrConnectionClosed
+	case <-c.closed:
+		c.final = errCursorClosed
+	case <-ctx.Done():
+	}
+}
+
+func (c *streamCursor) open(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	// Before the consumer starts: a connection replaced meanwhile must show.
+	back := c.log.bus.nextReconnect()
+	state, err := c.log.state(ctx)
+	if err != nil {
+		return fmt.Errorf("ask for the end of the log: %w", err)
+	}
+	if err := c.check(state); err != nil {
+		return err
+	}
+	consumer, err := c.log.bus.js.CreateConsumer(ctx, c.log.name, jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: c.after + 1,
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
+		InactiveThreshold: 4 * stallAfter,
+	})
+	if err != nil {
+		return fmt.Errorf("start consumer: %w", err)
+	}
+	c.feed, err = startFeed(consumer, back)
+	return err
+}
+
+// check compares the cursor's place with the stream's first and last sequence.
+func (c *streamCursor) check(state jetstream.StreamState) error {
+	c.asked = time.Now()
+	switch {
+	case state.LastSeq < c.after:
+		return c.suspect(fmt.Errorf("%w: it ends at %d, before the %d already read", ErrGap, state.LastSeq, c.after))
+	case state.LastSeq > c.after && state.FirstSeq > c.after+1:
+		return c.suspect(fmt.Errorf("%w: it begins at %d, %d is missing", ErrGap, state.FirstSeq, c.after+1))
+	case state.LastSeq == c.after:
+		c.suspected = 0
+		c.confirmed.set(c.asked)
+	}
+	return nil
+}
+
+// suspect returns gap once it has been seen often enough.
+func (c *streamCursor) suspect(gap error) error {
+	if c.suspected++; c.suspected >= suspicions {
+		return gap
+	}
+	return fmt.Errorf("%w: %v", errSuspect, gap)
+}
+
+// wait returns what the feed has. Without records the caller looks at final and
+// feed, and calls again.
+func (c *streamCursor) wait(ctx context.Context) []Record {
+	timer := time.NewTimer(time.Until(c.asked.Add(c.log.stall)))
+	defer timer.Stop()
+	select {
+	case m := <-c.feed.messages:
+		return c.take(m)
+	case err := <-c.feed.broken:
+		c.renew("consumer failed", err)
+	case <-c.feed.back:
+		c.drop()
+	case <-timer.C:
+		c.audit(ctx)
+	case <-c.log.bus.closed:
+		c.final = nats.ErrConnectionClosed
+	case <-c.closed:
+		c.final = errCursorClosed
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// take converts m and everything else that has arrived.
+func (c *streamCursor) take(m jetstream.Msg) []Record {
+	var records []Record
+	for {
+		r, err := c.convert(m)
+		if err != nil {
+			c.distrust(err)
+			break
+		}
+		c.suspected = 0
+		c.after = r.Sequence
+		records = append(records, r)
+		if len(records) == maxNext {
+			break
+		}
+		if m = c.feed.ready(); m == nil {
+			break
+		}
+	}
+	if len(records) > 0 {
+		c.asked = time.Now()
+		c.confirmed.set(c.asked)
+	}
+	return records
+}
+
+func (c *streamCursor) convert(m jetstream.Msg) (Record, error) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return Record{}, fmt.Errorf("read metadata: %w", err)
+	}
+	if meta.Sequence.Stream != c.after+1 {
+		return Record{}, c.suspect(fmt.Errorf("%w: sequence %d is missing, %d follows", ErrGap, c.after+1, meta.Sequence.Stream))
+	}
+	return c.log.record(meta.Sequence.Stream, meta.Timestamp, m.Subject(), m.Headers(), m.Data()), nil
+}
+
+// distrust replaces the consumer, or ends the cursor when the gap is certain.
+func (c *streamCursor) distrust(err error) {
+	if errors.Is(err, ErrGap) {
+		c.final = err
+		return
+	}
+	c.renew("consumer replaced", err)
+}
+
+// audit asks the stream whether the silence is true.
+func (c *streamCursor) audit(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	state, err := c.log.state(ctx)
+	if err != nil {
+		if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			c.renew("end of log not known", err)
+		}
+		return
+	}
+	if err := c.check(state); err != nil {
+		c.distrust(err)
+		return
+	}
+	if state.LastSeq > c.after && len(c.feed.messages) == 0 {
+		c.renew("consumer stalled", nil)
+	}
+}
+
+func (c *streamCursor) renew(why string, err error) {
+	c.log.bus.tell(why, err)
+	c.drop()
+}
+
+func (c *streamCursor) drop() {
+	if c.feed != nil {
+		c.feed.stop()
+		c.feed = nil
+	}
+}
