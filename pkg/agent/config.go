@@ -6,13 +6,14 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
 // Defaults of a Config, and the longest lease that a heartbeat may ask for.
 const (
 	DefaultLease  = 15 * time.Second
-	MaxLease      = time.Hour
+	MaxLease      = events.MaxLeaseSeconds * time.Second
 	DefaultJitter = 0.1
 )
 
