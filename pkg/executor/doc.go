@@ -19,7 +19,7 @@
 //
 // # Order
 //
-// Among the actions it holds, the kit starts them in the order of the log, as
+// Among the actions it holds, the kit takes them up in the order of the log, as
 // many side by side as Concurrency says, one for each node, and one enforcement
 // action. An action waits while its own plan has an action of an earlier phase
 // without an outcome; while it waits it takes no slot. Concurrency 1 is strict

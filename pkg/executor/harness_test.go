@@ -3,6 +3,7 @@ package executor_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -159,7 +160,7 @@ func (s *shop) sign(id fleet.NodeID) {
 	proved.DSSEMaterial = []byte("{}")
 	s.append(fact(events.TypeCredentialIssued, id, &events.CredentialIssued{
 		Epoch: 1, Action: "issue-x", Serial: serial, Nonce: nonce, KeyFingerprint: fingerprint,
-		NotBefore: time.Now(), NotAfter: time.Now().Add(time.Hour), CertificatePEM: "-----BEGIN CERTIFICATE-----",
+		NotBefore: time.Now(), NotAfter: time.Now().Add(time.Hour), CertificatePEM: "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
 	}), proved)
 }
 
@@ -234,7 +235,6 @@ type recorder struct {
 	acked    []uint64
 	asked    map[uint64]int
 	returned []uint64
-	extra    chan eventlog.Delivery
 }
 
 func (r *recorder) Next(ctx context.Context) (eventlog.Delivery, error) {
@@ -300,6 +300,13 @@ func (r *runs) end(id fleet.ActionID, err error) {
 	r.gates[id] <- err
 	r.mu.Unlock()
 	synctest.Wait()
+}
+
+// sorted is for runs that began side by side, in whatever order.
+func (r *runs) sorted() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return fmt.Sprint(slices.Sorted(slices.Values(r.started)))
 }
 
 func (r *runs) order() string {

@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -20,7 +21,8 @@ type LogActions struct {
 	failed  chan error
 }
 
-// FromLog follows log until ctx ends.
+// FromLog follows log until ctx ends; from then on Next only waits for the end
+// of its own context.
 func FromLog(ctx context.Context, log eventlog.Log) (*LogActions, error) {
 	cursor, err := log.Follow(ctx, 0)
 	if err != nil {
@@ -62,6 +64,9 @@ func (a *LogActions) Next(ctx context.Context) (eventlog.Delivery, error) {
 			return eventlog.Delivery{}, ctx.Err()
 		case err := <-a.failed:
 			a.failed <- err
+			if errors.Is(err, context.Canceled) {
+				<-ctx.Done()
+			}
 			return eventlog.Delivery{}, err
 		case <-a.again:
 		case records := <-a.reading:

@@ -32,6 +32,8 @@ const (
 	DefaultRedeliver = 2 * time.Second
 	// recordTimeout is what a decommission has beyond StopTimeout.
 	recordTimeout = 15 * time.Second
+	// answerTimeout is how long an answer may take before a command is repeated.
+	answerTimeout = 5 * time.Second
 	// unreachableRetry is the pause after nobody listened on a node's command
 	// subject: an agent that just came up may not listen yet.
 	unreachableRetry = 500 * time.Millisecond

@@ -32,7 +32,7 @@ func TestACredentialIsIssuedDeliveredAndProved(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if leaf.NotAfter.Sub(time.Now()) > time.Hour || node.Proved.KeyFingerprint != node.KeyFingerprint {
+			if time.Until(leaf.NotAfter) > time.Hour || node.Proved.KeyFingerprint != node.KeyFingerprint {
 				t.Errorf("certificate until %s of key %s", leaf.NotAfter, node.Proved.KeyFingerprint)
 			}
 		})
@@ -63,7 +63,7 @@ func TestIssuingGoesOnWhileTheAgentIsNotReady(t *testing.T) {
 		s.open()
 		s.publish("i1", issue("a"))
 		time.Sleep(1200 * time.Millisecond) // fake time
-		s.agent("a").deaf = 2
+		s.agent("a", deaf(2))
 		time.Sleep(10 * time.Second) // fake time
 		synctest.Wait()
 		if got := strings.Count(s.commanded(), "credential.delivered"); got != 3 {
@@ -88,7 +88,7 @@ func TestAnIssueThatCannotBeSaysWhy(t *testing.T) {
 		manners func(*played)
 		want    string
 	}{
-		"the node never proves": {func(p *played) { p.deaf = 1000 },
+		"the node never proves": {deaf(1000),
 			"appeared, published, issued, failed (deadline_exceeded: the node did not prove its credential within 30s)"},
 		"the agent never answers": {func(p *played) {
 			p.answer = func(*events.Event) (*events.CommandAnswered, error) { return nil, errors.New("timeout") }
@@ -103,7 +103,7 @@ func TestAnIssueThatCannotBeSaysWhy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			story(t, func(s *shop) {
 				s.want(false, "a")
-				c.manners(s.agent("a"))
+				s.agent("a", c.manners)
 				s.appear("a")
 				s.open()
 				s.publish("i1", issue("a"))
@@ -120,7 +120,7 @@ func TestAnIssueThatCannotBeSaysWhy(t *testing.T) {
 func TestANodeThatIsRemovedMeanwhileEndsTheIssue(t *testing.T) {
 	story(t, func(s *shop) {
 		s.want(false, "a")
-		s.agent("a").deaf = 1000
+		s.agent("a", deaf(1000))
 		s.appear("a")
 		s.open()
 		s.publish("i1", issue("a"))
@@ -221,15 +221,9 @@ func TestADecommissionDoesNotNeedTheAgent(t *testing.T) {
 		manners func(*shop)
 		takes   time.Duration
 	}{
-		"nobody listens": {func(*shop) {}, 0},
-		"the agent says yes and stays": {func(s *shop) {
-			s.agent("a").answer = func(*events.Event) (*events.CommandAnswered, error) { return &events.CommandAnswered{}, nil }
-		}, 15 * time.Second},
-		"the agent says no": {func(s *shop) {
-			s.agent("a").answer = func(*events.Event) (*events.CommandAnswered, error) {
-				return &events.CommandAnswered{Error: "busy"}, nil
-			}
-		}, 0},
+		"nobody listens":               {func(*shop) {}, 0},
+		"the agent says yes and stays": {func(s *shop) { s.agent("a", always(events.CommandAnswered{})) }, 15 * time.Second},
+		"the agent says no":            {func(s *shop) { s.agent("a", always(events.CommandAnswered{Error: "busy"})) }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			story(t, func(s *shop) {

@@ -177,17 +177,28 @@ type played struct {
 	deaf int
 }
 
+func deaf(times int) func(*played) { return func(p *played) { p.deaf = times } }
+
+// always answers every command alike.
+func always(a events.CommandAnswered) func(*played) {
+	return func(p *played) {
+		p.answer = func(*events.Event) (*events.CommandAnswered, error) { return &a, nil }
+	}
+}
+
 // agent brings a node up without making it appear.
-func (s *shop) agent(id fleet.NodeID) *played {
+func (s *shop) agent(id fleet.NodeID, manners ...func(*played)) {
 	key, _, err := identity.LoadOrCreateKey(filepath.Join(s.config.CADir, "..", events.Token(id)+".pem"))
 	if err != nil {
 		s.Fatal(err)
 	}
 	a := &played{key: key}
+	for _, teach := range manners {
+		teach(a)
+	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.agents[id] = a
-	s.mu.Unlock()
-	return a
 }
 
 func (s *shop) appear(id fleet.NodeID) {

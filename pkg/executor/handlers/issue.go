@@ -70,7 +70,7 @@ func (h *issuer) Handle(ctx context.Context, t executor.Task) (executor.Result, 
 func (h *issuer) request(ctx context.Context, t executor.Task, epoch uint64) (csr string, err error) {
 	ask := t.Fact(h.Now(), events.TypeCertificateRequested, &events.CertificateRequested{Epoch: epoch})
 	for {
-		answer, err := command(ctx, h.Commands, ask)
+		answer, err := h.promptly(ctx, ask)
 		switch {
 		case err == nil && answer.Error == "":
 			return answer.CSRPEM, nil
@@ -131,7 +131,7 @@ func (h *issuer) deliver(ctx context.Context, t executor.Task, c credential) err
 		CertificatePEM: string(c.CertificatePEM), BundlePEM: bundle(h.View),
 	}, c.Serial)
 	for {
-		answer, err := command(ctx, h.Commands, delivery)
+		answer, err := h.promptly(ctx, delivery)
 		if err == nil && answer.Error != "" {
 			return executor.Failed(ReasonAgentRefused, "the agent did not take its credential: %s", answer.Error)
 		}
@@ -168,6 +168,13 @@ func (c Config) unless(ctx context.Context, t executor.Task, late string, otherw
 		return executor.Failed(executor.ReasonDeadlineExceeded, "%s within %s", late, t.Timeout)
 	}
 	return otherwise
+}
+
+// promptly gives up on an answer that was lost, so that the command is sent again.
+func (h *issuer) promptly(ctx context.Context, e *events.Event) (*events.CommandAnswered, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	return command(ctx, h.Commands, e)
 }
 
 // command sends one command and reads the answer.
