@@ -1,6 +1,10 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/fleetfold/fleetfold/internal/cli/agentcmd"
+)
 
 // newRoot is the command tree: one line and one file for each command.
 func newRoot() *cobra.Command {
@@ -11,16 +15,25 @@ func newRoot() *cobra.Command {
 
 One file says which nodes there shall be and whether they must sign. Fleetfold
 compares it with what is, says what lies between, and carries that out.`,
-		Example: `  # is this file good?
+		Example: `  # bring a fleet of three up on this machine
+  fleetfold up --inventory examples/three-nodes.yaml
+
+  # is this file good?
   fleetfold validate examples/three-nodes.yaml
 
   # what would it change?
   fleetfold plan --inventory examples/three-nodes.yaml --observed observed.json`,
 	}
 	root.AddCommand(
+		newUp(),
 		newValidate(),
 		newPlan(),
+		newStatus(),
+		newGet(),
+		newLog(),
+		newWait(),
 		newHealth(),
+		agentcmd.New(),
 	)
 	return root
 }

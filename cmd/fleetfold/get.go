@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/render"
+	"github.com/fleetfold/fleetfold/internal/status"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/projection"
+)
+
+func newGet() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "get",
+		Short:   "List what a running fleet consists of",
+		Example: "  fleetfold get nodes",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cli.WithHint(cli.Usagef("say what to get"), "run 'fleetfold get nodes'")
+		},
+	}
+	cmd.AddCommand(newGetNodes())
+	return cmd
+}
+
+func newGetNodes() *cobra.Command {
+	var nats cli.NATSFlags
+	var output *string
+	cmd := &cobra.Command{
+		Use:   "nodes",
+		Short: "List the nodes, desired and observed",
+		Example: `  fleetfold get nodes
+  fleetfold get nodes -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := follow(cmd.Context(), cmd, &nats)
+			if err != nil {
+				return err
+			}
+			defer l.close()
+			var nodes []status.Node
+			err = read(cmd.Context(), l.view, l.inventories.Get, func(st *projection.State, inv *fleet.Inventory) { nodes = status.Nodes(st, inv) })
+			if err != nil {
+				return err
+			}
+			if *output == "json" {
+				return render.JSON(cmd.OutOrStdout(), nodes)
+			}
+			return nodesTable(cmd.OutOrStdout(), nodes)
+		},
+	}
+	nats.AddTo(cmd.Flags())
+	output = addOutput(cmd.Flags(), "output `FORMAT`", "table", "json")
+	return cmd
+}
+
+func nodesTable(w io.Writer, nodes []status.Node) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NODE\tREGION\tDESIRED\tPRESENT\tSIGNS\tEPOCH\tCREDENTIAL UNTIL\tIN FLIGHT\tLAST ERROR")
+	for _, n := range nodes {
+		until := "-"
+		if n.NotAfter != nil {
+			until = n.NotAfter.Local().Format(time.DateTime)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", n.ID, dash(n.Region), yes(n.Desired), yes(n.Present), yes(n.CanSign),
+			n.Epoch, until, dash(string(n.InFlight)), dash(n.LastError))
+	}
+	return t.Flush()
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

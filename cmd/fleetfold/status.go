@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/render"
+	"github.com/fleetfold/fleetfold/internal/status"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/projection"
+)
+
+func newStatus() *cobra.Command {
+	var nats cli.NATSFlags
+	var output *string
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the inventory in force, the observed fleet and the plan between them",
+		Example: `  fleetfold status --nats nats://127.0.0.1:4222
+  fleetfold status -o json | jq .converged`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := follow(cmd.Context(), cmd, &nats)
+			if err != nil {
+				return err
+			}
+			defer l.close()
+			var s status.Status
+			err = read(cmd.Context(), l.view, l.inventories.Get, func(st *projection.State, inv *fleet.Inventory) { s = status.Of(st, inv) })
+			if err != nil {
+				return err
+			}
+			if *output == "json" {
+				return render.JSON(cmd.OutOrStdout(), s)
+			}
+			return statusText(cmd.OutOrStdout(), s)
+		},
+	}
+	nats.AddTo(cmd.Flags())
+	output = addOutput(cmd.Flags(), "output `FORMAT`", "text", "json")
+	return cmd
+}
+
+func statusText(w io.Writer, s status.Status) error {
+	present, signing := 0, 0
+	for _, n := range s.Observed.Nodes {
+		if n.Present {
+			present++
+		}
+		if n.CanSign {
+			signing++
+		}
+	}
+	posture, state := "permissive", "not converged"
+	if s.Observed.StrictEnforced {
+		posture = "strict"
+	}
+	if s.Converged {
+		state = "converged"
+	}
+	inv := "none applied yet"
+	if s.Inventory.Digest != "" {
+		inv = fmt.Sprintf("generation %d, %s", s.Inventory.Generation, s.Inventory.Digest)
+	}
+	fmt.Fprintf(w, "state        %s at sequence %d\ninventory    %s\nnodes        %d observed, %d present, %d signing\nenforcement  %s\nin flight    %d\n",
+		state, s.Sequence, inv, len(s.Observed.Nodes), present, signing, posture, len(s.InFlight))
+	for _, f := range s.InFlight {
+		fmt.Fprintf(w, "             %s %s (attempt %d, since %s)\n", f.Type, f.ID, f.Attempt, f.Since.Local().Format("15:04:05"))
+	}
+	if s.Inventory.Digest == "" {
+		return nil
+	}
+	fmt.Fprintln(w)
+	return render.Plan(w, s.Plan, s.BlockedBy, render.Options{Colour: render.Colour(w)})
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/standalone"
+	"github.com/fleetfold/fleetfold/internal/status"
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/inventory"
+	"github.com/fleetfold/fleetfold/pkg/planner"
+	"github.com/fleetfold/fleetfold/pkg/projection"
+)
+
+type upFlags struct {
+	inventory, dir, prefix string
+	untilConverged         bool
+	timeout, lease, enroll time.Duration
+	port, concurrency      int
+	output                 *string
+	log                    cli.LogFlags
+}
+
+func newUp() *cobra.Command {
+	var f upFlags
+	cmd := &cobra.Command{
+		Use:   "up --inventory FILE",
+		Short: "Run a whole fleet on this machine: server, planner, executor and agents",
+		Long: `Run a whole fleet on this machine: an embedded NATS server with JetStream, the
+planner, the executor, and a node-agent process for each node of the inventory.
+
+The first lines say the folder and the address of the server; a second terminal
+can use every other command with --nats. The inventory file is watched: a valid
+edit takes effect at once, an invalid one is reported and changes nothing.`,
+		Example: `  fleetfold up --inventory examples/three-nodes.yaml
+  fleetfold up --inventory fleet.yaml --dir ./fleet --until-converged --timeout 2m
+  fleetfold up --inventory fleet.yaml --until-converged -o jsonl > log.jsonl`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.inventory, "inventory", "", "inventory `FILE`, watched for changes (required)")
+	flags.StringVar(&f.dir, "dir", "", "`DIR` for log, CA and agents, kept and taken up again; default a temporary folder, removed at the end")
+	flags.BoolVar(&f.untilConverged, "until-converged", false, "exit 0 once the fleet is as the inventory asks and nothing is in flight")
+	flags.DurationVar(&f.timeout, "timeout", time.Minute, "with --until-converged: exit 1 after this `DURATION`, saying what is missing")
+	flags.DurationVar(&f.lease, "lease", 6*time.Second, "`DURATION` after its last heartbeat at which a node is lost, in whole seconds")
+	flags.DurationVar(&f.enroll, "enroll-timeout", time.Minute, "`DURATION` an enrolment may take before it failed and is tried again")
+	flags.IntVar(&f.port, "port", 0, "`PORT` of the server on 127.0.0.1; 0 means a free one")
+	flags.IntVar(&f.concurrency, "concurrency", 16, "`N` actions of a phase side by side; 1 is strictly one by one")
+	flags.StringVar(&f.prefix, "prefix", events.DefaultPrefix, "first `TOKEN` of every subject")
+	f.output = addOutput(flags, "`FORMAT` on standard output; jsonl prints each message this run appends to the log", "text", "jsonl")
+	f.log.AddTo(flags)
+	cli.SetDefault(flags, "log-level", "warn")
+	return cmd
+}
+
+func (f *upFlags) check() error {
+	if f.inventory == "" {
+		return cli.WithHint(cli.Usagef("--inventory is required"), "try --inventory examples/three-nodes.yaml")
+	}
+	if f.lease < time.Second || f.lease%time.Second != 0 || f.lease > time.Hour {
+		return cli.Usagef("--lease is %s, must be whole seconds from 1s to 1h", f.lease)
+	}
+	if f.concurrency < 1 || f.concurrency > 256 {
+		return cli.Usagef("--concurrency is %d, must be 1 to 256", f.concurrency)
+	}
+	if f.port < 0 || f.port > 65535 {
+		return cli.Usagef("--port is %d, must be 0 to 65535", f.port)
+	}
+	if f.timeout <= 0 || f.enroll <= 0 {
+		return cli.Usagef("--timeout and --enroll-timeout must be above 0")
+	}
+	return nil
+}
+
+// run owns what must be undone: the folder, the fleet, the screen.
+func (f *upFlags) run(cmd *cobra.Command) (err error) {
+	if err := f.check(); err != nil {
+		return err
+	}
+	if _, _, rep := inventory.Read(func() ([]byte, error) { return os.ReadFile(f.inventory) }); !rep.Valid() {
+		return cli.WithHint(rep.Err(), fmt.Sprintf("run 'fleetfold validate %s', and mend the file", f.inventory))
+	}
+	dir, removeDir, err := f.folder()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, removeDir()) }()
+
+	out := newScreen(cmd.OutOrStdout(), cmd.ErrOrStderr(), *f.output == "jsonl")
+	fl, err := standalone.Start(cmd.Context(), standalone.Options{
+		Dir: dir, Port: f.port, Prefix: f.prefix, Lease: f.lease, Concurrency: f.concurrency, EnrollTimeout: f.enroll,
+		OnRecord: out.record, OnAgentExit: out.agentExit, Logger: f.log.Logger(cmd.ErrOrStderr()),
+	})
+	if err != nil {
+		return err
+	}
+	defer fl.Close()
+	out.begin(dir, fl.URL())
+	return f.attend(cmd.Context(), fl, out, f.log.Logger(cmd.ErrOrStderr()))
+}
+
+// folder is the given one, made if missing, or a temporary one that is removed.
+func (f *upFlags) folder() (dir string, remove func() error, err error) {
+	if f.dir != "" {
+		if err := os.MkdirAll(f.dir, 0o700); err != nil {
+			return "", nil, fmt.Errorf("make folder: %w", err)
+		}
+		return f.dir, func() error { return nil }, nil
+	}
+	dir, err = os.MkdirTemp("", "fleetfold-")
+	if err != nil {
+		return "", nil, fmt.Errorf("make temporary folder: %w", err)
+	}
+	return dir, func() error { return os.RemoveAll(dir) }, nil
+}
+
+// attend runs the fleet, applies each version of the file, and ends at
+// convergence, at the timeout or when it is interrupted.
+func (f *upFlags) attend(ctx context.Context, fl *standalone.Fleet, out *screen, logger zerolog.Logger) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var working sync.WaitGroup
+	defer working.Wait()
+	defer cancel()
+	failed := make(chan error, 2)
+	working.Go(func() { failed <- fl.Run(ctx) })
+
+	applied := make(chan uint64, 1)
+	working.Go(func() {
+		failed <- planner.WatchFile(ctx, f.inventory, func(text []byte, err error) {
+			f.apply(ctx, fl, out, applied, text, err)
+		})
+	})
+	if !f.untilConverged {
+		select {
+		case <-ctx.Done():
+			out.note("interrupted, stopping")
+			return nil
+		case err := <-failed:
+			return err
+		}
+	}
+	converged := make(chan error, 1)
+	working.Go(func() { converged <- f.converge(ctx, fl, applied) })
+	select {
+	case err := <-converged:
+		return f.conclude(ctx, fl, out, err)
+	case err := <-failed:
+		return err
+	}
+}
+
+func (f *upFlags) apply(ctx context.Context, fl *standalone.Fleet, out *screen, applied chan<- uint64, text []byte, err error) {
+	if err != nil {
+		out.problem(fmt.Sprintf("cannot read %s, the last good inventory stays in force: %v", f.inventory, err))
+		return
+	}
+	inv, rep := inventory.Parse(text)
+	for _, w := range rep.Warnings {
+		out.problem(fmt.Sprintf("%s:%d: warning: %s [%s]", f.inventory, w.Line, w.Message, w.Tag))
+	}
+	if inv == nil {
+		out.problem(fmt.Sprintf("%s is not valid, the last good inventory stays in force:", f.inventory))
+		for _, p := range rep.Errors {
+			out.problem(fmt.Sprintf("%s:%d: %s: %s [%s]", f.inventory, p.Line, p.Path, p.Message, p.Tag))
+		}
+		return
+	}
+	out.desire(inv)
+	generation, _, err := fl.Apply(ctx, text, actor())
+	if err != nil {
+		if ctx.Err() == nil {
+			out.problem(fmt.Sprintf("cannot apply %s: %v", f.inventory, err))
+		}
+		return
+	}
+	select {
+	case applied <- generation:
+	default:
+	}
+}
+
+// actor is who is named as having applied an inventory.
+func actor() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "unknown"
+}
+
+// errNotConverged says that the time was up.
+var errNotConverged = errors.New("the fleet did not converge in time")
+
+// converge waits until the fold agrees with the inventory and the agents that
+// the log calls present were seen.
+func (f *upFlags) converge(ctx context.Context, fl *standalone.Fleet, applied <-chan uint64) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, f.timeout, errNotConverged)
+	defer cancel()
+	err := func() error {
+		for _, event := range []<-chan struct{}{fl.Settled()} {
+			select {
+			case <-event:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		select {
+		case <-applied:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		return waitConverged(ctx, fl.View(), fl.Inventory)
+	}()
+	if err != nil && context.Cause(ctx) == errNotConverged {
+		return errNotConverged
+	}
+	return err
+}
+
+func (f *upFlags) conclude(ctx context.Context, fl *standalone.Fleet, out *screen, err error) error {
+	if err != nil && !errors.Is(err, errNotConverged) {
+		return err
+	}
+	var inv *fleet.Inventory
+	var digest string
+	fl.View().Read(func(st *projection.State) { digest = st.Inventory().Digest })
+	if digest != "" {
+		got, getErr := fl.Inventory(ctx, digest)
+		if getErr != nil {
+			return getErr
+		}
+		inv = got
+	}
+	var s status.Status
+	fl.View().Read(func(st *projection.State) { s = status.Of(st, inv) })
+	if err == nil {
+		out.summary(s)
+		return nil
+	}
+	return cli.WithHint(fmt.Errorf("%w (%s): %s", err, f.timeout, missing(s)),
+		"look at the messages above, at DIR/nodes/*.log with --dir DIR, or give it more time with --timeout")
+}

@@ -1,0 +1,272 @@
+// Package standalone runs a whole fleet on this machine in one process: the
+// NATS server, the planner, the executor and, as child processes, the agents.
+//
+// A Fleet starts from its folder as it was left: agents that the log calls
+// present are started again before anyone could miss them, so that a restart
+// needs no action. It stops in the reverse order, planner first, so that the
+// agents' going is not mistaken for nodes that left.
+package standalone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/fleetfold/fleetfold/pkg/engine"
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/executor"
+	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/natsd"
+	"github.com/fleetfold/fleetfold/pkg/planner"
+	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/view"
+)
+
+// Options of a Fleet.
+type Options struct {
+	// Dir holds the log, the CA and the agents' folders; it must exist.
+	Dir string
+	// Port the server listens on, on loopback; 0 means a free one.
+	Port int
+	// Prefix of the fleet's subjects.
+	Prefix string
+	// Lease of the agents, at least 1 s.
+	Lease time.Duration
+	// Concurrency of the executor.
+	Concurrency int
+	// EnrollTimeout is the deadline of an enrolment.
+	EnrollTimeout time.Duration
+	// OnRecord sees each record of the log as it is folded, old ones first.
+	OnRecord func(eventlog.Record, projection.Change)
+	// OnAgentExit hears of each agent process that ended on its own.
+	OnAgentExit func(id fleet.NodeID, pid int, err error)
+	Logger      zerolog.Logger
+}
+
+// Fleet is a running fleet.
+type Fleet struct {
+	options     Options
+	server      *natsd.Server
+	bus         *eventlog.Bus
+	log         eventlog.Log
+	view        *view.View
+	inventories *view.Inventories
+	planner     *planner.Planner
+	executor    *executor.Executor
+	driver      *handlers.Local
+	sightings   eventlog.Sightings
+	statements  eventlog.Statements
+	actions     eventlog.Actions
+	lock        *flock.Flock
+}
+
+// Start brings the server up and connects everything to it. Run does the work.
+// What was started is stopped again when Start fails.
+func Start(ctx context.Context, o Options) (_ *Fleet, err error) {
+	f := &Fleet{options: o}
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	if err = f.takeLock(); err != nil {
+		return nil, err
+	}
+	f.server, err = natsd.Start(natsd.Options{Dir: filepath.Join(o.Dir, "jetstream"), Port: port(o.Port), Logger: o.Logger})
+	if err != nil {
+		return nil, fmt.Errorf("start embedded server: %w", err)
+	}
+	f.bus, err = eventlog.Connect(ctx, eventlog.Options{Prefix: o.Prefix, Name: "fleetfold up", InProcess: f.server, Replicas: 1})
+	if err != nil {
+		return nil, fmt.Errorf("connect to embedded server: %w", err)
+	}
+	if err = f.bus.EnsureStreams(ctx); err != nil {
+		return nil, err
+	}
+	f.log = f.bus.Log()
+	f.view = view.New(f.log)
+	f.inventories = view.NewInventories(f.bus.GetInventory)
+	if o.OnRecord != nil {
+		f.view.OnRecord(o.OnRecord)
+	}
+	if err = f.subscribe(ctx); err != nil {
+		return nil, err
+	}
+	return f, f.assemble()
+}
+
+// port turns "a free one" into the server's word for it.
+func port(p int) int {
+	if p == 0 {
+		return natsd.RandomPort
+	}
+	return p
+}
+
+func (f *Fleet) subscribe(ctx context.Context) (err error) {
+	if f.sightings, err = f.bus.Sightings(ctx); err != nil {
+		return fmt.Errorf("watch leases: %w", err)
+	}
+	if f.statements, err = f.bus.Statements(ctx); err != nil {
+		return fmt.Errorf("watch statements: %w", err)
+	}
+	if f.actions, err = f.bus.Actions(ctx, f.options.Concurrency, executor.DefaultAckWait); err != nil {
+		return fmt.Errorf("consume actions: %w", err)
+	}
+	return nil
+}
+
+func (f *Fleet) assemble() (err error) {
+	o := f.options
+	f.planner, err = planner.New(planner.Config{
+		Log: f.log, View: f.view, Inventories: f.inventories, Sightings: f.sightings, Statements: f.statements,
+		Lease: o.Lease, Policy: engine.DefaultPolicy(), Logger: o.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find own program for agents: %w", err)
+	}
+	f.driver, err = handlers.NewLocal(handlers.LocalOptions{
+		Dir: filepath.Join(o.Dir, "nodes"), Program: []string{self, "node-agent"},
+		URL: f.server.URL(), Prefix: o.Prefix, Lease: o.Lease, OnExit: o.OnAgentExit, Logger: o.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	return nil
+}
+
+// URL other commands reach the fleet at.
+func (f *Fleet) URL() string { return f.server.URL() }
+
+// View is the fleet's live fold.
+func (f *Fleet) View() *view.View { return f.view }
+
+// Inventory returns the inventory with that digest.
+func (f *Fleet) Inventory(ctx context.Context, digest string) (*fleet.Inventory, error) {
+	return f.inventories.Get(ctx, digest)
+}
+
+// Settled is closed once nobody is believed present on the log's word alone.
+func (f *Fleet) Settled() <-chan struct{} { return f.planner.Settled() }
+
+// Apply puts an inventory into force.
+func (f *Fleet) Apply(ctx context.Context, text []byte, actor string) (generation uint64, applied bool, err error) {
+	return planner.Apply(ctx, f.bus, f.log, f.view, text, actor, "", time.Now())
+}
+
+// Run senses, plans and acts until ctx ends or something cannot go on.
+func (f *Fleet) Run(ctx context.Context) error {
+	// The view outlives planner and executor: what they append while they stop
+	// is still folded and shown.
+	viewCtx, stopView := context.WithCancel(context.WithoutCancel(ctx))
+	viewDone := make(chan error, 1)
+	go func() { viewDone <- f.view.Run(viewCtx) }()
+	defer func() {
+		stopView()
+		<-viewDone
+	}()
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return f.planner.Run(ctx) })
+	g.Go(func() error { return f.act(ctx) })
+	g.Go(func() error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-viewDone:
+			viewDone <- err
+			return err
+		}
+	})
+	err := g.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// act brings back the agents that the log calls present, then executes.
+func (f *Fleet) act(ctx context.Context) error {
+	if err := f.view.CatchUp(ctx); err != nil {
+		return err
+	}
+	var present []fleet.NodeID
+	f.view.Read(func(st *projection.State) {
+		for _, n := range st.Observed().Nodes {
+			if n.Present {
+				present = append(present, n.ID)
+			}
+		}
+	})
+	if err := f.driver.Resume(ctx, present); err != nil {
+		return fmt.Errorf("start agents again: %w", err)
+	}
+	return f.execute(ctx)
+}
+
+// execute needs the trust domain for its CA, and so waits for an inventory.
+func (f *Fleet) execute(ctx context.Context) error {
+	set, err := handlers.New(ctx, handlers.Config{
+		Log: f.log, View: f.view, Inventories: f.inventories, Commands: f.bus, Driver: f.driver,
+		CADir: filepath.Join(f.options.Dir, "ca"), EnrollTimeout: f.options.EnrollTimeout, Logger: f.options.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	f.executor, err = executor.New(executor.Config{
+		Log: f.log, View: f.view, Inventories: f.inventories, Actions: f.actions, Handlers: set,
+		Concurrency: f.options.Concurrency, Logger: f.options.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	return f.executor.Run(ctx)
+}
+
+// Close stops what Start began, agents included, and waits for it.
+func (f *Fleet) Close() {
+	if f.driver != nil {
+		f.driver.Close()
+	}
+	for _, c := range []interface{ Close() }{f.sightings, f.statements, f.actions} {
+		if c != nil {
+			c.Close()
+		}
+	}
+	if f.bus != nil {
+		f.bus.Close()
+	}
+	if f.server != nil {
+		f.server.Shutdown()
+	}
+	if f.lock != nil {
+		_ = f.lock.Unlock() // it is ours only as long as the process lives anyway
+	}
+}
+
+// takeLock keeps a second fleet out of the folder: two servers on one store
+// would damage it.
+func (f *Fleet) takeLock() error {
+	lock := flock.New(filepath.Join(f.options.Dir, "lock"))
+	held, err := lock.TryLock()
+	if err != nil {
+		return fmt.Errorf("lock folder %s: %w", f.options.Dir, err)
+	}
+	if !held {
+		return fmt.Errorf("folder %s is in use by another 'fleetfold up'", f.options.Dir)
+	}
+	f.lock = lock
+	return nil
+}
