@@ -171,7 +171,7 @@ func TestCoreHasNeitherGoroutineNorClock(t *testing.T) {
 }
 
 func TestPackagesExplainThemselves(t *testing.T) {
-	type room struct{ code, doc, example bool }
+	type room struct{ code, doc, kit, example bool }
 	rooms := make(map[string]*room)
 	for _, s := range sources(t) {
 		if !under("pkg")(s.dir) {
@@ -183,6 +183,8 @@ func TestPackagesExplainThemselves(t *testing.T) {
 			rooms[s.dir] = r
 		}
 		r.code = r.code || !s.test
+		// A kit for tests, such as a contract suite, runs inside a test and nowhere else.
+		r.kit = r.kit || !s.test && slices.Contains(s.imports, "testing")
 		r.doc = r.doc || path.Base(s.path) == "doc.go" && s.syntax.Doc != nil
 		if s.test {
 			for _, e := range doc.Examples(s.syntax) {
@@ -194,7 +196,7 @@ func TestPackagesExplainThemselves(t *testing.T) {
 		if r.code && !r.doc {
 			t.Errorf("%s has no package comment in doc.go: what does it promise, and what must its caller do?", dir)
 		}
-		if r.code && !r.example {
+		if r.code && !r.kit && !r.example {
 			t.Errorf("%s has no Example with an Output comment: how is it used?", dir)
 		}
 	}
