@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/executor"
@@ -84,7 +85,7 @@ func Start(ctx context.Context, o Options) (_ *Fleet, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("start embedded server: %w", err)
 	}
-	f.bus, err = eventlog.Connect(ctx, eventlog.Options{Prefix: o.Prefix, Name: "fleetfold up", InProcess: f.server, Replicas: 1})
+	f.bus, err = eventlog.Connect(ctx, eventlog.Options{Prefix: o.Prefix, Name: "fleetfold up", InProcess: f.server, Replicas: 1, Logger: cli.BusLogger(o.Logger)})
 	if err != nil {
 		return nil, fmt.Errorf("connect to embedded server: %w", err)
 	}
