@@ -18,16 +18,24 @@ func (c *Credential) ended(serial string) *Credential {
 	return c
 }
 
+func (c *Credential) same(other *Credential) bool {
+	return c != nil && other != nil && *c == *other
+}
+
 // issue sets a new challenge. What was proved before goes on counting, so that
 // a renewal never leaves a moment in which the node cannot sign.
 func (s *State) issue(r *record, d *events.CredentialIssued) bool {
 	if r == nil {
 		return false
 	}
-	r.node.Issued = &Credential{
+	c := Credential{
 		Serial: d.Serial, Nonce: d.Nonce, KeyFingerprint: d.KeyFingerprint, Epoch: d.Epoch,
 		NotBefore: d.NotBefore, NotAfter: d.NotAfter, CertificatePEM: d.CertificatePEM,
 	}
+	if r.node.Issued.same(&c) {
+		return false
+	}
+	r.node.Issued = &c
 	return true
 }
 
@@ -37,7 +45,7 @@ func (s *State) prove(r *record, d *events.CredentialProved) bool {
 		return false
 	}
 	n := r.node
-	if n.Issued == nil || n.Issued == n.Proved || n.Issued.Serial != d.Serial || n.Issued.Nonce != d.Nonce {
+	if n.Issued == nil || n.Issued.same(n.Proved) || n.Issued.Serial != d.Serial || n.Issued.Nonce != d.Nonce {
 		return false
 	}
 	n.Proved = n.Issued
