@@ -86,12 +86,10 @@ func (f *planFlags) run(cmd *cobra.Command) error {
 	return err
 }
 
-// read reports the problems of both files at once.
+// read reports the problems of both files at once, or else what is odd about
+// the inventory.
 func (f *planFlags) read(cmd *cobra.Command) (*fleet.Inventory, *fleet.ObservedState, error) {
 	_, desired, rep := inventory.Read(input(cmd, f.inventory))
-	for _, p := range rep.Warnings {
-		cmd.PrintErrln(problemLine(f.inventory, "warning: ", p))
-	}
 	var problems []string
 	hint := ""
 	for _, p := range rep.Errors {
@@ -108,6 +106,9 @@ func (f *planFlags) read(cmd *cobra.Command) (*fleet.Inventory, *fleet.ObservedS
 	if problems = append(problems, more...); len(problems) > 0 {
 		err := fmt.Errorf("no plan can be made:\n  %s", strings.Join(problems, "\n  "))
 		return nil, nil, cli.WithHint(err, hint)
+	}
+	for _, p := range rep.Warnings {
+		cmd.PrintErrln(problemLine(f.inventory, "warning: ", p))
 	}
 	return desired, state, nil
 }
