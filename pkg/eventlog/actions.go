@@ -1,0 +1,195 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
+)
+
+// actionConsumer is the durable consumer that all executors of a fleet share.
+const actionConsumer = "executor"
+
+// Actions hands out the actions of the log. Next is for one goroutine; Close
+// and the functions of a Delivery may be called from others.
+type Actions interface {
+	// Next waits for the next action that nobody else has, in stream order;
+	// one that was given back or not acknowledged in time comes again. At most
+	// concurrency actions are out at a time, over all executors together. A
+	// record that does not fit has Err set and is to be acknowledged.
+	Next(ctx context.Context) (Delivery, error)
+	// Close acknowledges nothing: what is out goes to the next executor when
+	// its time is over.
+	Close()
+}
+
+// Actions takes part in carrying out the actions. The consumer outlives the
+// process; concurrency and ackWait of whoever called last hold for all.
+func (b *Bus) Actions(ctx context.Context, concurrency int, ackWait time.Duration) (Actions, error) {
+	if concurrency < 1 || ackWait <= 0 {
+		return nil, fmt.Errorf("take actions: concurrency is %d and ack wait %s, both must be above zero", concurrency, ackWait)
+	}
+	a := &actions{bus: b, config: jetstream.ConsumerConfig{
+		Durable: actionConsumer, Description: "Hands each action to one executor",
+		FilterSubject: b.subjects.AllActions(), DeliverPolicy: jetstream.DeliverAllPolicy,
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: concurrency,
+		// A limit would skip the action in silence and run the next.
+		MaxDeliver: -1,
+	}}
+	a.ctx, a.close = context.WithCancel(context.Background())
+	if err := a.start(ctx); err != nil {
+		a.close()
+		return nil, fmt.Errorf("take actions: %w", err)
+	}
+	return a, nil
+}
+
+type actions struct {
+	bus    *Bus
+	config jetstream.ConsumerConfig
+	ctx    context.Context // ends at Close
+	close  context.CancelFunc
+	mu     sync.Mutex // held by Next; Close waits for it
+
+	pull     *pull
+	failures int
+}
+
+// start makes the consumer where it is missing. One action is asked for at a
+// time: what waited here would be kept from the other executors.
+func (a *actions) start(ctx context.Context) error {
+	if _, err := a.bus.js.CreateOrUpdateConsumer(ctx, a.bus.logStream(), a.config); err != nil {
+		return fmt.Errorf("create consumer %s of %s: %w", actionConsumer, a.bus.logStream(), err)
+	}
+	p, err := a.bus.newPull(a.bus.logStream(), actionConsumer, 1)
+	if err != nil {
+		return err
+	}
+	a.pull = p
+	return nil
+}
+
+func (a *actions) Close() {
+	a.close()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stopPull()
+}
+
+// stopPull gives back at once what came and was never handed out.
+func (a *actions) stopPull() {
+	if a.pull == nil {
+		return
+	}
+	for _, m := range a.pull.stop() {
+		_ = a.bus.nc.Publish(m.Reply, nakBody(0))
+	}
+	a.pull = nil
+	a.bus.flush(context.Background())
+}
+
+func (a *actions) Next(ctx context.Context) (Delivery, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(a.ctx, func() { cancel(errClosed) })()
+	for {
+		d, err := a.step(ctx)
+		switch {
+		case err == nil:
+			a.failures = 0
+			return d, nil
+		case ctx.Err() != nil:
+			return Delivery{}, fmt.Errorf("take next action: %w", context.Cause(ctx))
+		case errors.Is(err, errPullIdle):
+			continue
+		case errors.Is(err, nats.ErrConnectionClosed):
+			return Delivery{}, fmt.Errorf("take next action: %w", err)
+		}
+		a.bus.tell("cannot take actions", err)
+		a.stopPull()
+		a.failures++
+		if err := a.bus.pause(ctx, a.failures); err != nil {
+			return Delivery{}, fmt.Errorf("take next action: %w", err)
+		}
+	}
+}
+
+func (a *actions) step(ctx context.Context) (Delivery, error) {
+	if a.pull == nil {
+		if err := a.start(ctx); err != nil {
+			return Delivery{}, err
+		}
+	}
+	m, err := a.pull.next(ctx)
+	if err != nil {
+		return Delivery{}, err
+	}
+	meta, err := metadata(m)
+	if err != nil {
+		return Delivery{}, err
+	}
+	return a.delivery(m, meta), nil
+}
+
+func (a *actions) delivery(m *nats.Msg, meta *nats.MsgMetadata) Delivery {
+	r := Record{
+		Sequence: meta.Sequence.Stream, Time: meta.Timestamp,
+		Message: events.Message{Subject: m.Subject, Header: m.Header, Data: m.Data},
+	}
+	r.Event, r.Err = events.Decode(a.bus.subjects, r.Message)
+	if r.Err == nil && !r.Event.Type.IsAction() {
+		r.Err = &events.Refusal{Reason: events.ReasonWrongSubject, Detail: fmt.Sprintf("%s on %q is no action", r.Event.Type, m.Subject)}
+		r.Event = nil
+	}
+	reply := m.Reply
+	return Delivery{
+		Record:     r,
+		Ack:        func(ctx context.Context) error { return a.bus.ack(ctx, reply) },
+		InProgress: func() error { return wrapSend("ask for more time", a.bus.nc.Publish(reply, []byte("+WPI"))) },
+		Retry: func(delay time.Duration) error {
+			return wrapSend("give action back", a.bus.nc.Publish(reply, nakBody(delay)))
+		},
+	}
+}
+
+// ack repeats the acknowledgement until the server confirms it: that is
+// harmless, and a lost one would have the action run again.
+func (b *Bus) ack(ctx context.Context, reply string) error {
+	for try := 0; ; try++ {
+		once, cancel := context.WithTimeout(ctx, pullExpires)
+		_, err := b.nc.RequestWithContext(once, reply, []byte("+ACK"))
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil || errors.Is(err, nats.ErrConnectionClosed) {
+			return fmt.Errorf("acknowledge action: %w", err)
+		}
+		if err := b.pause(ctx, try); err != nil {
+			return fmt.Errorf("acknowledge action: %w", err)
+		}
+	}
+}
+
+func nakBody(delay time.Duration) []byte {
+	if delay <= 0 {
+		return []byte("-NAK")
+	}
+	return []byte(`-NAK {"delay":` + strconv.FormatInt(delay.Nanoseconds(), 10) + `}`)
+}
+
+func wrapSend(what string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}

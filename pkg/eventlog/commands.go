@@ -1,0 +1,184 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+// ErrNoAgent means that no agent of the node listens for commands right now.
+var ErrNoAgent = errors.New("no agent listens")
+
+// commandQueue is how many commands may wait at an agent; more are dropped, and
+// whoever sent them hears nothing.
+const commandQueue = 64
+
+// Command sends a command to the agent of its node and returns the answer, an
+// event of type command.answered. What went wrong at the agent stands in the
+// answer. The error is ErrNoAgent when nobody listens; any other leaves it open
+// whether the command was carried out.
+func (b *Bus) Command(ctx context.Context, command *events.Event) (*events.Event, error) {
+	if !isCommand(command.Type) {
+		return nil, fmt.Errorf("send command: %s is none", command.Type)
+	}
+	m, err := events.Encode(b.subjects, command)
+	if err != nil {
+		return nil, fmt.Errorf("encode command: %w", err)
+	}
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+	}
+	reply, err := b.nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data})
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return nil, fmt.Errorf("send %s to %s: %w", command.Type, command.Node, ErrNoAgent)
+	case err != nil:
+		return nil, fmt.Errorf("send %s to %s: %w", command.Type, command.Node, err)
+	}
+	answer, err := admit(b.subjects, reply, events.TypeCommandAnswered)
+	if err == nil && answer.Node != command.Node {
+		err = &events.Refusal{Reason: events.ReasonWrongIdentity, Detail: fmt.Sprintf("%q answered for %q", answer.Node, command.Node)}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read answer of %s to %s: %w", command.Node, command.Type, err)
+	}
+	return answer, nil
+}
+
+func isCommand(t events.Type) bool {
+	d, ok := events.Describe(t)
+	return ok && d.Channel == events.ChannelCommand && t != events.TypeCommandAnswered
+}
+
+// ServeCommands answers the commands to node id, one at a time and in the order
+// they come, until stop is called. handle is called from one goroutine with a
+// context that ends with ctx. A command that does not fit is answered with an
+// error and does not reach it.
+//
+// stop takes no more commands, answers those that have come, and returns when
+// the answers are sent. It must be called, and may be called twice.
+func (b *Bus) ServeCommands(ctx context.Context, id fleet.NodeID, handle func(context.Context, *events.Event) *events.Event) (stop func(), err error) {
+	s := &commandServer{
+		bus: b, id: id, handle: handle,
+		commands: make(chan *nats.Msg, commandQueue), done: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	s.sub, err = b.nc.ChanSubscribe(b.subjects.Command(id), s.commands)
+	if err != nil {
+		return nil, fmt.Errorf("listen for commands to %s: %w", id, err)
+	}
+	go s.run(ctx)
+	// The agent can be reached from here on. If the connection is lost
+	// meanwhile, the subscription is repeated when it is restored.
+	b.flush(ctx)
+	return s.stop, nil
+}
+
+type commandServer struct {
+	bus      *Bus
+	id       fleet.NodeID
+	handle   func(context.Context, *events.Event) *events.Event
+	sub      *nats.Subscription
+	commands chan *nats.Msg
+	done     chan struct{} // asks run to end
+	stopped  chan struct{} // run has ended
+	once     sync.Once
+}
+
+func (s *commandServer) stop() {
+	s.once.Do(func() {
+		_ = s.sub.Unsubscribe() // fails only where the connection has ended
+		close(s.done)
+		<-s.stopped
+		s.bus.flush(context.Background())
+	})
+}
+
+func (s *commandServer) run(ctx context.Context) {
+	defer close(s.stopped)
+	for {
+		select {
+		case m := <-s.commands:
+			s.serve(ctx, m)
+		case <-s.done:
+			s.drain(ctx)
+			return
+		}
+	}
+}
+
+func (s *commandServer) drain(ctx context.Context) {
+	for {
+		select {
+		case m := <-s.commands:
+			s.serve(ctx, m)
+		default:
+			return
+		}
+	}
+}
+
+func (s *commandServer) serve(ctx context.Context, m *nats.Msg) {
+	if m.Reply == "" {
+		s.bus.tell("command without a place for the answer was passed over", nil)
+		return
+	}
+	reply, err := events.EncodeTo(m.Reply, s.answer(ctx, m))
+	if err != nil { // the handler's answer does not fit
+		reply, err = events.EncodeTo(m.Reply, s.failure(m, fmt.Errorf("encode answer: %w", err)))
+	}
+	if err == nil {
+		err = s.bus.nc.PublishMsg(&nats.Msg{Subject: reply.Subject, Header: reply.Header, Data: reply.Data})
+	}
+	if err != nil {
+		s.bus.tell("answer to a command could not be sent", err)
+	}
+}
+
+func (s *commandServer) answer(ctx context.Context, m *nats.Msg) *events.Event {
+	command, err := events.Decode(s.bus.subjects, events.Message{Subject: m.Subject, Header: m.Header, Data: m.Data})
+	switch {
+	case err != nil:
+		return s.failure(m, fmt.Errorf("read command: %w", err))
+	case !isCommand(command.Type):
+		return s.failure(m, fmt.Errorf("read command: %s is none", command.Type))
+	}
+	if err := events.CheckSchema(command.Type, command.Body); err != nil {
+		return s.failure(m, fmt.Errorf("read command: %w", err))
+	}
+	answer := s.handle(ctx, command)
+	switch {
+	case answer == nil:
+		return s.failure(m, fmt.Errorf("handle %s: no answer", command.Type))
+	case answer.Type != events.TypeCommandAnswered || answer.Node != s.id:
+		return s.failure(m, fmt.Errorf("handle %s: answer is %s of %q", command.Type, answer.Type, answer.Node))
+	}
+	return answer
+}
+
+func (s *commandServer) failure(m *nats.Msg, err error) *events.Event {
+	return &events.Event{
+		ID:     events.NewID(string(events.TypeCommandAnswered), string(s.id), m.Reply),
+		Source: events.NodeSource(s.id), Type: events.TypeCommandAnswered, Node: s.id,
+		Time: time.Now().UTC(), Data: &events.CommandAnswered{Error: err.Error()},
+	}
+}
+
+// flush waits until the server has what was sent, as far as there is a
+// connection.
+func (b *Bus) flush(ctx context.Context) {
+	if !b.Connected() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, pullGrace)
+	defer cancel()
+	_ = b.nc.FlushWithContext(ctx)
+}

@@ -1,0 +1,118 @@
+package eventlog
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// MaxInventoryBytes is the largest text of an inventory, in bytes.
+const MaxInventoryBytes = 64 << 20
+
+// Errors of the texts of inventories.
+var (
+	// ErrNoInventory means that no text is stored under a digest.
+	ErrNoInventory = errors.New("no such inventory")
+	// ErrInventoryDamaged means that the stored text is not the one its digest names.
+	ErrInventoryDamaged = errors.New("stored inventory is damaged")
+	// ErrInventoryTooLarge means that a text has more than MaxInventoryBytes.
+	ErrInventoryTooLarge = errors.New("inventory is too large")
+)
+
+const digestPrefix = "sha256:"
+
+// PutInventory stores a text and returns its digest, "sha256:" and the hash of
+// its bytes in lower-case hex. To store a text again changes nothing.
+func (b *Bus) PutInventory(ctx context.Context, text []byte) (digest string, err error) {
+	if len(text) > MaxInventoryBytes {
+		return "", fmt.Errorf("store inventory: %w: %d bytes, at most %d are allowed", ErrInventoryTooLarge, len(text), MaxInventoryBytes)
+	}
+	sum := sha256.Sum256(text)
+	name := hex.EncodeToString(sum[:])
+	store, err := b.inventories(ctx)
+	if err != nil {
+		return "", fmt.Errorf("store inventory: %w", err)
+	}
+	info, err := store.GetInfo(ctx, name)
+	switch {
+	case err == nil && info.Size == uint64(len(text)) && info.Digest == "SHA-256="+base64.URLEncoding.EncodeToString(sum[:]):
+		return digestPrefix + name, nil
+	case err != nil && !errors.Is(err, jetstream.ErrObjectNotFound):
+		return "", fmt.Errorf("look up inventory %s: %w", name, err)
+	}
+	if _, err := store.PutBytes(ctx, name, text); err != nil {
+		return "", fmt.Errorf("store inventory %s: %w", name, err)
+	}
+	return digestPrefix + name, nil
+}
+
+// GetInventory returns the text with this digest, and has verified it.
+func (b *Bus) GetInventory(ctx context.Context, digest string) ([]byte, error) {
+	name, err := digestName(digest)
+	if err != nil {
+		return nil, fmt.Errorf("read inventory: %w", err)
+	}
+	store, err := b.inventories(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read inventory %s: %w", digest, err)
+	}
+	text, err := readObject(ctx, store, name)
+	if err == nil && hashName(text) != name {
+		err = ErrInventoryDamaged
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read inventory %s: %w", digest, err)
+	}
+	return text, nil
+}
+
+func readObject(ctx context.Context, store jetstream.ObjectStore, name string) ([]byte, error) {
+	object, err := store.Get(ctx, name)
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
+		return nil, ErrNoInventory
+	}
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(object, MaxInventoryBytes+1))
+	if err == nil && len(text) > MaxInventoryBytes {
+		err = ErrInventoryTooLarge
+	}
+	if closeErr := object.Close(); err == nil {
+		err = closeErr
+	}
+	if errors.Is(err, jetstream.ErrDigestMismatch) {
+		err = fmt.Errorf("%w: %w", ErrInventoryDamaged, err)
+	}
+	return text, err
+}
+
+func (b *Bus) inventories(ctx context.Context) (jetstream.ObjectStore, error) {
+	store, err := b.js.ObjectStore(ctx, b.inventoriesBucket())
+	if err != nil {
+		return nil, fmt.Errorf("open object store %s: %w", b.inventoriesBucket(), err)
+	}
+	return store, nil
+}
+
+func hashName(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// digestName is the object that a digest names.
+func digestName(digest string) (string, error) {
+	name, ok := strings.CutPrefix(digest, digestPrefix)
+	raw, err := hex.DecodeString(name)
+	if !ok || err != nil || len(raw) != sha256.Size || name != strings.ToLower(name) {
+		return "", fmt.Errorf("%q is not a digest: \"sha256:\" and 64 lower-case hex digits", digest)
+	}
+	return name, nil
+}

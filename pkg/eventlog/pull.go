@@ -1,0 +1,177 @@
+package eventlog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// pullExpires is how long one request for messages stays open at the
+	// server, and so how often a quiet reader looks whether it has stalled.
+	pullExpires = 2 * time.Second
+	// pullGrace is how much later the server's word that it is over may come.
+	pullGrace = time.Second
+)
+
+// What may come instead of a message.
+var (
+	errPullIdle = errors.New("no message came")
+	errPullGone = errors.New("consumer cannot be read")
+	errClosed   = errors.New("closed")
+)
+
+// pull reads a consumer by requests of our own. What nodes publish reaches us
+// with the headers they chose, and the client library takes a "Status" header
+// on an empty message for the server's word. Here that word is a message
+// without an acknowledgement subject, which no node can send.
+type pull struct {
+	bus         *Bus
+	request     string // subject of the requests
+	batch       int
+	sub         *nats.Subscription
+	messages    chan *nats.Msg
+	closed      chan nats.Status
+	reconnected <-chan struct{}
+	// open is how many messages the request under way may still bring.
+	open     int
+	deadline time.Time
+}
+
+func (b *Bus) newPull(stream, consumer string, batch int) (*pull, error) {
+	p := &pull{
+		bus: b, batch: batch,
+		request:  b.apiPrefix() + "CONSUMER.MSG.NEXT." + stream + "." + consumer,
+		messages: make(chan *nats.Msg, 2*batch+16),
+	}
+	var err error
+	p.sub, err = b.nc.ChanSubscribe(b.nc.NewInbox(), p.messages)
+	if err != nil {
+		return nil, fmt.Errorf("subscribe for messages: %w", err)
+	}
+	p.closed = b.nc.StatusChanged(nats.CLOSED)
+	return p, nil
+}
+
+// apiPrefix is where the client library sends its own requests.
+func (b *Bus) apiPrefix() string {
+	o := b.js.Options()
+	switch {
+	case o.Domain != "":
+		return "$JS." + o.Domain + ".API."
+	case o.APIPrefix != "":
+		return strings.TrimSuffix(o.APIPrefix, ".") + "."
+	}
+	return jetstream.DefaultAPIPrefix
+}
+
+// stop returns the messages that had already come.
+func (p *pull) stop() []*nats.Msg {
+	_ = p.sub.Unsubscribe() // fails only where the connection has ended
+	p.bus.nc.RemoveStatusListener(p.closed)
+	var left []*nats.Msg
+	for {
+		select {
+		case m := <-p.messages:
+			if m.Reply != "" {
+				left = append(left, m)
+			}
+		default:
+			return left
+		}
+	}
+}
+
+// next waits for the next message. errPullIdle says that a request ended
+// without one, errPullGone that the consumer has to be made again.
+func (p *pull) next(ctx context.Context) (*nats.Msg, error) {
+	if p.bus.nc.IsClosed() {
+		return nil, nats.ErrConnectionClosed
+	}
+	if p.open == 0 {
+		if err := p.ask(); err != nil {
+			return nil, fmt.Errorf("%w: %w", errPullGone, err)
+		}
+	}
+	timer := time.NewTimer(time.Until(p.deadline))
+	defer timer.Stop()
+	select {
+	case m := <-p.messages:
+		return p.take(m)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-p.closed:
+		return nil, nats.ErrConnectionClosed
+	case <-p.reconnected: // the server has forgotten the request
+	case <-timer.C:
+	}
+	p.open = 0
+	return nil, errPullIdle
+}
+
+// waiting says whether the next message is already here.
+func (p *pull) waiting() bool { return len(p.messages) > 0 }
+
+func (p *pull) ask() error {
+	body, err := json.Marshal(map[string]any{"batch": p.batch, "expires": pullExpires})
+	if err != nil {
+		return err
+	}
+	p.reconnected = p.bus.nextReconnect()
+	if err := p.bus.nc.PublishRequest(p.request, p.sub.Subject, body); err != nil {
+		return err
+	}
+	p.open, p.deadline = p.batch, time.Now().Add(pullExpires+pullGrace)
+	return nil
+}
+
+func (p *pull) take(m *nats.Msg) (*nats.Msg, error) {
+	if m.Reply != "" {
+		p.open = max(p.open-1, 0)
+		return m, nil
+	}
+	p.open = 0
+	switch status := m.Header.Get("Status"); status {
+	case "404", "408": // none there, or none came in time
+		return nil, errPullIdle
+	default:
+		return nil, fmt.Errorf("%w: %s %s", errPullGone, status, m.Header.Get("Description"))
+	}
+}
+
+// pause waits before the try number n, less when the connection is restored.
+func (b *Bus) pause(ctx context.Context, n int) error {
+	timer := time.NewTimer(min(firstReconnect<<min(n, 10), longestReconnect))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-b.nextReconnect():
+	case <-timer.C:
+	}
+	if b.nc.IsClosed() {
+		return nats.ErrConnectionClosed
+	}
+	return nil
+}
+
+// metadata reads the place of a message from its acknowledgement subject.
+func metadata(m *nats.Msg) (*nats.MsgMetadata, error) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return nil, fmt.Errorf("read place of a message in its stream: %w", err)
+	}
+	return meta, nil
+}
+
+// gone says whether err means that a consumer or its stream is not there.
+func gone(err error) bool {
+	return errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) ||
+		err != nil && strings.Contains(err.Error(), "consumer not found")
+}
