@@ -1,0 +1,177 @@
+package handlers_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/fleetfold/fleetfold/pkg/agent"
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/executor"
+	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/natsd"
+	"github.com/fleetfold/fleetfold/pkg/planner"
+	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/view"
+)
+
+// inside is a Driver that runs real agents inside the test's own process.
+type inside struct {
+	t      *testing.T
+	ctx    context.Context
+	server *natsd.Server
+	dir    string
+	log    zerolog.Logger
+
+	mu    sync.Mutex
+	stops map[fleet.NodeID]func()
+}
+
+func (d *inside) Start(_ context.Context, id fleet.NodeID) (<-chan error, error) {
+	bus, err := eventlog.Connect(d.ctx, eventlog.Options{InProcess: d.server, Name: "agent " + string(id)})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(d.ctx)
+	gone, ended := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		gone <- agent.Run(ctx, agent.Config{Node: id, Dir: d.folder(id), Lease: time.Second}, bus, d.log)
+	}()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stops[id] = func() { cancel(); <-ended }
+	return gone, nil
+}
+
+func (d *inside) folder(id fleet.NodeID) string { return filepath.Join(d.dir, events.Token(id)) }
+
+func (d *inside) Remove(_ context.Context, id fleet.NodeID) error {
+	d.mu.Lock()
+	stop := d.stops[id]
+	delete(d.stops, id)
+	d.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+	return os.RemoveAll(d.folder(id))
+}
+
+func (d *inside) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, stop := range d.stops {
+		stop()
+	}
+}
+
+const twoNodes = `trust_domain: fleet.example
+regions:
+  - name: oslo
+    nodes:
+      - {id: region/oslo/a.1, attestor: mtls-cert, cred_ttl: 1h, renew_before: 15m}
+      - {id: b, attestor: mtls-cert, cred_ttl: 1h, renew_before: 15m}
+quorum: {width: 1}
+enforcement: {require_sig: true}
+`
+
+const oneNode = `trust_domain: fleet.example
+regions:
+  - name: oslo
+    nodes:
+      - {id: b, attestor: mtls-cert, cred_ttl: 1h, renew_before: 15m}
+quorum: {width: 1}
+enforcement: {require_sig: false}
+`
+
+// A real server, the real planner and real agents: everything that carries an
+// action out, end to end.
+func TestTheWholeRoundOnTheRealServer(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	logger := zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.InfoLevel)
+	server, err := natsd.Start(natsd.Options{Dir: filepath.Join(t.TempDir(), "js"), Logger: logger})
+	must(t, err)
+	defer server.Shutdown()
+	bus, err := eventlog.Connect(ctx, eventlog.Options{InProcess: server, Name: "test"})
+	must(t, err)
+	defer bus.Close()
+	must(t, bus.EnsureStreams(ctx))
+
+	v, inventories := view.New(bus.Log()), view.NewInventories(bus.GetInventory)
+	driver := &inside{t: t, ctx: ctx, server: server, dir: t.TempDir(), log: logger, stops: map[fleet.NodeID]func(){}}
+	sightings, err := bus.Sightings(ctx)
+	must(t, err)
+	defer sightings.Close()
+	statements, err := bus.Statements(ctx)
+	must(t, err)
+	defer statements.Close()
+	actions, err := bus.Actions(ctx, 4, executor.DefaultAckWait)
+	must(t, err)
+	defer actions.Close()
+	p, err := planner.New(planner.Config{
+		Log: bus.Log(), View: v, Inventories: inventories, Sightings: sightings, Statements: statements,
+		Lease: time.Second, Logger: logger,
+	})
+	must(t, err)
+
+	runCtx, stop := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	run := func(f func(context.Context) error) {
+		running.Go(func() {
+			if err := f(runCtx); err != nil && !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		})
+	}
+	defer running.Wait()
+	defer driver.close()
+	defer stop()
+	run(v.Run)
+	run(p.Run)
+	set, err := handlers.New(ctx, handlers.Config{
+		Log: bus.Log(), View: v, Inventories: inventories, Commands: bus, Driver: driver,
+		CADir: filepath.Join(t.TempDir(), "ca"), Logger: logger,
+	})
+	must(t, err)
+	e, err := executor.New(executor.Config{
+		Log: bus.Log(), View: v, Inventories: inventories, Actions: actions, Handlers: set, Concurrency: 4, Logger: logger,
+	})
+	must(t, err)
+	run(e.Run)
+
+	apply := func(text string) {
+		_, _, err := planner.Apply(ctx, bus, bus.Log(), v, []byte(text), "test", "", time.Now())
+		must(t, err)
+	}
+	apply(twoNodes)
+	must(t, v.Wait(ctx, func(s *projection.State) bool { return s.Observed().StrictEnforced }))
+	v.Read(func(s *projection.State) {
+		if !s.CanSign("region/oslo/a.1") || !s.CanSign("b") {
+			t.Error("strict before every node could sign")
+		}
+	})
+	apply(oneNode)
+	must(t, v.Wait(ctx, func(s *projection.State) bool {
+		o := s.Observed()
+		return !o.StrictEnforced && len(o.Nodes) == 1 && s.Ledger().Outstanding() == 0
+	}))
+	if _, err := os.Stat(driver.folder("region/oslo/a.1")); !os.IsNotExist(err) {
+		t.Errorf("the folder of the removed node is still there: %v", err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
