@@ -23,8 +23,14 @@ const (
 	RefusedUnreadable fleet.Reason = "unreadable"
 )
 
-// sense takes in what the lease stream said.
+// sense takes in what the lease stream said. A stream that begins anew, after
+// the server lost its memory, says nothing about who is not on it yet: then
+// watching begins anew too.
 func (p *Planner) sense(s sighted) {
+	if !s.caughtUp && p.sensor.caughtUp {
+		p.sensor.loseSight()
+		p.Logger.Warn().Msg("lost sight of the leases, watching anew")
+	}
 	for _, sighting := range s.seen {
 		if sighting.Err != nil {
 			p.refuse("presence", sighting.Node, sighting.Err)

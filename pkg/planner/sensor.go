@@ -60,8 +60,8 @@ func newSensor(lease time.Duration) *sensor {
 	}
 }
 
-// see notes a sighting; it reports whether it was news. A heartbeat that only
-// renews a lease is none: that is nearly all of them.
+// see notes a sighting. A heartbeat that only renews a lease makes nothing
+// dirty: that is nearly all of them.
 func (s *sensor) see(sighting eventlog.Sighting) {
 	before, known := s.presence[sighting.Node]
 	s.presence[sighting.Node] = presence{sighting.Heartbeat, sighting.Time}
@@ -72,6 +72,12 @@ func (s *sensor) see(sighting eventlog.Sighting) {
 	if !same {
 		s.dirty[sighting.Node] = struct{}{}
 	}
+}
+
+// loseSight forgets who was seen: blind is not dead.
+func (s *sensor) loseSight() {
+	s.caughtUp, s.warm = false, false
+	clear(s.presence)
 }
 
 // beginWatch starts the lease that must pass before anyone unseen is lost.

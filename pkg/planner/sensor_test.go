@@ -132,6 +132,30 @@ func TestSensorSettlesAtOnceWhenAllWereSeen(t *testing.T) {
 	}
 }
 
+func TestSensorIsBlindAndNotMistakenWhenTheLeasesBeginAnew(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	for _, id := range []fleet.NodeID{"back", "gone"} {
+		c.beat(id, events.Heartbeat{Session: "a"})
+	}
+	c.want("two nodes come", "node.appeared node.appeared")
+	c.later(time.Hour)
+	c.want("long after", "")
+	c.s.loseSight()
+	if c.s.settled() {
+		t.Error("settled while blind")
+	}
+	c.want("blind", "")
+	c.s.beginWatch(c.st, c.now)
+	c.beat("back", events.Heartbeat{Session: "a"})
+	c.want("one is seen again", "")
+	c.later(lease)
+	c.want("a lease later", "node.lost")
+	if n, _ := c.st.Node("gone"); n.Present {
+		t.Error("the node that was not seen again is still present")
+	}
+}
+
 func TestSensorEndsACredentialTheSkewMarginEarly(t *testing.T) {
 	c := newScene(t)
 	c.s.beginWatch(c.st, c.now)
