@@ -98,6 +98,9 @@ func (a *actions) stopPull() {
 func (a *actions) Next(ctx context.Context) (Delivery, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.ctx.Err() != nil {
+		return Delivery{}, fmt.Errorf("take next action: %w", errClosed)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(a.ctx, func() { cancel(errClosed) })()

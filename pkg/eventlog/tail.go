@@ -72,6 +72,9 @@ func (t *tail) Close() {
 func (t *tail) Next(ctx context.Context) (got []*nats.Msg, caughtUp bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.ctx.Err() != nil {
+		return nil, false, fmt.Errorf("read stream %s: %w", t.stream, errClosed)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(t.ctx, func() { cancel(errClosed) })()
