@@ -92,9 +92,16 @@ func (e *Executor) park(ctx context.Context, h *held, why string) {
 
 // finish tells of the end of a delivery and acknowledges it. When the
 // acknowledgement is lost, the next delivery finds the outcome.
+// ackTimeout bounds the acknowledgement of an action that has its outcome.
+const ackTimeout = 2 * time.Second
+
 func (e *Executor) finish(ctx context.Context, h *held, out Outcome) {
 	h.settled.Store(true)
 	e.tell(out)
+	// The outcome stands: also an executor that was told to stop says so, and
+	// spares the next one a delivery that it would only have to wave through.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
+	defer cancel()
 	if err := h.delivery.Load().Ack(ctx); err != nil {
 		e.Logger.Warn().Err(err).Uint64(field.Seq, h.seq).Msg("could not acknowledge action")
 	}
@@ -125,8 +132,13 @@ func (e *Executor) tell(out Outcome) {
 	case KindKnown:
 		line = e.Logger.Debug()
 	}
+	if out.Reason != "" {
+		line.Str(field.Reason, string(out.Reason))
+	}
+	if out.Detail != "" {
+		line.Str("detail", out.Detail)
+	}
 	line.Str(field.Action, string(out.Flight.ID)).Str(field.ActionType, string(out.Flight.Action.Type)).
 		Str(field.Node, string(out.Flight.Action.ID)).Uint64(field.Seq, out.Flight.Sequence).
-		Str("outcome", string(out.Kind)).Str(field.Reason, string(out.Reason)).Str("detail", out.Detail).
-		Dur(field.Duration, out.Duration).Msg("action settled")
+		Str("outcome", string(out.Kind)).Dur(field.Duration, out.Duration).Msg("action settled")
 }
