@@ -1,0 +1,37 @@
+package executorcmd
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/clitest"
+)
+
+func TestHelp(t *testing.T) { clitest.CheckHelp(t, New()) }
+
+func TestMisuseIsSaidBeforeAnythingIsConnected(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no folder":          {nil, "--dir is required"},
+		"too many at once":   {[]string{"--dir", "d", "--concurrency", "257"}, "--concurrency is 257, must be 1 to 256"},
+		"no time to enrol":   {[]string{"--dir", "d", "--enroll-timeout", "0s"}, "--enroll-timeout is 0s"},
+		"a lease of half":    {[]string{"--dir", "d", "--lease", "1500ms"}, "--lease is 1.5s"},
+		"a driver not known": {[]string{"--dir", "d", "--driver", "ssh"}, "must be one of wait, local"},
+		"a prefix of two":    {[]string{"--dir", "d", "--prefix", "a.b"}, "a.b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			cmd := New()
+			cmd.SetArgs(c.args)
+			cmd.SetOut(&out)
+			cmd.SetErr(&errs)
+			if code := cli.Run(t.Context(), cmd); code != cli.ExitUsage || !strings.Contains(errs.String(), c.want) {
+				t.Errorf("exit code %d, %s", code, errs.String())
+			}
+		})
+	}
+}
