@@ -90,11 +90,11 @@ func (e *Executor) park(ctx context.Context, h *held, why string) {
 	e.finish(ctx, h, Outcome{Flight: projection.Flight{Sequence: h.seq}, Kind: KindParked, Reason: ReasonMisfit, Detail: why})
 }
 
-// finish tells of the end of a delivery and acknowledges it. When the
-// acknowledgement is lost, the next delivery finds the outcome.
 // ackTimeout bounds the acknowledgement of an action that has its outcome.
 const ackTimeout = 2 * time.Second
 
+// finish tells of the end of a delivery and acknowledges it. When the
+// acknowledgement is lost, the next delivery finds the outcome.
 func (e *Executor) finish(ctx context.Context, h *held, out Outcome) {
 	h.settled.Store(true)
 	e.tell(out)
