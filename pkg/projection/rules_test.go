@@ -73,6 +73,8 @@ func TestLedgerRules(t *testing.T) {
 		"of two in flight the older is named":                  {"enroll n1 action=e1\n issue n1 action=i1", 1, 1, 0, "e1"},
 		"when the older has ended the other is named":          {"enroll n1 action=e1\n issue n2 action=i2\n issue n1 action=i1\n succeeded e1", 1, 1, 0, "i1"},
 		"when the other has ended the older is still named":    {"enroll n1 action=e1\n issue n1 action=i1\n succeeded i1", 1, 1, 0, "e1"},
+		"generation 0 is one like any other":                   {"enroll n1 action=e1 generation=0\n failed e1", 0, 1, 1, ""},
+		"an outcome counts under its own generation only":      {"enroll n1 action=e1\n enroll n1 action=e2 generation=2\n failed e1", 2, 1, 0, "e2"},
 		"the end of a life forgets its attempts":               {"appeared n1\n" + tried + "removed n1", 1, 0, 0, ""},
 		"an action in flight outlives its node":                {"appeared n1\n enroll n1 action=e1\n removed n1", 1, 0, 0, "e1"},
 		"a new inventory forgets ids that never appeared":      {tried + "inventory d generation=2", 1, 0, 0, ""},
@@ -107,6 +109,36 @@ func TestTheFleetsOwnActionsAreAskedForByTheEmptyID(t *testing.T) {
 	}
 	if !ok || f != want || l.Outstanding() != 2 {
 		t.Errorf("got %+v, want %+v", f, want)
+	}
+}
+
+func TestAnEventThatContradictsItselfIsUnfit(t *testing.T) {
+	asks := func(kind fleet.ActionType, id fleet.NodeID) events.Payload {
+		return &events.ActionRequested{Type: kind, ID: id, Action: "a", Attempt: 1, Epoch: 1, Generation: 1}
+	}
+	for why, e := range map[string]*events.Event{
+		"the data of another type":      {Type: events.TypeNodeAppeared, Node: "n1", Data: &events.NodeLost{Epoch: 1}},
+		"no data":                       {Type: events.TypeNodeAppeared, Node: "n1"},
+		"a type nobody knows":           {Type: "node.sang", Node: "n1"},
+		"an action of another type":     {Type: events.TypeEnrollNode, Node: "n1", Data: asks(fleet.IssueCredential, "n1")},
+		"an action on another node":     {Type: events.TypeEnrollNode, Node: "n1", Data: asks(fleet.EnrollNode, "n2")},
+		"an enrollment of nobody":       {Type: events.TypeEnrollNode, Data: asks(fleet.EnrollNode, "")},
+		"an enforcement action on one":  {Type: events.TypeEnableStrictEnforcement, Node: "n1", Data: asks(fleet.EnableStrictEnforcement, "n1")},
+		"an outcome without its action": {Type: events.TypeActionFailed, Data: &events.ActionSucceeded{Action: "a"}},
+	} {
+		t.Run(why, func(t *testing.T) {
+			s := projection.New()
+			if change := apply(t, s, e); !change.Empty() || s.Unfit() != 1 || len(s.Ignored()) != 0 || s.Ledger().Outstanding() != 0 {
+				t.Errorf("change %+v, unfit %d, ignored %v", change, s.Unfit(), s.Ignored())
+			}
+		})
+	}
+}
+
+func TestTheEndOfALifeIsRemembered(t *testing.T) {
+	s := after(t, "appeared n1\n removed n1\n appeared n1 epoch=2\n appeared n2")
+	if !s.RemovedAt("n1").Equal(storedAt(2)) || !s.RemovedAt("n2").IsZero() || !s.RemovedAt("n3").IsZero() {
+		t.Errorf("removed at %v, %v, %v", s.RemovedAt("n1"), s.RemovedAt("n2"), s.RemovedAt("n3"))
 	}
 }
 
