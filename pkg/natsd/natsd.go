@@ -17,6 +17,7 @@ const (
 	loopback = "127.0.0.1"
 	// readyTimeout covers reading a large log back from a slow disk.
 	readyTimeout = time.Minute
+	readyStep    = 100 * time.Millisecond
 	// maxPayload leaves room for headers around the largest body of an event.
 	maxPayload = 2 << 20
 )
@@ -61,23 +62,24 @@ func Start(o Options) (*Server, error) {
 	return s, nil
 }
 
+// awaitReady asks again and again, since the server would not stop waiting for
+// itself when it has given up.
 func (s *Server) awaitReady(failed <-chan string) error {
-	ready := make(chan bool, 1)
-	go func() { ready <- s.ns.ReadyForConnections(readyTimeout) }()
-	select {
-	case text := <-failed:
-		s.ns.Shutdown() // lets ReadyForConnections return
-		<-ready
-		return errors.New(text)
-	case ok := <-ready:
-		if !ok {
-			return fmt.Errorf("not ready after %s", readyTimeout)
+	for end := time.Now().Add(readyTimeout); time.Now().Before(end); {
+		ready := s.ns.ReadyForConnections(readyStep)
+		select {
+		case text := <-failed:
+			return errors.New(text)
+		default:
 		}
-		if !s.ns.JetStreamEnabled() {
-			return errors.New("jetstream did not come up")
+		if ready {
+			if !s.ns.JetStreamEnabled() {
+				return errors.New("jetstream did not come up")
+			}
+			return nil
 		}
-		return nil
 	}
+	return fmt.Errorf("not ready after %s", readyTimeout)
 }
 
 // URL that clients connect to; empty without a listener.
