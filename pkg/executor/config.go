@@ -50,7 +50,7 @@ type Actions interface {
 const (
 	DefaultConcurrency = 16
 	MaxConcurrency     = 256
-	DefaultAckWait     = 30 * time.Second
+	DefaultAckWait     = 10 * time.Second
 	DefaultDeadline    = 30 * time.Second
 )
 
@@ -66,7 +66,7 @@ type Config struct {
 	// Concurrency is how many handlers may run side by side, 1 to 256; 0 means 16.
 	Concurrency int
 	// AckWait is how long a delivery may be silent before it is handed out
-	// again; 0 means 30 s. The kit asks for more time at a third of it.
+	// again; 0 means 10 s. The kit asks for more time at a third of it.
 	AckWait time.Duration
 	// Deadline bounds the run of an action by type, lost races included. A type
 	// that is not in it has what its handler says as a Timed, or else 30 s.

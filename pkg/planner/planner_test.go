@@ -1,0 +1,351 @@
+package planner_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/fleetfold/fleetfold/pkg/engine"
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/identity"
+	"github.com/fleetfold/fleetfold/pkg/natsd"
+	"github.com/fleetfold/fleetfold/pkg/planner"
+	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/proof"
+	"github.com/fleetfold/fleetfold/pkg/view"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// site is a fleet on a real server, without executors: the tests play them.
+type site struct {
+	t      *testing.T
+	ctx    context.Context
+	server *natsd.Server
+	bus    *eventlog.Bus
+	log    eventlog.Log
+	cursor eventlog.Cursor
+	queue  []eventlog.Record
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	server, err := natsd.Start(natsd.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Shutdown)
+	s := &site{t: t, ctx: ctx, server: server}
+	s.bus = s.connect()
+	if err := s.bus.EnsureStreams(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.log = s.bus.Log()
+	if s.cursor, err = s.log.Follow(ctx, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.cursor.Close)
+	return s
+}
+
+func (s *site) connect() *eventlog.Bus {
+	s.t.Helper()
+	bus, err := eventlog.Connect(s.ctx, eventlog.Options{InProcess: s.server, Name: s.t.Name()})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(bus.Close)
+	return bus
+}
+
+// planner runs a planner with a view of its own until the test ends.
+func (s *site) planner() (*view.View, *planner.Metrics) {
+	s.t.Helper()
+	bus := s.connect()
+	sightings, err := bus.Sightings(s.ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	statements, err := bus.Statements(s.ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	v, metrics := view.New(bus.Log()), planner.NewMetrics()
+	p, err := planner.New(planner.Config{
+		Log: bus.Log(), View: v, Inventories: view.NewInventories(bus.GetInventory), Sightings: sightings, Statements: statements,
+		Lease: time.Second, Metrics: metrics, Logger: zerolog.Nop(),
+		Policy: engine.Policy{MaxInFlight: 256, BackoffBase: 20 * time.Millisecond, BackoffCap: time.Second},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	done := make(chan error, 2)
+	go func() { done <- v.Run(ctx) }()
+	go func() { done <- p.Run(ctx) }()
+	s.t.Cleanup(func() {
+		cancel()
+		for range 2 {
+			if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+				s.t.Errorf("planner or view ended with %v", err)
+			}
+		}
+		sightings.Close()
+		statements.Close()
+	})
+	return v, metrics
+}
+
+func (s *site) apply(v *view.View, text string) {
+	s.t.Helper()
+	if _, _, err := planner.Apply(s.ctx, s.bus, s.log, v, []byte(text), "test", "", time.Now()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// next returns the next record of that type, in the order of the log.
+func (s *site) next(want events.Type) eventlog.Record {
+	s.t.Helper()
+	for {
+		for len(s.queue) == 0 {
+			records, err := s.cursor.Next(s.ctx)
+			if err != nil {
+				s.t.Fatalf("wait for %s: %v", want, err)
+			}
+			s.queue = records
+		}
+		r := s.queue[0]
+		s.queue = s.queue[1:]
+		if r.Err != nil {
+			s.t.Fatalf("record %d: %v", r.Sequence, r.Err)
+		}
+		if r.Event.Type == want {
+			return r
+		}
+	}
+}
+
+func (s *site) append(e *events.Event) {
+	s.t.Helper()
+	e.ID, e.Source, e.Time = events.NewID(string(e.Type), string(e.Node), time.Now().String()), events.SourceExecutor, time.Now()
+	if _, err := s.log.Append(s.ctx, eventlog.Entry{Event: e}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// node is an agent reduced to its key, its lease and its proof.
+type node struct {
+	id          fleet.NodeID
+	key         *ecdsa.PrivateKey
+	fingerprint string
+}
+
+func (s *site) node(id fleet.NodeID) *node {
+	s.t.Helper()
+	key, _, err := identity.LoadOrCreateKey(filepath.Join(s.t.TempDir(), "keys", events.Token(id)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	fingerprint, err := identity.Fingerprint(key.Public())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return &node{id, key, fingerprint}
+}
+
+func (s *site) beat(n *node) {
+	s.t.Helper()
+	err := s.bus.Beat(s.ctx, n.id, &events.Event{
+		ID: events.NewID("beat", string(n.id)), Source: events.NodeSource(n.id), Type: events.TypeNodeHeartbeat, Node: n.id, Time: time.Now(),
+		Data: &events.Heartbeat{Session: "session", LeaseSeconds: 60, KeyFingerprint: n.fingerprint},
+	}, time.Minute)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// issue does what an executor's handler does, and returns the challenge.
+func (s *site) issue(ca *identity.CA, n *node) *events.CredentialIssued {
+	s.t.Helper()
+	pem, err := identity.NewCSR(n.key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	csr, err := identity.ParseCSR(pem)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	c, err := ca.Issue(csr, n.id, time.Hour, time.Now())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	issued := &events.CredentialIssued{
+		Epoch: 1, Action: "issue-by-hand", Serial: c.Serial, Nonce: "6e6f6e63656e6f6e63656e6f6e636531", KeyFingerprint: c.KeyFingerprint,
+		NotBefore: c.NotBefore, NotAfter: c.NotAfter, CertificatePEM: string(c.CertificatePEM),
+	}
+	s.append(&events.Event{Type: events.TypeCredentialIssued, Node: n.id, Data: issued})
+	return issued
+}
+
+// prove states as node n, signed by key, that it answers the challenge.
+func (s *site) prove(n *node, key *ecdsa.PrivateKey, source string, issued *events.CredentialIssued) {
+	s.t.Helper()
+	e := &events.Event{
+		ID: events.NewID("proof", issued.Serial, source), Source: source, Type: events.TypeCredentialProved, Node: n.id, Time: time.Now(),
+		Data: &events.CredentialProved{Epoch: issued.Epoch, Serial: issued.Serial, Nonce: issued.Nonce},
+	}
+	if err := proof.SignEvent(key, e); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.bus.State(s.ctx, e); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *site) trust(domain string) *identity.CA {
+	s.t.Helper()
+	ca, _, err := identity.LoadOrCreateCA(filepath.Join(s.t.TempDir(), "ca"), domain, time.Now())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.append(&events.Event{Type: events.TypeTrustPublished, Data: &events.TrustPublished{
+		TrustDomain: domain, Fingerprint: "sha256:" + events.NewID(domain) + events.NewID(domain), CertificatePEM: string(ca.CertificatePEM()),
+	}})
+	return ca
+}
+
+const twoNodes = `
+trust_domain: fleet.example
+regions:
+  - name: nyc
+    nodes:
+      - {id: n1, attestor: mtls-cert, cred_ttl: 1h, renew_before: 15m}
+      - {id: n2, attestor: mtls-cert, cred_ttl: 1h, renew_before: 15m}
+quorum: {width: 1}
+enforcement: {require_sig: true}
+`
+
+func TestPlanIsOneBatchInOrder(t *testing.T) {
+	s := newSite(t)
+	v, _ := s.planner()
+	s.apply(v, twoNodes)
+	plan := s.next(events.TypePlanDecided)
+	decided := plan.Event.Data.(*events.PlanDecided)
+	if decided.Basis != plan.Sequence-1 || len(decided.Actions) != 2 {
+		t.Errorf("plan at %d has basis %d and %d actions", plan.Sequence, decided.Basis, len(decided.Actions))
+	}
+	for i, want := range []fleet.NodeID{"n1", "n2"} {
+		r := s.next(events.TypeEnrollNode)
+		step := r.Event.Step
+		if r.Event.Node != want || r.Sequence != plan.Sequence+uint64(i)+1 || step.Plan != decided.Plan || step.Step != i+1 || step.Steps != 2 {
+			t.Errorf("action %d is for %s at %d, %+v", i, r.Event.Node, r.Sequence, step)
+		}
+	}
+}
+
+func TestTwoPlannersPublishEachActionOnce(t *testing.T) {
+	s := newSite(t)
+	v, _ := s.planner()
+	s.planner()
+	s.apply(v, twoNodes)
+	first := map[fleet.ActionID]bool{}
+	for range 2 {
+		r := s.next(events.TypeEnrollNode)
+		d := r.Event.Data.(*events.ActionRequested)
+		first[d.Action] = true
+		s.append(&events.Event{Type: events.TypeActionFailed, Node: d.ID, Data: &events.ActionFailed{
+			Type: d.Type, ID: d.ID, Action: d.Action, Reason: "deadline_exceeded", Detail: "did not appear",
+		}})
+	}
+	if len(first) != 2 {
+		t.Errorf("%d different actions in the first plan, want 2", len(first))
+	}
+	for range 2 {
+		d := s.next(events.TypeEnrollNode).Event.Data.(*events.ActionRequested)
+		if first[d.Action] || d.Attempt != 2 {
+			t.Errorf("action %s attempt %d after a failure, want a new id and attempt 2", d.Action, d.Attempt)
+		}
+	}
+}
+
+func TestStrictIsAskedForOnlyAfterEveryProof(t *testing.T) {
+	s := newSite(t)
+	v, _ := s.planner()
+	ca := s.trust("fleet.example")
+	n1, n2 := s.node("n1"), s.node("n2")
+	s.beat(n1)
+	s.beat(n2)
+	for range 2 {
+		s.next(events.TypeNodeAppeared)
+	}
+	s.apply(v, twoNodes)
+	for range 2 {
+		s.next(events.TypeIssueCredential)
+	}
+	for _, n := range []*node{n1, n2} {
+		s.prove(n, n.key, "spiffe://fleet.example/"+string(n.id), s.issue(ca, n))
+	}
+	proved := []eventlog.Record{s.next(events.TypeCredentialProved), s.next(events.TypeCredentialProved)}
+	if proved[0].Event.DSSEMaterial == nil {
+		t.Error("the proof did not keep its signature on the log")
+	}
+	if enable := s.next(events.TypeEnableStrictEnforcement); enable.Event.Step.Basis < proved[1].Sequence {
+		t.Errorf("enable decided on %d, before the last proof at %d", enable.Event.Step.Basis, proved[1].Sequence)
+	}
+}
+
+func TestBorderRefusesFalseProofs(t *testing.T) {
+	s := newSite(t)
+	v, metrics := s.planner()
+	ca := s.trust("fleet.example")
+	n1, n2 := s.node("n1"), s.node("n2")
+	s.beat(n1)
+	s.next(events.TypeNodeAppeared)
+	s.apply(v, twoNodes)
+	s.next(events.TypeInventoryApplied)
+	issued := s.issue(ca, n1)
+	s.prove(n1, n2.key, "spiffe://fleet.example/n1", issued)
+	s.prove(n1, n1.key, "spiffe://fleet.example/n2", issued)
+	other := *issued
+	other.Nonce = "00000000000000000000000000000000"
+	s.prove(n1, n1.key, "spiffe://fleet.example/n1", &other)
+	// Statements are taken in order, so the true one comes after the false.
+	s.prove(n1, n1.key, "spiffe://fleet.example/n1", issued)
+	s.next(events.TypeCredentialProved)
+	if err := v.CatchUp(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	v.Read(func(st *projection.State) {
+		if !st.CanSign("n1") {
+			t.Error("the true proof did not count")
+		}
+	})
+	if got := testutil.CollectAndCount(metrics, "fleetfold_messages_refused_total"); got != 3 {
+		t.Errorf("%d reasons counted for three false proofs", got)
+	}
+}
+
+func TestApplyRefusesAnInvalidInventoryAndRepeatsNone(t *testing.T) {
+	s := newSite(t)
+	v, _ := s.planner()
+	if _, _, err := planner.Apply(s.ctx, s.bus, s.log, v, []byte("trust_domain: x\n"), "test", "", time.Now()); err == nil {
+		t.Error("an inventory without quorum was applied")
+	}
+	for i, want := range []bool{true, false} {
+		generation, applied, err := planner.Apply(s.ctx, s.bus, s.log, v, []byte(twoNodes), "test", "", time.Now())
+		if err != nil || applied != want || generation != 1 {
+			t.Errorf("apply %d: generation %d, applied %v, %v", i+1, generation, applied, err)
+		}
+	}
+}
