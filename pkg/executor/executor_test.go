@@ -293,7 +293,7 @@ func TestMoreTimeIsAskedForAtAThirdOfTheAckWait(t *testing.T) {
 		s.appear("old")
 		s.publish("p1", enroll("a"), remove("old"))
 		s.open()
-		time.Sleep(30*time.Second + time.Millisecond) // fake time
+		time.Sleep(executor.DefaultAckWait + time.Millisecond) // fake time
 		synctest.Wait()
 		s.check("asked, also for the one that waits", s.source.asked, map[uint64]int{4: 3, 5: 3})
 	})
