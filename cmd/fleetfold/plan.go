@@ -133,13 +133,8 @@ type planJSON struct {
 	Actions []fleet.Action `json:"actions"`
 	// Counts has the types that the plan holds, and no others.
 	Counts      map[fleet.ActionType]int `json:"counts"`
-	BlockedBy   []blockerJSON            `json:"blocked_by"`
+	BlockedBy   []engine.Blocker         `json:"blocked_by"`
 	Enforcement enforcementJSON          `json:"enforcement"`
-}
-
-type blockerJSON struct {
-	ID     fleet.NodeID `json:"id"`
-	Reason string       `json:"reason"`
 }
 
 // enforcementJSON says "strict" or "permissive" of both sides.
@@ -151,18 +146,14 @@ type enforcementJSON struct {
 }
 
 func newPlanJSON(plan fleet.Plan, blockers []engine.Blocker, desired *fleet.Inventory, state *fleet.ObservedState) planJSON {
-	j := planJSON{
+	return planJSON{
 		Actions:   append([]fleet.Action{}, plan.Actions...),
 		Counts:    plan.Counts(),
-		BlockedBy: []blockerJSON{},
+		BlockedBy: append([]engine.Blocker{}, blockers...),
 		Enforcement: enforcementJSON{
 			Desired:  render.Posture(desired.RequireSig),
 			Observed: render.Posture(state.StrictEnforced),
 			Withheld: len(blockers) > 0,
 		},
 	}
-	for _, b := range blockers {
-		j.BlockedBy = append(j.BlockedBy, blockerJSON{b.ID, b.Why})
-	}
-	return j
 }

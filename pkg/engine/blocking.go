@@ -16,7 +16,7 @@ const (
 type Blocker struct {
 	ID fleet.NodeID `json:"id"`
 	// Why is one of the Why constants; shown to a person as it is.
-	Why string `json:"why"`
+	Why string `json:"reason"`
 }
 
 // Blocking returns, in inventory order, the desired nodes for which Reconcile
