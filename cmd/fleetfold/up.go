@@ -167,12 +167,12 @@ func (f *upFlags) apply(ctx context.Context, fl *standalone.Fleet, out *screen, 
 	}
 	inv, rep := inventory.Parse(text)
 	for _, w := range rep.Warnings {
-		out.problem(fmt.Sprintf("%s:%d: warning: %s [%s]", f.inventory, w.Line, w.Message, w.Tag))
+		out.problem(problemLine(f.inventory, "warning: ", w))
 	}
 	if inv == nil {
 		out.problem(fmt.Sprintf("%s is not valid, the last good inventory stays in force:", f.inventory))
 		for _, p := range rep.Errors {
-			out.problem(fmt.Sprintf("%s:%d: %s: %s [%s]", f.inventory, p.Line, p.Path, p.Message, p.Tag))
+			out.problem(problemLine(f.inventory, "", p))
 		}
 		return
 	}

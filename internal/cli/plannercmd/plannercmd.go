@@ -157,8 +157,16 @@ func (f *flags) watch(ctx context.Context, bus *eventlog.Bus, v *view.View, logg
 	})
 }
 
+// problem leaves out the line and the place of what concerns the whole file.
 func problem(e *zerolog.Event, file string, p inventory.Problem) *zerolog.Event {
-	return e.Str(field.Path, file).Int("line", p.Line).Str("at", p.Path).Str("tag", p.Tag).Str(field.Reason, p.Message)
+	e = e.Str(field.Path, file)
+	if p.Line > 0 {
+		e = e.Int("line", p.Line)
+	}
+	if p.Path != "" {
+		e = e.Str("at", p.Path)
+	}
+	return e.Str("tag", p.Tag).Str(field.Reason, p.Message)
 }
 
 // apply tries until it succeeds: a file that was edited while the server was
