@@ -46,6 +46,7 @@ type Agent struct {
 	// beating is held while a heartbeat is under way, so that none follows the farewell.
 	beating sync.Mutex
 	left    bool
+	tally   tally // of heartbeats
 
 	nudge   chan struct{} // asks for a heartbeat now
 	stopped chan string   // carries why the agent was told to stop

@@ -65,9 +65,14 @@ func (a *Agent) beat(ctx context.Context, bus Bus) error {
 	if a.left {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.Heartbeat)
+	sent := a.cfg.Now()
+	limited, cancel := context.WithTimeout(ctx, a.cfg.Heartbeat)
 	defer cancel()
-	return a.publish(ctx, bus, serial, false)
+	err := a.publish(limited, bus, serial, false)
+	if err == nil || ctx.Err() == nil { // a stop is no failure
+		a.tally.note(sent, err)
+	}
+	return err
 }
 
 // leave ends the lease, once.
@@ -78,6 +83,7 @@ func (a *Agent) leave(ctx context.Context, bus Bus) error {
 		return nil
 	}
 	a.left = true
+	a.tally.left()
 	ctx, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
 	return a.publish(ctx, bus, "", true)
