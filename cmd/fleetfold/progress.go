@@ -30,8 +30,6 @@ type screen struct {
 	present, signing map[fleet.NodeID]bool
 	// done counts outcomes of this run.
 	done map[events.Type]int
-	// live is set once the history from before this run has passed.
-	live bool
 }
 
 func newScreen(out, err io.Writer, jsonl bool) *screen {
@@ -73,12 +71,12 @@ func (s *screen) note(text string) {
 	}
 }
 
+// agentExit tells of an agent that died. One that ended well was told to by a
+// decommission, which the log shows.
 func (s *screen) agentExit(id fleet.NodeID, pid int, err error) {
-	how := "ended"
 	if err != nil {
-		how = err.Error()
+		s.problem(fmt.Sprintf("agent of %s (pid %d) died: %v", id, pid, err))
 	}
-	s.problem(fmt.Sprintf("agent of %s (pid %d): %s", id, pid, how))
 }
 
 // record shows one record. History from before this run is only counted.
@@ -148,13 +146,20 @@ func (s *screen) line(e *events.Event) string {
 func (s *screen) outcome(e *events.Event) string {
 	switch d := e.Data.(type) {
 	case *events.ActionSucceeded:
-		return s.stamp("✓", fmt.Sprintf("%-24s %-24s %s", d.Type, d.ID, time.Duration(d.DurationMS)*time.Millisecond))
+		return s.stamp("✓", fmt.Sprintf("%-24s %-24s %s", d.Type, d.ID, took(d.DurationMS)))
 	case *events.ActionFailed:
 		return s.stamp("✗", fmt.Sprintf("%-24s %-24s %s: %s", d.Type, d.ID, d.Reason, d.Detail))
 	case *events.ActionRefused:
 		return s.stamp("–", fmt.Sprintf("%-24s %-24s %s: %s", d.Type, d.ID, d.Reason, d.Detail))
 	}
 	return ""
+}
+
+func took(ms int64) string {
+	if ms == 0 {
+		return "under 1ms"
+	}
+	return (time.Duration(ms) * time.Millisecond).String()
 }
 
 // stamp puts the time since the start and a symbol before the text.
