@@ -12,8 +12,10 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/obs"
 	"github.com/fleetfold/fleetfold/pkg/agent"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
@@ -22,6 +24,7 @@ import (
 
 type options struct {
 	id, dir  string
+	listen   string
 	lease    time.Duration
 	untilEOF bool
 	nats     cli.NATSFlags
@@ -58,6 +61,9 @@ when the node is taken out of the inventory; key and credential are removed then
 		Example: `  # on node n1, with the server of the fleet
   {path} --id n1 --nats nats://bus.example.org:4222
 
+  # with /healthz, /readyz and /metrics
+  {path} --id n1 --listen 127.0.0.1:8082
+
   # in the background of another program, ending with it
   {path} --id n1 --dir /var/lib/fleetfold/n1 --stop-on-stdin-eof`,
 		Args: cobra.NoArgs,
@@ -68,6 +74,7 @@ when the node is taken out of the inventory; key and credential are removed then
 	flags.StringVar(&o.dir, "dir", "", "`FOLDER` of key and credential, for this node alone; default is fleetfold/ID in the user's data folder (~/.local/share)")
 	flags.DurationVar(&o.lease, "lease", agent.DefaultLease, "how long the node counts as present after a heartbeat, in whole seconds; a heartbeat is sent three times as often")
 	flags.BoolVar(&o.untilEOF, "stop-on-stdin-eof", false, "stop when standard input ends, for a parent that may be killed")
+	flags.StringVar(&o.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8082; empty means none. With --stop-on-stdin-eof the variable is passed over: it is the parent's address")
 	o.nats.AddTo(flags)
 	o.log.AddTo(flags)
 	return cmd
@@ -87,6 +94,10 @@ func (o *options) run(cmd *cobra.Command) error {
 	log := o.log.Logger(cmd.ErrOrStderr())
 	opts.Logger = cli.BusLogger(log)
 
+	// A parent hands its environment down, and two cannot listen at one address.
+	if o.untilEOF && !cli.FromCommandLine(cmd.Flags().Lookup("listen")) {
+		o.listen = ""
+	}
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
 	if o.untilEOF {
@@ -105,13 +116,30 @@ func (o *options) serve(ctx context.Context, cfg agent.Config, opts eventlog.Opt
 	if err != nil {
 		return err
 	}
-	bus, err := agent.Dial(ctx, func(ctx context.Context) (agent.Bus, error) { return o.connect(ctx, opts) }, log)
-	if err == nil {
-		err = a.Run(ctx, bus)
-	} else if ctx.Err() != nil {
-		err = nil // stopped before there was anything to say farewell to
+	g, ctx := errgroup.WithContext(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if o.listen != "" {
+		g.Go(func() error { return obs.Serve(ctx, o.listen, obs.Checks{Ready: a.Ready}, metrics{a}, log) })
 	}
-	return errors.Join(err, a.Close())
+	g.Go(func() error {
+		defer cancel() // the agent may have been told to stop
+		return o.attend(ctx, a, opts, log)
+	})
+	return errors.Join(g.Wait(), a.Close())
+}
+
+// attend waits for the server and serves there until ctx ends or a command
+// stops the agent.
+func (o *options) attend(ctx context.Context, a *agent.Agent, opts eventlog.Options, log zerolog.Logger) error {
+	bus, err := agent.Dial(ctx, func(ctx context.Context) (agent.Bus, error) { return o.connect(ctx, opts) }, log)
+	switch {
+	case err == nil:
+		return a.Run(ctx, bus)
+	case ctx.Err() != nil:
+		return nil // stopped before there was anything to say farewell to
+	}
+	return err
 }
 
 func (o *options) config() (agent.Config, error) {
