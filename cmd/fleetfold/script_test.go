@@ -7,7 +7,13 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
 	"go.uber.org/goleak"
+
+	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/agentcmd"
+	"github.com/fleetfold/fleetfold/internal/cli/executorcmd"
+	"github.com/fleetfold/fleetfold/internal/cli/plannercmd"
 )
 
 // leakFree runs the tests and fails when a goroutine outlives them.
@@ -25,9 +31,17 @@ func (l leakFree) Run() int {
 	return 0
 }
 
-// TestMain lets the scripts run the real main function as a program.
+// TestMain lets the tests run the real main functions as programs.
 func TestMain(m *testing.M) {
-	testscript.Main(leakFree{m}, map[string]func(){"fleetfold": main})
+	service := func(cmd func() *cobra.Command) func() {
+		return func() { os.Exit(cli.Main(cmd())) }
+	}
+	testscript.Main(leakFree{m}, map[string]func(){
+		"fleetfold":  main,
+		"planner":    service(plannercmd.New),
+		"executor":   service(executorcmd.New),
+		"node-agent": service(agentcmd.New),
+	})
 }
 
 // TestScripts runs the pages of testdata/script. Beside the usual commands they
