@@ -95,7 +95,7 @@ func (f *flags) run(cmd *cobra.Command) error {
 		return err
 	}
 	logger := f.log.Logger(cmd.ErrOrStderr())
-	options.Replicas = f.replicas
+	options.Replicas, options.Logger = f.replicas, cli.BusLogger(logger)
 	bus, err := eventlog.Connect(cmd.Context(), options)
 	if err != nil {
 		return err
