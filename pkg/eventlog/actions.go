@@ -88,11 +88,8 @@ func (a *actions) stopPull() {
 	if a.pull == nil {
 		return
 	}
-	for _, m := range a.pull.stop() {
-		_ = a.bus.nc.Publish(m.Reply, nakBody(0))
-	}
+	a.pull.stop(func(m *nats.Msg) { _ = a.bus.nc.Publish(m.Reply, nakBody(0)) })
 	a.pull = nil
-	a.bus.flush(context.Background())
 }
 
 func (a *actions) Next(ctx context.Context) (Delivery, error) {

@@ -71,21 +71,29 @@ func (b *Bus) apiPrefix() string {
 	return jetstream.DefaultAPIPrefix
 }
 
-// stop returns the messages that had already come.
-func (p *pull) stop() []*nats.Msg {
-	_ = p.sub.Unsubscribe() // fails only where the connection has ended
-	p.bus.nc.RemoveStatusListener(p.closed)
-	var left []*nats.Msg
-	for {
-		select {
-		case m := <-p.messages:
-			if m.Reply != "" {
-				left = append(left, m)
+// stop reads no more. What had already come, and what the request that is still
+// open at the server brings until it ends or the connection does, goes to
+// unread: the server thinks it was handed out, and would keep it from others
+// until its time is over.
+func (p *pull) stop(unread func(*nats.Msg)) {
+	go func() {
+		defer p.bus.nc.RemoveStatusListener(p.closed)
+		defer func() { _ = p.sub.Unsubscribe() }() // fails only where the connection has ended
+		timer := time.NewTimer(time.Until(p.deadline))
+		defer timer.Stop()
+		for p.open > 0 || p.waiting() {
+			select {
+			case m := <-p.messages:
+				if _, err := p.take(m); err == nil {
+					unread(m)
+				}
+			case <-p.closed:
+				return
+			case <-timer.C:
+				return
 			}
-		default:
-			return left
 		}
-	}
+	}()
 }
 
 // next waits for the next message. errPullIdle says that a request ended

@@ -189,7 +189,7 @@ func (t *tail) reset() {
 	if t.pull == nil {
 		return
 	}
-	t.pull.stop()
+	t.pull.stop(func(*nats.Msg) {})
 	t.pull, t.caughtUp = nil, false
 	if !t.bus.Connected() {
 		return // the server forgets it by itself
