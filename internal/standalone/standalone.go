@@ -200,19 +200,8 @@ func (f *Fleet) Run(ctx context.Context) error {
 
 // act brings back the agents that the log calls present, then executes.
 func (f *Fleet) act(ctx context.Context) error {
-	if err := f.view.CatchUp(ctx); err != nil {
+	if err := f.driver.ResumePresent(ctx, f.view); err != nil {
 		return err
-	}
-	var present []fleet.NodeID
-	f.view.Read(func(st *projection.State) {
-		for _, n := range st.Observed().Nodes {
-			if n.Present {
-				present = append(present, n.ID)
-			}
-		}
-	})
-	if err := f.driver.Resume(ctx, present); err != nil {
-		return fmt.Errorf("start agents again: %w", err)
 	}
 	return f.execute(ctx)
 }

@@ -121,7 +121,7 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Log
 	}
 	if f.listen != "" {
 		g.Go(func() error {
-			return obs.Serve(ctx, f.listen, obs.Checks{Ready: func() error { return ready(bus, v) }}, metrics, logger)
+			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, metrics, logger)
 		})
 	}
 	logger.Info().Str(field.URL, bus.URL()).Dur(field.Lease, f.lease).Msg("planner started")
@@ -131,18 +131,6 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Log
 		return nil
 	}
 	return err
-}
-
-func ready(bus *eventlog.Bus, v *view.View) error {
-	switch {
-	case !bus.Connected():
-		return errors.New("not connected to the server")
-	case v.Err() != nil:
-		return v.Err()
-	case !v.CaughtUp():
-		return errors.New("not caught up with the log")
-	}
-	return nil
 }
 
 func (f *flags) watch(ctx context.Context, bus *eventlog.Bus, v *view.View, logger zerolog.Logger) error {

@@ -14,7 +14,9 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli/field"
 	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/executor"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
 // DefaultStopGrace is how long an agent has between SIGTERM and SIGKILL.
@@ -131,6 +133,28 @@ func (l *Local) Resume(ctx context.Context, ids []fleet.NodeID) error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// ResumePresent resumes the agents of the nodes that the log calls present and
+// that this machine ran: they ended with the last executor, and nobody may have
+// missed them yet. One that does not start is logged; it will be lost, and the
+// planner asks for it again.
+func (l *Local) ResumePresent(ctx context.Context, view executor.View) error {
+	if err := view.CatchUp(ctx); err != nil {
+		return fmt.Errorf("fold before agents are started again: %w", err)
+	}
+	var ids []fleet.NodeID
+	view.Read(func(s *projection.State) {
+		for _, node := range s.Observed().Nodes {
+			if node.Present {
+				ids = append(ids, node.ID)
+			}
+		}
+	})
+	if err := l.Resume(ctx, ids); err != nil {
+		l.Logger.Error().Err(err).Msg("could not start every agent again")
+	}
+	return nil
 }
 
 // Running lists the process ids of the agents.
