@@ -13,8 +13,8 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
+	"github.com/fleetfold/fleetfold/internal/leak"
 	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
 )
 
@@ -24,7 +24,7 @@ const roleVariable = "FLEETFOLD_TEST_ROLE"
 func TestMain(m *testing.M) {
 	switch role := os.Getenv(roleVariable); role {
 	case "":
-		goleak.VerifyTestMain(m)
+		leak.Main(m)
 	case "parent":
 		playParent()
 	default:
