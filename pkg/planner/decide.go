@@ -28,27 +28,28 @@ type decision struct {
 	at              time.Time
 }
 
-// decide reconciles and publishes what is to be done now, if anything.
-func (p *Planner) decide(ctx context.Context) error {
+// decide reconciles and publishes what is to be done now; it reports whether
+// that was anything.
+func (p *Planner) decide(ctx context.Context) (published bool, err error) {
 	var ref projection.InventoryRef
 	p.View.Read(func(st *projection.State) { ref = st.Inventory() })
 	if ref.Digest == "" {
-		return nil // no inventory yet: nobody has said what the fleet should be
+		return false, nil // nobody has said yet what the fleet should be
 	}
 	inv, err := p.Inventories.Get(ctx, ref.Digest)
 	if err != nil {
-		return fmt.Errorf("get inventory %s: %w", ref.Digest, err)
+		return false, fmt.Errorf("get inventory %s: %w", ref.Digest, err)
 	}
 	d, ok := p.conclude(inv, ref)
 	if !ok {
-		return nil
+		return false, nil
 	}
 	p.account(d)
 	if len(d.dispatched.Publish) == 0 {
 		p.wake = d.dispatched.Wake
-		return nil
+		return false, nil
 	}
-	return p.publish(ctx, d)
+	return true, p.publish(ctx, d)
 }
 
 // conclude runs the pure decision on the present fold. ok is false when
