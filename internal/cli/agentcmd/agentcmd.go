@@ -162,8 +162,7 @@ func (o *options) config() (agent.Config, error) {
 	return cfg, cli.UsageError(cfg.Validate())
 }
 
-// defaultDir is the node's folder below the user's data folder. The name is the
-// node's subject token, which is safe as a file name for every legal id.
+// defaultDir is the node's folder below the user's data folder.
 func defaultDir(id fleet.NodeID) (string, error) {
 	data := os.Getenv("XDG_DATA_HOME")
 	if !filepath.IsAbs(data) {
@@ -173,5 +172,5 @@ func defaultDir(id fleet.NodeID) (string, error) {
 		}
 		data = filepath.Join(home, ".local", "share")
 	}
-	return filepath.Join(data, "fleetfold", events.Token(id)), nil
+	return filepath.Join(data, "fleetfold", events.FileName(id)), nil
 }

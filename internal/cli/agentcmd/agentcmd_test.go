@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -87,6 +88,26 @@ func TestItRunsUntilStandardInputEnds(t *testing.T) {
 	}
 	if keys, _ := filepath.Glob(filepath.Join(data, "fleetfold", "a%2Fb", agent.KeyFile)); len(keys) != 1 {
 		t.Error("the key is not in the default folder")
+	}
+}
+
+func TestTheLongestIDsHaveADefaultFolder(t *testing.T) {
+	data := t.TempDir()
+	t.Setenv("XDG_DATA_HOME", data)
+	for _, id := range []fleet.NodeID{
+		fleet.NodeID("a" + strings.Repeat("/", 127)), fleet.NodeID(strings.Repeat("a/", 64)), fleet.NodeID("b" + strings.Repeat(":", 127)),
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cmd := newCommand(func(context.Context, eventlog.Options) (agent.Bus, error) {
+			cancel()
+			return nil, errors.New("refused")
+		})
+		if code, errs := run(t, ctx, cmd, "--id", string(id)); code != 0 {
+			t.Errorf("%s: code %d, %s", id, code, errs)
+		}
+		if _, err := os.Stat(filepath.Join(data, "fleetfold", events.FileName(id), agent.KeyFile)); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

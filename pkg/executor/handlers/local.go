@@ -24,7 +24,8 @@ const DefaultStopGrace = 5 * time.Second
 
 // LocalOptions of a Local. Dir and URL are required.
 type LocalOptions struct {
-	// Dir holds one folder and one log file for each node, named by its token.
+	// Dir holds one folder and one log file for each node, named by
+	// [events.FileName].
 	Dir string
 	// Program and its first arguments; nil means this program and "node-agent".
 	Program []string
@@ -200,7 +201,7 @@ func (l *Local) Close() {
 }
 
 // folder of a node. Ids such as "../x" or "a/b" become plain names.
-func (l *Local) folder(id fleet.NodeID) string { return filepath.Join(l.Dir, events.Token(id)) }
+func (l *Local) folder(id fleet.NodeID) string { return filepath.Join(l.Dir, events.FileName(id)) }
 
 func (l *Local) arguments(id fleet.NodeID) []string {
 	args := append([]string(nil), l.Program[1:]...)

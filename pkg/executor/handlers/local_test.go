@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
@@ -112,6 +113,35 @@ func TestLocalRunsOneAgentForEachNode(t *testing.T) {
 	}
 	if len(y.exits) != 0 {
 		t.Errorf("an exit that was asked for was reported: %v", <-y.exits)
+	}
+}
+
+func TestLocalRunsTheAgentsOfTheLongestIDs(t *testing.T) {
+	y := newYard(t)
+	l := y.local("polite")
+	ids := []fleet.NodeID{longID, fleet.NodeID("a" + strings.Repeat("/", 127)), fleet.NodeID(strings.Repeat("a/", 64)),
+		fleet.NodeID(strings.Repeat("a", 65) + strings.Repeat(":", 63))}
+	for _, id := range ids {
+		y.start(l, id)
+		if got := y.accept(); !strings.Contains(got.args, "--id="+string(id)+" --dir="+y.dir+"/"+events.FileName(id)+" ") {
+			t.Errorf("arguments %s", got.args)
+		}
+	}
+	l.Close()
+	after := y.local("polite")
+	if err := after.Resume(t.Context(), ids); err != nil {
+		t.Fatal(err)
+	}
+	for range ids {
+		y.accept() // all of them, before any is told to end
+	}
+	for _, id := range ids {
+		if err := after.Remove(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+	}
+	if left, err := os.ReadDir(y.dir); err != nil || len(left) != len(ids) {
+		t.Errorf("beside the %d logs there are %v, %v", len(ids), left, err)
 	}
 }
 
