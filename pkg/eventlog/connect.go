@@ -22,9 +22,11 @@ import (
 const (
 	// requestTimeout bounds one request whose context has no deadline.
 	requestTimeout = 5 * time.Second
-	// firstReconnect and longestReconnect bound the wait between two tries.
+	// firstReconnect and longestReconnect bound the wait between two tries. The
+	// longest is short beside a lease: nobody may be called lost because the
+	// server was away.
 	firstReconnect   = 100 * time.Millisecond
-	longestReconnect = 10 * time.Second
+	longestReconnect = 2 * time.Second
 	// pingInterval and maxPings find a connection that is dead and does not say so.
 	pingInterval = 10 * time.Second
 	maxPings     = 2
@@ -183,7 +185,7 @@ func (b *Bus) connOptions(ctx context.Context) []nats.Option {
 // does not come back in step.
 func reconnectDelay(tries int) time.Duration {
 	d := longestReconnect
-	if tries < 7 { // 2^7 * firstReconnect is above the longest
+	if tries < 6 { // firstReconnect << 5 is above the longest
 		d = firstReconnect << max(tries-1, 0)
 	}
 	return d/2 + rand.N(d/2)
@@ -192,6 +194,14 @@ func reconnectDelay(tries int) time.Duration {
 func (b *Bus) tell(event string, err error) {
 	if b.options.Logger != nil {
 		b.options.Logger(event, err)
+	}
+}
+
+// complain tells of a failure, unless it only repeats that the connection is
+// lost: that has been told when it was.
+func (b *Bus) complain(event string, err error) {
+	if b.nc.IsConnected() && !errors.Is(err, nats.ErrReconnectBufExceeded) {
+		b.tell(event, err)
 	}
 }
 
@@ -214,7 +224,7 @@ func (b *Bus) nextReconnect() <-chan struct{} {
 // online waits for a connection, so that a caller who tries again and again
 // during an outage does not spin.
 func (b *Bus) online(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, nats.ErrDisconnected)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	for {
 		back := b.nextReconnect() // before asking, so that none is missed
@@ -226,9 +236,27 @@ func (b *Bus) online(ctx context.Context) error {
 		case <-b.closed:
 			return nats.ErrConnectionClosed
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return offlineError{ctx.Err()}
+			}
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// offlineError says in plain words that there is no connection.
+type offlineError struct{ err error }
+
+func (offlineError) Error() string   { return "not connected to the server" }
+func (e offlineError) Unwrap() error { return e.err }
+
+// plain replaces what the client library says when it is asked to send and is
+// not connected: it speaks of a buffer that we do not use.
+func plain(err error) error {
+	if errors.Is(err, nats.ErrReconnectBufExceeded) {
+		return offlineError{err}
+	}
+	return err
 }
 
 // Connected says whether there is a connection right now.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -111,5 +112,8 @@ func TestReconnectDelaysGrowToABound(t *testing.T) {
 	}
 	if d := reconnectDelay(50); d < longestReconnect/2 {
 		t.Errorf("late tries wait only %s", d)
+	}
+	if longestReconnect > 2*time.Second {
+		t.Errorf("a lease of 6s does not outlive a wait of %s and a heartbeat's", longestReconnect)
 	}
 }
