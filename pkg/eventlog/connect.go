@@ -72,6 +72,10 @@ type Bus struct {
 	reconnected chan struct{} // closed at the next reconnect
 }
 
+// SelectedContext is the context that the nats command would use when none is
+// named; empty when none is selected.
+func SelectedContext() string { return natscontext.SelectedContext() }
+
 // Connect connects, once: it fails when the server cannot be reached now. From
 // then on the connection is renewed for ever.
 //
