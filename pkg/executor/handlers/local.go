@@ -41,13 +41,16 @@ type LocalOptions struct {
 	// OnExit hears of each agent that ended without being told to by this
 	// Local; nil means nobody.
 	OnExit func(id fleet.NodeID, pid int, err error)
+	// Logger of the driver; the agents log from the same level on, each to its
+	// own file.
 	Logger zerolog.Logger
 }
 
 // Local is the Driver that runs agents as child processes. Each leads a process
 // group of its own, so that a Ctrl-C in the terminal does not reach it, and
 // holds the end of a pipe that breaks when this process dies in whatever way,
-// which an agent takes as a sign to end.
+// which an agent takes as a sign to end. None sees the variables NATS_* and
+// FLEETFOLD_* of this process: all that it is to know stands in its arguments.
 //
 // Local never starts an agent again by itself: one that ended is lost, and the
 // planner asks for it.
@@ -215,6 +218,9 @@ func (l *Local) arguments(id fleet.NodeID) []string {
 	}
 	if l.Lease > 0 {
 		args = append(args, "--lease="+l.Lease.String())
+	}
+	if level := l.Logger.GetLevel(); level >= zerolog.DebugLevel && level <= zerolog.ErrorLevel {
+		args = append(args, "--log-level="+level.String())
 	}
 	return args
 }
