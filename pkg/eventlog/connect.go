@@ -99,7 +99,7 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	b := &Bus{subjects: subjects, options: o, closed: make(chan struct{}), reconnected: make(chan struct{})}
 	b.nc, err = nats.Connect(t.url, append(t.options, b.connOptions(ctx)...)...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to nats at %s: %w (%s)", redact(t.url), err, nextStep(err))
+		return nil, connectError(t.url, err)
 	}
 	b.js, err = t.jetStream(b.nc)
 	if err != nil {
@@ -122,7 +122,7 @@ func (o *Options) target() (target, error) {
 		t.options = append(t.options, nats.InProcessServer(o.InProcess))
 	case o.Context != "":
 		if err := t.loadContext(o.Context); err != nil {
-			return target{}, fmt.Errorf("load nats context %q: %w (\"nats context ls\" lists those there are)", o.Context, err)
+			return target{}, contextError(o.Context, err)
 		}
 	}
 	if o.URL != "" && o.InProcess == nil {
@@ -280,16 +280,6 @@ func (b *Bus) Subjects() events.Subjects { return b.subjects }
 
 // Close ends the connection, and with it every cursor and subscription.
 func (b *Bus) Close() { b.nc.Close() }
-
-func nextStep(err error) string {
-	switch {
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
-		return "name credentials the server accepts with --creds or --context"
-	case errors.Is(err, nats.ErrSecureConnRequired), strings.Contains(err.Error(), "tls:"), strings.Contains(err.Error(), "x509:"):
-		return "the server wants TLS: put its CA and your certificate into a context of the nats command and name that with --context"
-	}
-	return "start a server there, or name another with --nats, NATS_URL or --context"
-}
 
 // redact leaves out what must not reach a log: user, password and token.
 func redact(urls string) string {

@@ -36,12 +36,21 @@ type options struct {
 func New() *cobra.Command {
 	return newCommand(func(ctx context.Context, o eventlog.Options) (agent.Bus, error) {
 		bus, err := eventlog.Connect(ctx, o)
+		if errors.Is(err, eventlog.ErrSettings) {
+			return nil, permanent{err}
+		}
 		if err != nil {
 			return nil, err // a nil *Bus must not become a Bus
 		}
 		return bus, nil
 	})
 }
+
+// permanent is an agent.ErrPermanent in the words and with the hint of its error.
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error        { return p.error }
+func (p permanent) Is(target error) bool { return target == agent.ErrPermanent }
 
 func newCommand(connect func(context.Context, eventlog.Options) (agent.Bus, error)) *cobra.Command {
 	o := options{connect: connect}
