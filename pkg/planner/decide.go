@@ -53,10 +53,12 @@ func (p *Planner) decide(ctx context.Context) (published bool, err error) {
 }
 
 // conclude runs the pure decision on the present fold. ok is false when
-// another inventory came into force meanwhile.
+// another inventory came into force meanwhile, and while the fold ends inside a
+// plan of another planner: its fence would hold, and the rest of it would be
+// published twice. The record that ends the plan wakes the planner again.
 func (p *Planner) conclude(inv *fleet.Inventory, ref projection.InventoryRef) (d decision, ok bool) {
 	p.View.Read(func(st *projection.State) {
-		if st.Inventory() != ref {
+		if st.Inventory() != ref || st.InsidePlan() {
 			return
 		}
 		ok = true

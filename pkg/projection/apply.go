@@ -58,9 +58,13 @@ func (s *State) Apply(seq uint64, at time.Time, e *events.Event) (Change, error)
 	}
 	if e == nil {
 		s.unfit++
+		s.planEnd = seq
 		return Change{}, nil
 	}
 	s.moveFence(seq, e)
+	if !e.Type.IsAction() {
+		s.planEnd = seq // a plan is one piece: whatever it announced has come or never will
+	}
 	change, fits := s.apply(seq, at, e)
 	switch {
 	case !fits:
@@ -119,7 +123,10 @@ func (s *State) apply(seq uint64, at time.Time, e *events.Event) (c Change, fits
 		d, ok := data[events.EnforcementDisabled](e)
 		return Change{Enforcement: ok && s.enforce(false, d.Action)}, ok
 	case events.TypePlanDecided:
-		_, ok := data[events.PlanDecided](e)
+		d, ok := data[events.PlanDecided](e)
+		if ok {
+			s.planEnd = seq + uint64(len(d.Actions))
+		}
 		return Change{}, ok
 	}
 	changed, fits := s.applyNodeFact(at, e)
