@@ -25,9 +25,9 @@ func tool(run func(cmd *cobra.Command) error) *cobra.Command {
 		Use: "sail", Short: "Set sail", Example: "  {path} --knots 3 | cat",
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd) },
 	}
-	sail.Flags().Int("knots", 2, "how fast")
+	sail.Flags().Int("knots", 2, "how fast, in `KNOTS`")
 	sail.Flags().Bool("at-night", false, "sail in the dark")
-	cli.Choice(sail.Flags(), "rig", "kind of rig", "sloop", "ketch")
+	cli.Choice(sail.Flags(), "rig", "kind of `RIG`", "sloop", "ketch")
 	root.AddCommand(sail)
 	return root
 }
@@ -112,7 +112,7 @@ func TestTheEnvironmentIsReadBeforeAnyHookAndSatisfiesRequiredFlags(t *testing.T
 		return nil
 	}
 	sail := &cobra.Command{Use: "sail", RunE: func(*cobra.Command, []string) error { return nil }}
-	sail.Flags().String("port", "", "where to")
+	sail.Flags().String("port", "", "`PORT` to sail to")
 	_ = sail.MarkFlagRequired("port")
 	root.AddCommand(sail)
 	code, _, errs := call(t, t.Context(), root, "sail")
@@ -128,7 +128,7 @@ func TestTheEnvironmentIsReadBeforeAnyHookAndSatisfiesRequiredFlags(t *testing.T
 func TestHelpNamesTheVariablesAndFitsTheTree(t *testing.T) {
 	clitest.CheckHelp(t, tool(nil))
 	code, out, _ := call(t, t.Context(), tool(nil), "sail", "--help")
-	for _, want := range []string{"how fast (env FLEETFOLD_KNOTS) (default 2)", "FLEETFOLD_AT_NIGHT", "ship sail --knots 3 | cat"} {
+	for _, want := range []string{"how fast, in KNOTS (env FLEETFOLD_KNOTS) (default 2)", "FLEETFOLD_AT_NIGHT", "ship sail --knots 3 | cat"} {
 		if code != 0 || !strings.Contains(out, want) {
 			t.Errorf("help lacks %q:\n%s", want, out)
 		}
@@ -171,11 +171,12 @@ func TestCheckHelpFindsWhatIsMissing(t *testing.T) {
 	root := &cobra.Command{Use: "ship", Short: "Sail", Example: "  ship --sails 3\n  ship row"}
 	row := &cobra.Command{Use: "row", Run: func(*cobra.Command, []string) {}}
 	row.Flags().Bool("fast", false, "")
+	row.Flags().Int("strokes", 0, "strokes a minute")
 	root.AddCommand(row)
 	f := &failures{TB: t}
 	clitest.CheckHelp(f, root)
 	got := strings.Join(f.texts, "\n")
-	for _, want := range []string{"no flag --sails", "ship row: no Short", "ship row: no Example", "ship row --fast: no usage"} {
+	for _, want := range []string{"no flag --sails", "ship row: no Short", "ship row: no Example", "ship row --fast: no usage", `ship row --strokes: no NAME in capitals for its value, but "int"`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q was not found in\n%s", want, got)
 		}
