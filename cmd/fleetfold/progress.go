@@ -48,6 +48,9 @@ func (s *screen) close() error {
 	return s.out.Close()
 }
 
+// broken is closed when standard output takes no more.
+func (s *screen) broken() <-chan struct{} { return s.out.Broken() }
+
 // begin says where the fleet runs. With jsonl it is said on standard error.
 func (s *screen) begin(dir, url string) {
 	to := s.out

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"os/user"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -92,8 +94,11 @@ func (f *upFlags) run(cmd *cobra.Command) (err error) {
 		return cli.WithHint(rep.Err(), fmt.Sprintf("run 'fleetfold validate %s', and mend the file", f.inventory))
 	}
 	out := newScreen(cmd.OutOrStdout(), cmd.ErrOrStderr(), *f.output == "jsonl")
+	// A reader that is gone must not kill this process: agents and folder would
+	// stay. It is an error of writing like any other.
+	signal.Ignore(syscall.SIGPIPE)
 	// It ends last: whoever reads slowly waits for a fleet that is put away.
-	defer func() { err = errors.Join(err, out.close()) }()
+	defer func() { err = endOutput(err, out.close()) }()
 	dir, removeDir, err := f.folder()
 	if err != nil {
 		return err
@@ -109,6 +114,20 @@ func (f *upFlags) run(cmd *cobra.Command) (err error) {
 	defer fl.Close()
 	out.begin(dir, fl.URL())
 	return f.attend(cmd.Context(), fl, out, f.log.Logger(cmd.ErrOrStderr()))
+}
+
+// endOutput adds what became of the output to how the run ended. A reader that
+// went away, as head does, has seen all it wanted: nothing is said then.
+func endOutput(err, writing error) error {
+	switch {
+	case writing == nil:
+		return err
+	case errors.Is(writing, syscall.EPIPE) && err == nil:
+		return cli.Exit{Code: cli.ExitFailure}
+	case errors.Is(writing, syscall.EPIPE):
+		return err
+	}
+	return errors.Join(err, fmt.Errorf("write output: %w", writing))
 }
 
 // folder is the given one, made if missing, or a temporary one that is removed.
@@ -147,6 +166,8 @@ func (f *upFlags) attend(ctx context.Context, fl *standalone.Fleet, out *screen,
 		case <-ctx.Done():
 			out.note("interrupted, stopping")
 			return nil
+		case <-out.broken():
+			return nil // close says why
 		case err := <-failed:
 			return err
 		}
@@ -156,6 +177,8 @@ func (f *upFlags) attend(ctx context.Context, fl *standalone.Fleet, out *screen,
 	select {
 	case err := <-converged:
 		return f.conclude(ctx, fl, out, err)
+	case <-out.broken():
+		return nil
 	case err := <-failed:
 		return err
 	}
@@ -207,25 +230,31 @@ var errNotConverged = errors.New("the fleet did not converge in time")
 func (f *upFlags) converge(ctx context.Context, fl *standalone.Fleet, applied <-chan uint64) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, f.timeout, errNotConverged)
 	defer cancel()
-	err := func() error {
-		for _, event := range []<-chan struct{}{fl.Settled()} {
-			select {
-			case <-event:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		select {
-		case <-applied:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		return waitConverged(ctx, fl.View(), fl.Inventory)
-	}()
+	err := awaitConvergence(ctx, fl, applied)
 	if err != nil && context.Cause(ctx) == errNotConverged {
 		return errNotConverged
 	}
 	return err
+}
+
+// awaitConvergence judges nothing before the generation that the file led to is
+// folded: an older one may well be converged already.
+func awaitConvergence(ctx context.Context, fl *standalone.Fleet, applied <-chan uint64) error {
+	select {
+	case <-fl.Settled():
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case generation := <-applied:
+		folded := func(st *projection.State) bool { return st.Inventory().Generation >= generation }
+		if err := fl.View().Wait(ctx, folded); err != nil {
+			return err
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return waitConverged(ctx, fl.View(), fl.Inventory)
 }
 
 func (f *upFlags) conclude(ctx context.Context, fl *standalone.Fleet, out *screen, err error) error {
