@@ -140,8 +140,8 @@ func (p *Planner) appendFacts(ctx context.Context) (bool, error) {
 		p.sensor.folded(st, p.touched.take())
 		entries, looked = p.sensor.conclude(st, p.Now())
 	})
-	p.noteSettled()
 	if len(entries) == 0 {
+		p.noteSettled() // only now: whoever is lost is on the log
 		return false, nil
 	}
 	last, err := p.Log.Append(ctx, entries...)
