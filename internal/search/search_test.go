@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write the stories of the guards to test
 // depths are how far each world is searched, so that all of them together take
 // some seconds. SEARCH_DEPTH makes the smaller ones larger.
 var depths = map[string]int{
-	"lose": 8, "flip": 7, "relax": 10, "replace": 10, "grow": 12, "first": 18,
+	"lose": 8, "flip": 7, "relax": 10, "replace": 10, "grow": 12, "first": 20,
 }
 
 func depthOf(t *testing.T, m *Model) int {

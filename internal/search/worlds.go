@@ -29,13 +29,13 @@ func Worlds() []*Model {
 		begin("relax", "a strict fleet of one node, the inventory has just become permissive", 2, 2,
 			inventory(false, "a"), inventory(true, "a")).
 			signing(0).enforced(),
-		begin("replace", "a signs and goes, b is there without a credential and stays", 2, 2,
+		begin("replace", "a signs and goes, b is there without a credential and stays", 1, 1,
 			inventory(true, "b"), inventory(true, "a", "b")).
 			signing(0).present(1),
-		begin("grow", "a strict fleet of a, and b is new", 2, 2,
+		begin("grow", "a strict fleet of a, and b is new", 1, 1,
 			inventory(true, "a", "b"), inventory(false, "a")).
 			signing(0).enforced(),
-		begin("first", "nothing is there yet but an inventory of one node", 2, 2,
+		begin("first", "nothing is there yet but an inventory of one node", 1, 1,
 			inventory(true, "a"), inventory(false)),
 	}
 }
