@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"os/user"
 	"sync"
 	"syscall"
 	"time"
@@ -15,12 +14,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/inventoryfile"
 	"github.com/fleetfold/fleetfold/internal/standalone"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
-	"github.com/fleetfold/fleetfold/pkg/planner"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
@@ -156,11 +155,7 @@ func (f *upFlags) attend(ctx context.Context, fl *standalone.Fleet, out *screen,
 	working.Go(func() { failed <- fl.Run(ctx) })
 
 	applied := make(chan uint64, 1)
-	working.Go(func() {
-		failed <- planner.WatchFile(ctx, f.inventory, func(text []byte, err error) {
-			f.apply(ctx, fl, out, applied, text, err)
-		})
-	})
+	working.Go(func() { failed <- f.follow(ctx, fl, out, applied) })
 	if !f.untilConverged {
 		select {
 		case <-ctx.Done():
@@ -184,42 +179,42 @@ func (f *upFlags) attend(ctx context.Context, fl *standalone.Fleet, out *screen,
 	}
 }
 
-func (f *upFlags) apply(ctx context.Context, fl *standalone.Fleet, out *screen, applied chan<- uint64, text []byte, err error) {
-	if err != nil {
-		out.problem(fmt.Sprintf("cannot read %s, the last good inventory stays in force: %v", f.inventory, err))
-		return
-	}
-	inv, rep := inventory.Parse(text)
+// follow puts each valid version of the file into force, and reports the others.
+func (f *upFlags) follow(ctx context.Context, fl *standalone.Fleet, out *screen, applied chan<- uint64) error {
+	return inventoryfile.Follower{
+		Path: f.inventory,
+		Unreadable: func(err error) {
+			out.problem(fmt.Sprintf("cannot read %s, the last good inventory stays in force: %v", f.inventory, err))
+		},
+		Checked: func(rep inventory.Report) { f.checked(out, rep) },
+		Apply: func(ctx context.Context, text []byte, inv *fleet.Inventory, _ func() error) error {
+			out.desire(inv)
+			generation, _, err := fl.Apply(ctx, text, inventoryfile.Actor())
+			if err != nil {
+				return err
+			}
+			select {
+			case applied <- generation:
+			default:
+			}
+			return nil
+		},
+		Failed: func(err error) {
+			out.problem(fmt.Sprintf("cannot apply %s, trying again: %v", f.inventory, err))
+		},
+	}.Run(ctx)
+}
+
+func (f *upFlags) checked(out *screen, rep inventory.Report) {
 	for _, w := range rep.Warnings {
 		out.problem(problemLine(f.inventory, "warning: ", w))
 	}
-	if inv == nil {
+	if !rep.Valid() {
 		out.problem(fmt.Sprintf("%s is not valid, the last good inventory stays in force:", f.inventory))
-		for _, p := range rep.Errors {
-			out.problem(problemLine(f.inventory, "", p))
-		}
-		return
 	}
-	out.desire(inv)
-	generation, _, err := fl.Apply(ctx, text, actor())
-	if err != nil {
-		if ctx.Err() == nil {
-			out.problem(fmt.Sprintf("cannot apply %s: %v", f.inventory, err))
-		}
-		return
+	for _, p := range rep.Errors {
+		out.problem(problemLine(f.inventory, "", p))
 	}
-	select {
-	case applied <- generation:
-	default:
-	}
-}
-
-// actor is who is named as having applied an inventory.
-func actor() string {
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		return u.Username
-	}
-	return "unknown"
 }
 
 // errNotConverged says that the time was up.
@@ -261,18 +256,11 @@ func (f *upFlags) conclude(ctx context.Context, fl *standalone.Fleet, out *scree
 	if err != nil && !errors.Is(err, errNotConverged) {
 		return err
 	}
-	var inv *fleet.Inventory
-	var digest string
-	fl.View().Read(func(st *projection.State) { digest = st.Inventory().Digest })
-	if digest != "" {
-		got, getErr := fl.Inventory(ctx, digest)
-		if getErr != nil {
-			return getErr
-		}
-		inv = got
-	}
 	var s status.Status
-	fl.View().Read(func(st *projection.State) { s = status.Of(st, inv) })
+	readErr := read(ctx, fl.View(), fl.Inventory, func(st *projection.State, inv *fleet.Inventory) { s = status.Of(st, inv) })
+	if readErr != nil {
+		return errors.Join(err, readErr)
+	}
 	if err == nil {
 		out.summary(s)
 		return nil
