@@ -239,6 +239,8 @@ func (f *chaosFleet) awaitConverged(bus *eventlog.Bus, last desired) {
 // judge holds the whole log to its promises.
 func (f *chaosFleet) judge(bus *eventlog.Bus) {
 	f.t.Helper()
+	f.processes["writer"].end() // it would go on beyond what is exported
+	acknowledged := notes(f.t, f.file("acknowledged.jsonl"))
 	records := f.export(bus)
 	inventories := view.NewInventories(bus.GetInventory)
 	for _, v := range history.Check(records, func(digest string) (*fleet.Inventory, error) {
@@ -254,7 +256,6 @@ func (f *chaosFleet) judge(bus *eventlog.Bus) {
 		}
 		counts[string(r.Event.Type)]++
 	}
-	acknowledged := notes(f.t, f.file("acknowledged.jsonl"))
 	for _, problem := range lost(acknowledged, records) {
 		f.t.Error(problem)
 	}

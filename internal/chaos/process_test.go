@@ -51,6 +51,7 @@ type process struct {
 	ours   bool          // its end, when it comes, is our doing
 	news   chan struct{} // has a value when wanted changed
 	over   chan struct{} // closed by end
+	ending sync.Once
 	gone   chan struct{} // closed when no more is started
 }
 
@@ -87,13 +88,15 @@ func (p *process) run() {
 	}
 }
 
-// end is final: nothing is started after it.
+// end is final: nothing is started after it. It may be called again.
 func (p *process) end() {
-	p.mu.Lock()
-	p.wanted = false
-	close(p.over)
-	p.mu.Unlock()
-	p.kill(0)
+	p.ending.Do(func() {
+		p.mu.Lock()
+		p.wanted = false
+		close(p.over)
+		p.mu.Unlock()
+		p.kill(0)
+	})
 	<-p.gone
 }
 
