@@ -224,10 +224,13 @@ func (f *chaosFleet) awaitConverged(bus *eventlog.Bus, last desired) {
 	ctx, stop := context.WithCancel(ctx)
 	go func() { ended <- v.Run(ctx) }()
 	var now status.Status
-	err := v.Wait(ctx, func(s *projection.State) bool {
-		now = status.Of(s, inv)
-		return now.Inventory.Digest == inventory.Digest(text) && now.Converged
-	})
+	err := v.CatchUp(ctx) // a fleet that was there once, under the same inventory, may have left
+	if err == nil {
+		err = v.Wait(ctx, func(s *projection.State) bool {
+			now = status.Of(s, inv)
+			return now.Inventory.Digest == inventory.Digest(text) && now.Converged
+		})
+	}
 	stop()
 	if runErr := <-ended; err != nil {
 		f.t.Errorf("the fleet did not converge: %v, %v; it is %+v", err, runErr, now)
