@@ -103,16 +103,17 @@ func (f *upFlags) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, removeDir()) }()
+	logger := f.log.Logger(cmd.ErrOrStderr())
 	fl, err := standalone.Start(cmd.Context(), standalone.Options{
 		Dir: dir, Port: f.port, Prefix: f.prefix, Lease: f.lease, Concurrency: f.concurrency, EnrollTimeout: f.enroll,
-		OnRecord: out.record, OnAgentExit: out.agentExit, Logger: f.log.Logger(cmd.ErrOrStderr()),
+		OnRecord: out.record, OnAgentExit: out.agentExit, Logger: logger,
 	})
 	if err != nil {
 		return err
 	}
 	defer fl.Close()
 	out.begin(dir, fl.URL())
-	return f.attend(cmd.Context(), fl, out, f.log.Logger(cmd.ErrOrStderr()))
+	return f.attend(cmd.Context(), fl, out, logger)
 }
 
 // endOutput adds what became of the output to how the run ended. A reader that
@@ -265,6 +266,6 @@ func (f *upFlags) conclude(ctx context.Context, fl *standalone.Fleet, out *scree
 		out.summary(s)
 		return nil
 	}
-	return cli.WithHint(fmt.Errorf("%w (%s): %s", err, f.timeout, missing(s)),
+	return cli.WithHint(fmt.Errorf("%w (%s): %s", err, f.timeout, s.Missing()),
 		"look at the messages above, at DIR/nodes/*.log with --dir DIR, or give it more time with --timeout")
 }
