@@ -81,7 +81,8 @@ func (f *upFlags) check() error {
 	if f.timeout <= 0 || f.enroll <= 0 {
 		return cli.Usagef("--timeout and --enroll-timeout must be above 0")
 	}
-	return nil
+	_, err := events.NewSubjects(f.prefix)
+	return cli.UsageError(err)
 }
 
 // run owns what must be undone: the folder, the fleet, the screen.
