@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/logline"
 	"github.com/fleetfold/fleetfold/internal/render"
@@ -224,4 +226,17 @@ func (s *screen) summary(st status.Status) {
 			s.done[events.TypeActionSucceeded], s.done[events.TypeActionFailed], s.done[events.TypeActionRefused], st.Sequence)
 		return err
 	})
+}
+
+// quieter leaves the ends of actions out of a log of warnings: the screen shows
+// them. Whoever asks for more of the log gets all of it.
+func quieter(log zerolog.Logger) zerolog.Logger {
+	if log.GetLevel() < zerolog.WarnLevel {
+		return log
+	}
+	return log.Hook(zerolog.HookFunc(func(e *zerolog.Event, level zerolog.Level, message string) {
+		if level == zerolog.WarnLevel && message == "action settled" {
+			e.Discard()
+		}
+	}))
 }

@@ -104,7 +104,7 @@ func (f *upFlags) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, removeDir()) }()
-	logger := f.log.Logger(cmd.ErrOrStderr())
+	logger := quieter(f.log.Logger(cmd.ErrOrStderr()))
 	fl, err := standalone.Start(cmd.Context(), standalone.Options{
 		Dir: dir, Port: f.port, Prefix: f.prefix, Lease: f.lease, Concurrency: f.concurrency, EnrollTimeout: f.enroll,
 		OnRecord: out.record, OnAgentExit: out.agentExit, Logger: logger,
