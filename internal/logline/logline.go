@@ -81,6 +81,9 @@ func (c *Columns) Text(r eventlog.Record) string {
 	return strings.TrimRight(text+Describe(r.Event), " ")
 }
 
+// Text is Columns.Text for a record that stands alone.
+func Text(r eventlog.Record) string { return new(Columns).Text(r) }
+
 // Describe says in a few words what an event says beyond its type and node.
 func Describe(e *events.Event) string {
 	switch d := e.Data.(type) {

@@ -84,7 +84,7 @@ func subjectsOf(t *testing.T, ce cloudevent.Event) []string {
 
 func TestEveryEventOfTheLogHasALineForPeopleAndOneForMachines(t *testing.T) {
 	for _, r := range examples(t) {
-		text := new(Columns).Text(r)
+		text := Text(r)
 		if !strings.Contains(text, string(r.Event.Type)) || !strings.Contains(text, string(r.Event.Node)) || strings.Contains(text, "\n") {
 			t.Errorf("text of %s: %q", r.Event.Type, text)
 		}
@@ -110,7 +110,7 @@ func TestAMessageThatDoesNotFitIsShownWithItsReason(t *testing.T) {
 		Sequence: 7, Err: errors.New("unknown_type: no such type"),
 		Message: events.Message{Subject: "fleet.events.plan", Data: []byte("garbage")},
 	}
-	if text := new(Columns).Text(r); !strings.Contains(text, "fleet.events.plan") || !strings.Contains(text, "unknown_type") {
+	if text := Text(r); !strings.Contains(text, "fleet.events.plan") || !strings.Contains(text, "unknown_type") {
 		t.Errorf("text %q", text)
 	}
 	line, err := JSON(r)
