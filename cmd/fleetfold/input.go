@@ -3,13 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/fleetfold/fleetfold/pkg/inventory"
+	"github.com/fleetfold/fleetfold/pkg/planner"
 )
 
 // stdin is the file name that stands for standard input.
@@ -22,9 +21,9 @@ const hintUnreadable = "name a file that exists and that you may read, or - for 
 func input(cmd *cobra.Command, name string) func() ([]byte, error) {
 	return func() ([]byte, error) {
 		if name == stdin {
-			return io.ReadAll(cmd.InOrStdin())
+			return planner.ReadAll(cmd.InOrStdin())
 		}
-		data, err := os.ReadFile(name)
+		data, err := planner.ReadFile(name)
 		var failed *fs.PathError
 		if errors.As(err, &failed) {
 			err = fmt.Errorf("%s: %w", failed.Op, failed.Err)

@@ -20,6 +20,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
+	"github.com/fleetfold/fleetfold/pkg/planner"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
@@ -90,7 +91,7 @@ func (f *upFlags) run(cmd *cobra.Command) (err error) {
 	if err := f.check(); err != nil {
 		return err
 	}
-	if _, _, rep := inventory.Read(func() ([]byte, error) { return os.ReadFile(f.inventory) }); !rep.Valid() {
+	if _, _, rep := inventory.Read(func() ([]byte, error) { return planner.ReadFile(f.inventory) }); !rep.Valid() {
 		return cli.WithHint(rep.Err(), fmt.Sprintf("run 'fleetfold validate %s', and mend the file", f.inventory))
 	}
 	out := newScreen(cmd.OutOrStdout(), cmd.ErrOrStderr(), *f.output == "jsonl")

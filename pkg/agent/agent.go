@@ -64,7 +64,7 @@ func Open(cfg Config, log zerolog.Logger) (*Agent, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make folder: %w", err)
 	}
-	held, err := takeLock(a.store.path(lockFile))
+	held, err := awaitLock(a.store.path(lockFile), cfg.LockWait)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +73,29 @@ func Open(cfg Config, log zerolog.Logger) (*Agent, error) {
 		return nil, errors.Join(err, held.release())
 	}
 	return a, nil
+}
+
+// lockPoll is how often a lock that is held is tried again.
+const lockPoll = 50 * time.Millisecond
+
+// awaitLock takes the lock as soon as its holder lets go, within patience.
+func awaitLock(path string, patience time.Duration) (*lock, error) {
+	end := time.NewTimer(patience)
+	defer end.Stop()
+	again := time.NewTicker(lockPoll)
+	defer again.Stop()
+	for {
+		held, err := takeLock(path)
+		var busy *DirError
+		if patience == 0 || !errors.As(err, &busy) {
+			return held, err
+		}
+		select {
+		case <-end.C:
+			return nil, err
+		case <-again.C:
+		}
+	}
 }
 
 func (a *Agent) load() error {

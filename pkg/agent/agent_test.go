@@ -197,6 +197,25 @@ func TestTwoAgentsCannotShareAFolder(t *testing.T) {
 	again.end(t)
 }
 
+// The agent of a parent that was killed may still be saying farewell when the
+// next one is started.
+func TestAnAgentMayWaitForTheOneBeforeIt(t *testing.T) {
+	r := start(t, agent.Config{Dir: t.TempDir()})
+	<-r.beats
+	opened := make(chan error, 1)
+	go func() {
+		a, err := agent.Open(agent.Config{Node: node, Dir: r.dir, LockWait: time.Minute}, zerolog.Nop())
+		if err == nil {
+			err = a.Close()
+		}
+		opened <- err
+	}()
+	r.end(t)
+	if err := <-opened; err != nil {
+		t.Errorf("after the first agent ended: %v", err)
+	}
+}
+
 func TestDamagedFilesAreRefusedAndNamed(t *testing.T) {
 	i, r := newIssuer(t), start(t, agent.Config{Dir: t.TempDir()})
 	i.enrol(t, r.fakeBus)

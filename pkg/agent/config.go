@@ -34,6 +34,9 @@ type Config struct {
 	// be left out at random, so that a fleet started at once spreads out.
 	// 0 is DefaultJitter.
 	Jitter float64
+	// LockWait is how long Open waits for another agent to leave the folder; 0
+	// refuses at once. A child that replaces a dying one needs a moment.
+	LockWait time.Duration
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Random draws from [0, 1) for jitter; nil is math/rand. Keys never come from it.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -73,7 +72,7 @@ func (w *fileWatch) watchFolders() {
 }
 
 func (w *fileWatch) look() {
-	text, err := os.ReadFile(w.path)
+	text, err := ReadFile(w.path)
 	if err != nil {
 		if err.Error() != w.lastErr {
 			w.lastErr = err.Error()

@@ -120,3 +120,19 @@ func TestWatchFileReportsAMissingFileAndItsReturn(t *testing.T) {
 		t.Fatalf("report of its return %+v", s)
 	}
 }
+
+func TestReadFileRefusesWhatHasNoEnd(t *testing.T) {
+	for _, path := range []string{t.TempDir(), os.DevNull} {
+		if _, err := ReadFile(path); err == nil {
+			t.Errorf("%s was read", path)
+		}
+	}
+	if _, err := ReadAll(endless{}); err == nil {
+		t.Error("a reader without an end was read")
+	}
+}
+
+// endless never stops giving zeros.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }

@@ -160,6 +160,9 @@ func (o *options) config() (agent.Config, error) {
 		return agent.Config{}, cli.UsageError(err)
 	}
 	cfg := agent.Config{Node: id, Dir: o.dir, Lease: o.lease}
+	if o.untilEOF {
+		cfg.LockWait = childLockWait
+	}
 	if cfg.Dir == "" {
 		if cfg.Dir, err = defaultDir(id); err != nil {
 			return agent.Config{}, cli.UsageError(err)
@@ -170,6 +173,10 @@ func (o *options) config() (agent.Config, error) {
 	}
 	return cfg, cli.UsageError(cfg.Validate())
 }
+
+// childLockWait is how long an agent that a parent started waits for the one
+// before it, which may still be saying farewell to a server that is gone.
+const childLockWait = 5 * time.Second
 
 // defaultDir is the node's folder below the user's data folder.
 func defaultDir(id fleet.NodeID) (string, error) {

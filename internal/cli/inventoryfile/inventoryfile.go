@@ -122,7 +122,7 @@ var errEdited = errors.New("the file was edited meanwhile")
 // current says whether text is still what the file holds. For a file that is
 // gone it is: the last good one stays in force.
 func (f Follower) current(text []byte) error {
-	if now, err := os.ReadFile(f.Path); err == nil && !bytes.Equal(now, text) {
+	if now, err := planner.ReadFile(f.Path); err == nil && !bytes.Equal(now, text) {
 		return errEdited
 	}
 	return nil

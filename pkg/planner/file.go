@@ -1,0 +1,41 @@
+package planner
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// MaxFileBytes is the largest inventory file that is read, 64 MiB.
+const MaxFileBytes = 64 << 20
+
+// ReadFile reads an inventory file. It refuses what is no regular file, such as
+// a pipe nobody writes to or a device without an end, and what is too large.
+func ReadFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &os.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return ReadAll(file)
+}
+
+// ReadAll reads an inventory from r, as long as it is not too large.
+func ReadAll(r io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, MaxFileBytes+1))
+	if err == nil && len(text) > MaxFileBytes {
+		err = fmt.Errorf("larger than %d MiB", MaxFileBytes>>20)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return text, nil
+}
