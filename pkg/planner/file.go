@@ -15,9 +15,16 @@ const MaxFileBytes = 64 << 20
 func ReadFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
+		var failed *os.PathError
+		if errors.As(err, &failed) {
+			failed.Op = "open" // what the person asked for
+		}
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
+	switch {
+	case info.IsDir():
+		return nil, &os.PathError{Op: "read", Path: path, Err: errors.New("is a directory")}
+	case !info.Mode().IsRegular():
 		return nil, &os.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
 	}
 	file, err := os.Open(path)
