@@ -182,6 +182,13 @@ func TestDecodeRefusesData(t *testing.T) {
 		"a removal by an action without an id":     {TypeNodeRemoved, replace(`"decommission-`, `" `), ReasonBadData, "legal id"},
 		"a revocation by an action without an id":  {TypeCredentialRevoked, replace(`"decommission-`, `" `), ReasonBadData, "legal id"},
 		"a challenge without a nonce":              {TypeCredentialIssued, replace(`"616e206578616d706c65206e6f6e6365"`, `""`), ReasonBadData, "nonce"},
+		"a pause of no known scope":                {TypeControlPaused, replace(`"region",`, `"rack",`), ReasonBadData, "rack"},
+		"a pause of a region without its name":     {TypeControlPaused, replace(`"region": "nyc",`, ""), ReasonBadData, `region ""`},
+		"a pause of the fleet that names a region": {TypeControlPaused, replace(`"scope": "region"`, `"scope": "fleet"`), ReasonBadData, `scope is "fleet"`},
+		"a pause of a region that names a node":    {TypeControlPaused, replace(`{`, `{"id":"n1",`), ReasonBadData, `id "n1"`},
+		"the resumption of another node":           {TypeControlResumed, replace("node-1", "node-2"), ReasonBadData, "node-2"},
+		"an approval of nothing":                   {TypePlanApproved, replace(`"removal-`, `"*`), ReasonBadData, "legal id"},
+		"an approval on no basis":                  {TypePlanApproved, replace(`"basis": 41`, `"basis": 0`), ReasonBadData, "basis"},
 		"a certificate that ends at no known time": {TypeCredentialIssued, replace(`"not_after": "`, `"not_after": "x`), ReasonBadData, "time"},
 	})
 }

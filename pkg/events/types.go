@@ -25,6 +25,9 @@ const (
 	TypeEnforcementEnabled  Type = "enforcement.enabled"
 	TypeEnforcementDisabled Type = "enforcement.disabled"
 	TypePlanDecided         Type = "plan.decided"
+	TypePlanApproved        Type = "plan.approved"
+	TypeControlPaused       Type = "control.paused"
+	TypeControlResumed      Type = "control.resumed"
 	TypeActionSucceeded     Type = "action.succeeded"
 	TypeActionFailed        Type = "action.failed"
 	TypeActionRefused       Type = "action.refused"
@@ -182,6 +185,33 @@ type DispatchPolicy struct {
 	Jitter             float64 `json:"jitter"`
 }
 
+// PlanApproved says that a person approved the decommissions of a plan, which
+// are more than a planner carries out on its own.
+type PlanApproved struct {
+	// Approval names exactly the decommissions that the person has seen.
+	Approval fleet.ApprovalID `json:"approval"`
+	// Basis is the sequence of the log at which they were those of the plan. The
+	// approval covers the lives of nodes that had begun by then, until another
+	// inventory is applied.
+	Basis uint64 `json:"basis"`
+	Actor string `json:"actor"`
+	Note  string `json:"note,omitempty"`
+}
+
+// ControlPaused says that a person wants nothing done to a target from here on.
+type ControlPaused struct {
+	fleet.Target
+	Actor string `json:"actor"`
+	Note  string `json:"note,omitempty"`
+}
+
+// ControlResumed ends the pause of exactly that target.
+type ControlResumed struct {
+	fleet.Target
+	Actor string `json:"actor"`
+	Note  string `json:"note,omitempty"`
+}
+
 // ActionRequested is the data of the five action types.
 type ActionRequested struct {
 	Type fleet.ActionType `json:"type"`
@@ -278,6 +308,9 @@ func (*CredentialRevoked) payload()    {}
 func (*EnforcementEnabled) payload()   {}
 func (*EnforcementDisabled) payload()  {}
 func (*PlanDecided) payload()          {}
+func (*PlanApproved) payload()         {}
+func (*ControlPaused) payload()        {}
+func (*ControlResumed) payload()       {}
 func (*ActionRequested) payload()      {}
 func (*ActionSucceeded) payload()      {}
 func (*ActionFailed) payload()         {}

@@ -22,6 +22,19 @@ type Target struct {
 	ID     NodeID `json:"id,omitempty"`
 }
 
+// Valid says that the target names what its scope asks for, and no more.
+func (t Target) Valid() bool {
+	switch t.Scope {
+	case ScopeFleet:
+		return t.Region == "" && t.ID == ""
+	case ScopeRegion:
+		return t.Region != "" && t.ID == ""
+	case ScopeNode:
+		return t.Region == "" && t.ID != ""
+	}
+	return false
+}
+
 // String names the target for a person.
 func (t Target) String() string {
 	switch t.Scope {
