@@ -127,7 +127,8 @@ func (s *screen) line(e *events.Event) string {
 	}
 	switch e.Type {
 	case events.TypeInventoryApplied, events.TypeEnforcementEnabled, events.TypeEnforcementDisabled,
-		events.TypeNodeLost, events.TypeNodeLeft, events.TypeCredentialExpired, events.TypeCredentialRevoked:
+		events.TypeNodeLost, events.TypeNodeLeft, events.TypeCredentialExpired, events.TypeCredentialRevoked,
+		events.TypePlanApproved, events.TypeControlPaused, events.TypeControlResumed:
 		return s.stamp("·", fmt.Sprintf("%-24s %s", e.Type, strings.TrimSpace(string(e.Node)+"  "+logline.Describe(e))))
 	case events.TypePlanDecided:
 		d := e.Data.(*events.PlanDecided)

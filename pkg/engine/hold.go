@@ -91,6 +91,15 @@ func Hold(plan fleet.Plan, situation Situation, safeguards Safeguards) (allowed 
 	return allowed, held
 }
 
+// NeedsApproval returns what a person would have to approve for the plan's
+// decommissions not to be held for ReasonRemovalBudget; false if nothing.
+func NeedsApproval(plan fleet.Plan, situation Situation, safeguards Safeguards) (fleet.ApprovalID, bool) {
+	if plan.Empty() || newHolder(plan, situation, safeguards).budget == "" {
+		return "", false
+	}
+	return ApprovalIDFor(plan), true
+}
+
 // holder is one run of Hold.
 type holder struct {
 	Situation

@@ -163,8 +163,12 @@ type PlanDecided struct {
 	// RuleVersion names the version of the decision rule.
 	RuleVersion string `json:"rule_version"`
 	// DecidedAt is the planner's clock when it decided: backoff ends by it.
-	DecidedAt time.Time      `json:"decided_at"`
-	Policy    DispatchPolicy `json:"policy"`
+	DecidedAt time.Time `json:"decided_at"`
+	// Settled says that the planner was warm: it had seen every node that the log
+	// called present, or had watched for a whole lease.
+	Settled    bool           `json:"settled"`
+	Safeguards HoldSafeguards `json:"safeguards"`
+	Policy     DispatchPolicy `json:"policy"`
 	// Actions published in this batch, in order.
 	Actions []ActionRequested `json:"actions"`
 	// Held lists what the plan wants and this batch leaves out, at most
@@ -176,6 +180,16 @@ type PlanDecided struct {
 // MaxHeldListed bounds PlanDecided.Held, so that a plan for a million nodes
 // still fits into one message.
 const MaxHeldListed = 200
+
+// HoldSafeguards records the thresholds a plan was held against.
+type HoldSafeguards struct {
+	RemovalMin          int     `json:"removal_min"`
+	RemovalFraction     float64 `json:"removal_fraction"`
+	BlindFraction       float64 `json:"blind_fraction"`
+	BlindMin            int     `json:"blind_min"`
+	FlapThreshold       float64 `json:"flap_threshold"`
+	FlapHalfLifeSeconds float64 `json:"flap_half_life_seconds"`
+}
 
 // DispatchPolicy records the thresholds a plan was dispatched under.
 type DispatchPolicy struct {

@@ -121,7 +121,10 @@ func (s *State) apply(seq uint64, at time.Time, e *events.Event) (c Change, fits
 		d, ok := data[events.EnforcementDisabled](e)
 		return Change{Enforcement: ok && s.enforce(false, d.Action)}, ok
 	case events.TypePlanDecided:
-		_, ok := data[events.PlanDecided](e)
+		d, ok := data[events.PlanDecided](e)
+		if ok {
+			s.safeguards = d.Safeguards
+		}
 		return Change{}, ok
 	case events.TypePlanApproved, events.TypeControlPaused, events.TypeControlResumed:
 		changed, fits := s.applyControl(at, e)

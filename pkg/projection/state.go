@@ -21,6 +21,7 @@ type State struct {
 	trust       [][]byte
 	enforcement fleet.ActionID
 	control     control
+	safeguards  events.HoldSafeguards
 
 	last    fences
 	ignored map[string]int
@@ -127,6 +128,10 @@ func (s *State) Inventory() InventoryRef { return s.inventory }
 // Trust is the roots of the trust bundle, each as PEM, in the order published.
 // The caller must not change them.
 func (s *State) Trust() [][]byte { return s.trust[:len(s.trust):len(s.trust)] }
+
+// Safeguards are those of the newest plan: what planners hold by, as far as the
+// log tells. Zero while there is no plan.
+func (s *State) Safeguards() events.HoldSafeguards { return s.safeguards }
 
 // Ledger is the account of actions. It is the State's own and moves with it.
 func (s *State) Ledger() *Ledger { return &s.ledger }
