@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +30,7 @@ func newStatus() *cobra.Command {
 			}
 			defer l.close()
 			var s status.Status
-			err = read(cmd.Context(), l.view, l.inventories.Get, func(st *projection.State, inv *fleet.Inventory) { s = status.Of(st, inv) })
+			err = read(cmd.Context(), l.view, l.inventories.Get, func(st *projection.State, inv *fleet.Inventory) { s = status.Of(st, inv, time.Now()) })
 			if err != nil {
 				return err
 			}
@@ -70,9 +71,23 @@ func statusText(w io.Writer, s status.Status) error {
 	for _, f := range s.InFlight {
 		fmt.Fprintf(w, "             %s %s (attempt %d, since %s)\n", f.Type, f.ID, f.Attempt, f.Since.Local().Format("15:04:05"))
 	}
+	for _, p := range s.Paused {
+		fmt.Fprintf(w, "paused       %s by %s since %s%s\n", p.Target, p.Actor, p.Since.Local().Format(time.DateTime), because(p.Note))
+	}
 	if s.Inventory.Digest == "" {
 		return nil
 	}
 	fmt.Fprintln(w)
-	return render.Plan(w, s.Plan, s.BlockedBy, render.Options{Colour: render.Colour(w)})
+	o := render.Options{Colour: render.Colour(w)}
+	if err := render.Plan(w, s.Plan, s.BlockedBy, o); err != nil {
+		return err
+	}
+	return render.Held(w, s.Held, o)
+}
+
+func because(note string) string {
+	if note == "" {
+		return ""
+	}
+	return ": " + note
 }

@@ -242,7 +242,7 @@ func (f *upFlags) conclude(ctx context.Context, fl *standalone.Fleet, out *scree
 		inv = got
 	}
 	var s status.Status
-	fl.View().Read(func(st *projection.State) { s = status.Of(st, inv) })
+	fl.View().Read(func(st *projection.State) { s = status.Of(st, inv, time.Now()) })
 	if err == nil {
 		out.summary(s)
 		return nil

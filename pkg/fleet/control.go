@@ -50,9 +50,10 @@ func (t Target) String() string {
 type Pause struct {
 	Target
 	// Actor as they named themselves; nobody checks it. Note says why.
-	Actor, Note string
+	Actor string `json:"actor"`
+	Note  string `json:"note,omitempty"`
 	// Since is when the log stored it.
-	Since time.Time
+	Since time.Time `json:"since"`
 }
 
 // ApprovalID names an exact set of decommissions that a person may approve.
