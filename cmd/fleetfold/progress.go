@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/logline"
+	"github.com/fleetfold/fleetfold/internal/render"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
@@ -17,14 +17,16 @@ import (
 )
 
 // screen shows what a running fleet does: lines for a person, or each message
-// of the log as a line of JSON. It is safe for use by several goroutines.
+// of the log as a line of JSON. It is safe for use by several goroutines, and
+// none of its methods but close waits for whoever reads the output.
 type screen struct {
-	mu      sync.Mutex
-	out     io.Writer
-	err     io.Writer
+	out     *spool
+	err     *spool
 	jsonl   bool
 	colour  bool
 	started time.Time
+
+	// The goroutine of out alone uses what follows.
 	desired int
 	// count of nodes as the fold stood at the last record.
 	present, signing map[fleet.NodeID]bool
@@ -34,40 +36,47 @@ type screen struct {
 
 func newScreen(out, err io.Writer, jsonl bool) *screen {
 	return &screen{
-		out: out, err: err, jsonl: jsonl, colour: cli.Colour(out), started: time.Now(),
+		out: newSpool(out), err: newSpool(err), jsonl: jsonl, colour: cli.Colour(out), started: time.Now(),
 		present: map[fleet.NodeID]bool{}, signing: map[fleet.NodeID]bool{}, done: map[events.Type]int{},
 	}
 }
 
+// close waits until everything is written, and returns the first error of
+// writing to standard output.
+func (s *screen) close() error {
+	_ = s.err.Close() // there is no place left to say it
+	return s.out.Close()
+}
+
 // begin says where the fleet runs. With jsonl it is said on standard error.
 func (s *screen) begin(dir, url string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	w := s.out
+	to := s.out
 	if s.jsonl {
-		w = s.err
+		to = s.err
 	}
-	fmt.Fprintf(w, "folder  %s\nserver  %s\n", dir, url)
+	say(to, fmt.Sprintf("folder  %s\nserver  %s", dir, url))
+}
+
+func say(to *spool, text string) {
+	to.put(func(w io.Writer) error {
+		_, err := fmt.Fprintln(w, text)
+		return err
+	})
 }
 
 func (s *screen) desire(inv *fleet.Inventory) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.desired = inv.Len()
+	s.out.put(func(io.Writer) error {
+		s.desired = inv.Len()
+		return nil
+	})
 }
 
 // problem is said on standard error, in either form.
-func (s *screen) problem(text string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	fmt.Fprintln(s.err, text)
-}
+func (s *screen) problem(text string) { say(s.err, text) }
 
 func (s *screen) note(text string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if !s.jsonl {
-		fmt.Fprintln(s.out, text)
+		say(s.out, text)
 	}
 }
 
@@ -79,26 +88,30 @@ func (s *screen) agentExit(id fleet.NodeID, pid int, err error) {
 	}
 }
 
-// record shows one record. History from before this run is only counted.
+// record shows one record. History from before this run is only counted. It is
+// called in the middle of a fold, and so does no more than queue.
 func (s *screen) record(r eventlog.Record, _ projection.Change) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.count(r.Event)
-	if r.Time.Before(s.started) {
-		return
-	}
-	if s.jsonl {
-		line, err := logline.JSON(r)
-		if err != nil {
-			fmt.Fprintln(s.err, err)
-			return
+	at := time.Since(s.started)
+	s.out.put(func(w io.Writer) error {
+		s.count(r.Event)
+		if r.Time.Before(s.started) {
+			return nil
 		}
-		fmt.Fprintf(s.out, "%s\n", line)
-		return
-	}
-	if text := s.line(r.Event); text != "" {
-		fmt.Fprintln(s.out, text)
-	}
+		text := s.line(at, r.Event)
+		if s.jsonl {
+			line, err := logline.JSON(r)
+			if err != nil {
+				s.problem(err.Error())
+				return nil
+			}
+			text = string(line)
+		}
+		if text == "" {
+			return nil
+		}
+		_, err := fmt.Fprintln(w, text)
+		return err
+	})
 }
 
 func (s *screen) count(e *events.Event) {
@@ -121,7 +134,7 @@ func (s *screen) count(e *events.Event) {
 }
 
 // line is what a person is told of an event; "" for what only machines need.
-func (s *screen) line(e *events.Event) string {
+func (s *screen) line(at time.Duration, e *events.Event) string {
 	if e == nil {
 		return ""
 	}
@@ -129,29 +142,29 @@ func (s *screen) line(e *events.Event) string {
 	case events.TypeInventoryApplied, events.TypeEnforcementEnabled, events.TypeEnforcementDisabled,
 		events.TypeNodeLost, events.TypeNodeLeft, events.TypeCredentialExpired, events.TypeCredentialRevoked,
 		events.TypePlanApproved, events.TypeControlPaused, events.TypeControlResumed:
-		return s.stamp("·", fmt.Sprintf("%-24s %s", e.Type, strings.TrimSpace(string(e.Node)+"  "+logline.Describe(e))))
+		return s.stamp(at, "·", fmt.Sprintf("%-24s %s", e.Type, strings.TrimSpace(string(e.Node)+"  "+logline.Describe(e))))
 	case events.TypePlanDecided:
 		d := e.Data.(*events.PlanDecided)
-		return s.stamp("»", fmt.Sprintf("%-24s %s", e.Type, counts(d)))
+		return s.stamp(at, "»", fmt.Sprintf("%-24s %s", e.Type, counts(d)))
 	case events.TypeNodeAppeared, events.TypeCredentialProved:
-		return s.stamp("·", fmt.Sprintf("%-24s %-24s %d of %d present, %d signing",
+		return s.stamp(at, "·", fmt.Sprintf("%-24s %-24s %d of %d present, %d signing",
 			e.Type, e.Node, len(s.present), s.desired, len(s.signing)))
 	}
 	if e.Type.IsOutcome() {
 		s.done[e.Type]++
-		return s.outcome(e)
+		return s.outcome(at, e)
 	}
 	return ""
 }
 
-func (s *screen) outcome(e *events.Event) string {
+func (s *screen) outcome(at time.Duration, e *events.Event) string {
 	switch d := e.Data.(type) {
 	case *events.ActionSucceeded:
-		return s.stamp("✓", fmt.Sprintf("%-24s %-24s %s", d.Type, d.ID, took(d.DurationMS)))
+		return s.stamp(at, "✓", fmt.Sprintf("%-24s %-24s %s", d.Type, d.ID, took(d.DurationMS)))
 	case *events.ActionFailed:
-		return s.stamp("✗", fmt.Sprintf("%-24s %-24s %s: %s", d.Type, d.ID, d.Reason, d.Detail))
+		return s.stamp(at, "✗", fmt.Sprintf("%-24s %-24s %s: %s", d.Type, d.ID, d.Reason, d.Detail))
 	case *events.ActionRefused:
-		return s.stamp("–", fmt.Sprintf("%-24s %-24s %s: %s", d.Type, d.ID, d.Reason, d.Detail))
+		return s.stamp(at, "–", fmt.Sprintf("%-24s %-24s %s: %s", d.Type, d.ID, d.Reason, d.Detail))
 	}
 	return ""
 }
@@ -163,13 +176,13 @@ func took(ms int64) string {
 	return (time.Duration(ms) * time.Millisecond).String()
 }
 
-// stamp puts the time since the start and a symbol before the text.
-func (s *screen) stamp(symbol, text string) string {
+// stamp puts a time since the start and a symbol before the text.
+func (s *screen) stamp(at time.Duration, symbol, text string) string {
 	colours := map[string]string{"✓": "32", "✗": "31", "–": "33", "»": "36"}
 	if c := colours[symbol]; s.colour && c != "" {
 		symbol = "\x1b[" + c + "m" + symbol + "\x1b[0m"
 	}
-	return fmt.Sprintf("%7.2fs %s %s", time.Since(s.started).Seconds(), symbol, strings.TrimRight(text, " "))
+	return fmt.Sprintf("%7.2fs %s %s", at.Seconds(), symbol, strings.TrimRight(text, " "))
 }
 
 func counts(d *events.PlanDecided) string {
@@ -188,28 +201,18 @@ func counts(d *events.PlanDecided) string {
 
 // summary says at the end what is and what was done.
 func (s *screen) summary(st status.Status) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.jsonl {
 		return
 	}
-	present, signing := 0, 0
-	for _, n := range st.Observed.Nodes {
-		if n.Present {
-			present++
-		}
-		if n.CanSign {
-			signing++
-		}
-	}
-	posture := "permissive"
-	if st.Observed.StrictEnforced {
-		posture = "strict"
-	}
-	fmt.Fprintf(s.out, "converged in %s: %d of %d nodes present, %d signing, enforcement %s\n",
-		time.Since(s.started).Round(10*time.Millisecond), present, s.desired, signing, posture)
-	fmt.Fprintf(s.out, "actions of this run: %d succeeded, %d failed, %d refused; log at sequence %d\n",
-		s.done[events.TypeActionSucceeded], s.done[events.TypeActionFailed], s.done[events.TypeActionRefused], st.Sequence)
+	took := time.Since(s.started).Round(10 * time.Millisecond)
+	present, signing := st.Observed.Counts()
+	s.out.put(func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "converged in %s: %d of %d nodes present, %d signing, enforcement %s\n"+
+			"actions of this run: %d succeeded, %d failed, %d refused; log at sequence %d\n",
+			took, present, s.desired, signing, render.Posture(st.Observed.StrictEnforced),
+			s.done[events.TypeActionSucceeded], s.done[events.TypeActionFailed], s.done[events.TypeActionRefused], st.Sequence)
+		return err
+	})
 }
 
 // missing says what keeps a fleet from being converged, in one line.

@@ -8,12 +8,12 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
-	"go.uber.org/goleak"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/agentcmd"
 	"github.com/fleetfold/fleetfold/internal/cli/executorcmd"
 	"github.com/fleetfold/fleetfold/internal/cli/plannercmd"
+	"github.com/fleetfold/fleetfold/internal/leak"
 )
 
 // leakFree runs the tests and fails when a goroutine outlives them.
@@ -24,7 +24,7 @@ func (l leakFree) Run() int {
 	if code != 0 {
 		return code
 	}
-	if err := goleak.Find(); err != nil {
+	if err := leak.Find(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -91,13 +91,14 @@ func (f *upFlags) run(cmd *cobra.Command) (err error) {
 	if _, _, rep := inventory.Read(func() ([]byte, error) { return os.ReadFile(f.inventory) }); !rep.Valid() {
 		return cli.WithHint(rep.Err(), fmt.Sprintf("run 'fleetfold validate %s', and mend the file", f.inventory))
 	}
+	out := newScreen(cmd.OutOrStdout(), cmd.ErrOrStderr(), *f.output == "jsonl")
+	// It ends last: whoever reads slowly waits for a fleet that is put away.
+	defer func() { err = errors.Join(err, out.close()) }()
 	dir, removeDir, err := f.folder()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, removeDir()) }()
-
-	out := newScreen(cmd.OutOrStdout(), cmd.ErrOrStderr(), *f.output == "jsonl")
 	fl, err := standalone.Start(cmd.Context(), standalone.Options{
 		Dir: dir, Port: f.port, Prefix: f.prefix, Lease: f.lease, Concurrency: f.concurrency, EnrollTimeout: f.enroll,
 		OnRecord: out.record, OnAgentExit: out.agentExit, Logger: f.log.Logger(cmd.ErrOrStderr()),

@@ -10,7 +10,8 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/events"
 )
 
-// DefaultNATS is the server when neither --nats nor --context is given.
+// DefaultNATS is the server when neither --nats nor --context is given and the
+// nats command has no context selected.
 const DefaultNATS = "nats://127.0.0.1:4222"
 
 // NATSFlags say which server and which fleet a command works with. The
@@ -23,7 +24,7 @@ type NATSFlags struct {
 // AddTo defines the flags.
 func (n *NATSFlags) AddTo(flags *pflag.FlagSet) {
 	n.flags = flags
-	flags.StringVar(&n.URL, "nats", "", "`URL` of the NATS server; without it and --context "+DefaultNATS)
+	flags.StringVar(&n.URL, "nats", "", "`URL` of the NATS server; without it and --context the selected context of the nats command, or else "+DefaultNATS)
 	flags.StringVar(&n.Context, "context", "", "`NAME` of a context of the nats command, with its server and credentials")
 	flags.StringVar(&n.Creds, "creds", "", "`FILE` with NATS credentials")
 	flags.StringVar(&n.Prefix, "prefix", events.DefaultPrefix, "first `TOKEN` of every subject; fleets that share a server have different ones")
@@ -50,6 +51,9 @@ func (n *NATSFlags) Options(name string) (eventlog.Options, error) {
 		}
 	case n.typed("nats") && !n.typed("context"):
 		o.Context = ""
+	}
+	if o.URL == "" && o.Context == "" {
+		o.Context = eventlog.SelectedContext()
 	}
 	if o.URL == "" && o.Context == "" {
 		o.URL = DefaultNATS

@@ -72,6 +72,15 @@ var bans = []ban{
 		imports: []string{module + "/internal"}, in: under("pkg"),
 		because: "packages for others to use must not depend on how our own commands are built",
 	},
+	{
+		imports: []string{"go.uber.org/goleak"}, in: func(dir string) bool { return dir != "pkg/executor" },
+		but: []string{"internal/leak"}, tests: true,
+		because: "what an embedded server may leave behind is known to internal/leak; only pkg/executor's tests run none",
+	},
+	{
+		imports: []string{module + "/internal/leak"}, in: everywhere,
+		because: "it is for tests",
+	},
 }
 
 // openInternal may be imported from pkg/ all the same: it holds the names of
@@ -142,6 +151,11 @@ func TestBansBite(t *testing.T) {
 		{"pkg/agent/a.go", module + "/internal/cli", true},
 		{"pkg/agent/a.go", module + "/internal/cli/field", false},
 		{"cmd/planner/main.go", module + "/internal/cli", false},
+		{"pkg/planner/a_test.go", "go.uber.org/goleak", true},
+		{"pkg/executor/handlers/a_test.go", "go.uber.org/goleak", true},
+		{"pkg/executor/a_test.go", "go.uber.org/goleak", false},
+		{"pkg/planner/a_test.go", module + "/internal/leak", false},
+		{"pkg/planner/a.go", module + "/internal/leak", true},
 		{"pkg/agent/a.go", "os", false},
 	} {
 		s := source{path: c.file, dir: path.Dir(c.file), test: strings.HasSuffix(c.file, "_test.go")}

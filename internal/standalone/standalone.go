@@ -127,9 +127,11 @@ func (f *Fleet) subscribe(ctx context.Context) (err error) {
 
 func (f *Fleet) assemble() (err error) {
 	o := f.options
+	safeguards := engine.DefaultSafeguards()
+	safeguards.LostWait = o.Lease / 3 // the time between two heartbeats
 	f.planner, err = planner.New(planner.Config{
 		Log: f.log, View: f.view, Inventories: f.inventories, Sightings: f.sightings, Statements: f.statements,
-		Lease: o.Lease, Policy: engine.DefaultPolicy(), Logger: o.Logger,
+		Lease: o.Lease, Policy: engine.DefaultPolicy(), Safeguards: safeguards, Logger: o.Logger,
 	})
 	if err != nil {
 		return err
@@ -200,19 +202,8 @@ func (f *Fleet) Run(ctx context.Context) error {
 
 // act brings back the agents that the log calls present, then executes.
 func (f *Fleet) act(ctx context.Context) error {
-	if err := f.view.CatchUp(ctx); err != nil {
+	if err := f.driver.ResumePresent(ctx, f.view); err != nil {
 		return err
-	}
-	var present []fleet.NodeID
-	f.view.Read(func(st *projection.State) {
-		for _, n := range st.Observed().Nodes {
-			if n.Present {
-				present = append(present, n.ID)
-			}
-		}
-	})
-	if err := f.driver.Resume(ctx, present); err != nil {
-		return fmt.Errorf("start agents again: %w", err)
 	}
 	return f.execute(ctx)
 }

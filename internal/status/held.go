@@ -19,14 +19,16 @@ func safeguards(st *projection.State) engine.Safeguards {
 	r := st.Safeguards()
 	g := engine.Safeguards{
 		RemovalMin: r.RemovalMin, RemovalFraction: r.RemovalFraction,
-		BlindFraction: r.BlindFraction, BlindMin: r.BlindMin,
-		FlapThreshold: r.FlapThreshold, FlapHalfLife: time.Duration(r.FlapHalfLifeSeconds * float64(time.Second)),
+		BlindFraction: r.BlindFraction, BlindMin: r.BlindMin, LostWait: seconds(r.LostWaitSeconds),
+		FlapThreshold: r.FlapThreshold, FlapHalfLife: seconds(r.FlapHalfLifeSeconds),
 	}
 	if g.Validate() != nil {
 		return engine.DefaultSafeguards()
 	}
 	return g
 }
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // Approval is a set of decommissions that waits for a person.
 type Approval struct {

@@ -35,8 +35,8 @@
 //     decided meanwhile. The engine cannot know how old its arguments are.
 //   - Pass the plan through Hold, and what Hold allows through Dispatch.
 //   - Check Safeguards and a Policy with Validate before they are used.
-//   - Take the time once and pass it in; decide again at Dispatched.Wake, and
-//     at Safeguards.FlapEnds of whoever is held as flapping.
+//   - Take the time once and pass it in; decide again at Dispatched.Wake and
+//     at HoldEnds.
 //   - Wait for every outcome of a phase before acting on the next.
 //   - Record RuleVersion with each decision.
 //

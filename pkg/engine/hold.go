@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -35,16 +34,21 @@ const (
 	// budget allows, or everyone. Holds all decommissions until a person approves
 	// them, or the inventory asks for fewer.
 	ReasonRemovalBudget fleet.Reason = "removal_budget"
+	// ReasonJustLost: the node was lost so short a while ago that it cannot be
+	// told yet whether it is alone in that: leases do not end together, even if
+	// their nodes are cut off together. Holds its enrolment. Time ends it.
+	ReasonJustLost fleet.Reason = "just_lost"
 	// ReasonFlapping: the node was lost so often lately that enrolling it again
-	// helps nobody. Time ends it; see Safeguards.FlapEnds.
+	// helps nobody. Time ends it.
 	ReasonFlapping fleet.Reason = "flapping"
 )
 
 // Facts is what the log tells beyond the observed state; a projection's State
 // offers it. Hold only reads it, and it must not change meanwhile.
 type Facts interface {
-	// Lost says that a node is observed absent, and did not say farewell.
-	Lost(id fleet.NodeID) bool
+	// LostAt says that a node is observed absent, did not say farewell, and since
+	// when.
+	LostAt(id fleet.NodeID) (since time.Time, lost bool)
 	// FlapPenalty is 1 for each loss of the node, halved by each half-life since.
 	FlapPenalty(id fleet.NodeID, now time.Time, halfLife time.Duration) float64
 	// Paused returns the pause of exactly that target, if it is paused.
@@ -116,31 +120,6 @@ type holder struct {
 	budget string
 }
 
-// census counts the desired nodes of the fleet or of a region.
-type census struct {
-	what          string
-	desired, lost int
-	some          []string // a few of the lost
-	blind         bool
-}
-
-// someLost is how many lost nodes are named.
-const someLost = 3
-
-func (c *census) lose(id fleet.NodeID) {
-	if c.lost++; len(c.some) < someLost {
-		c.some = append(c.some, string(id))
-	}
-}
-
-func (c *census) detail() string {
-	names := strings.Join(c.some, ", ")
-	if more := c.lost - len(c.some); more > 0 {
-		names += fmt.Sprintf(" and %d more", more)
-	}
-	return fmt.Sprintf("%d of %d desired nodes of %s are lost, which looks like our own blindness: %s", c.lost, c.desired, c.what, names)
-}
-
 func newHolder(plan fleet.Plan, s Situation, g Safeguards) *holder {
 	if s.Facts == nil {
 		s.Facts = noFacts{}
@@ -157,48 +136,6 @@ func newHolder(plan fleet.Plan, s Situation, g Safeguards) *holder {
 	h.count()
 	h.budget = h.overBudget(plan)
 	return h
-}
-
-// count walks the desired nodes once.
-func (h *holder) count() {
-	var seen index
-	seen.build(h.Observed.Nodes)
-	for i := range h.Desired.Regions {
-		region := &h.Desired.Regions[i]
-		c := h.regions[region.Name]
-		if c == nil {
-			c = &census{what: "region " + region.Name}
-			h.regions[region.Name] = c
-		}
-		for j := range region.Nodes {
-			h.countNode(c, region.Name, region.Nodes[j].ID, &seen)
-		}
-	}
-	h.fleet.blind = h.safeguards.blind(h.fleet.lost, h.fleet.desired)
-	for i := range h.Desired.Regions { // in inventory order, so that the first is always the same
-		c := h.regions[h.Desired.Regions[i].Name]
-		c.blind = h.safeguards.blind(c.lost, c.desired)
-		if c.blind && h.blindIn == nil {
-			h.blindIn = c
-		}
-	}
-}
-
-func (h *holder) countNode(c *census, region string, id fleet.NodeID, seen *index) {
-	if _, named := h.region[id]; named {
-		h.region[id] = region
-	}
-	c.desired++
-	h.fleet.desired++
-	at := seen.find(id)
-	switch {
-	case at < 0:
-	case !h.Observed.Nodes[at].Present && h.Facts.Lost(id):
-		c.lose(id)
-		h.fleet.lose(id)
-	case h.Observed.Nodes[at].Present && h.Observed.Nodes[at].CanSign:
-		h.signing++
-	}
 }
 
 // overBudget says why the plan's decommissions need approval; empty: they do not.
@@ -267,7 +204,8 @@ func (h *holder) whyNotRemove() (fleet.Reason, string) {
 }
 
 func (h *holder) whyNotEnroll(id fleet.NodeID) (fleet.Reason, string) {
-	if h.Facts.Lost(id) {
+	since, lost := h.Facts.LostAt(id)
+	if lost {
 		if h.fleet.blind {
 			return ReasonBlindFleet, h.fleet.detail()
 		}
@@ -275,12 +213,38 @@ func (h *holder) whyNotEnroll(id fleet.NodeID) (fleet.Reason, string) {
 			return ReasonBlindRegion, c.detail()
 		}
 	}
-	penalty := h.Facts.FlapPenalty(id, h.Now, h.safeguards.FlapHalfLife)
-	if penalty <= h.safeguards.FlapThreshold {
-		return "", ""
+	if until := since.Add(h.safeguards.LostWait); lost && until.After(h.Now) {
+		return ReasonJustLost, "lost a moment ago, not enrolled again until " + until.UTC().Format(time.RFC3339)
 	}
-	until := h.safeguards.FlapEnds(penalty, h.Now)
-	return ReasonFlapping, "was lost too often, not enrolled again until " + until.UTC().Format(time.RFC3339)
+	if until := flapEnds(id, h.Situation, h.safeguards); until.After(h.Now) {
+		return ReasonFlapping, "was lost too often, not enrolled again until " + until.UTC().Format(time.RFC3339)
+	}
+	return "", ""
+}
+
+func flapEnds(id fleet.NodeID, s Situation, g Safeguards) time.Time {
+	return g.FlapEnds(s.Facts.FlapPenalty(id, s.Now, g.FlapHalfLife), s.Now)
+}
+
+// HoldEnds is when time alone ends the first of the holds; zero: it ends none
+// of them. The situation is the one of Hold, and so are the safeguards.
+func HoldEnds(held []fleet.Held, s Situation, g Safeguards) (first time.Time) {
+	for _, h := range held {
+		var at time.Time
+		switch h.Reason {
+		case ReasonJustLost:
+			since, _ := s.Facts.LostAt(h.ID)
+			at = since.Add(g.LostWait)
+		case ReasonFlapping:
+			at = flapEnds(h.ID, s, g)
+		default:
+			continue
+		}
+		if first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
+	return first
 }
 
 // pause is the widest pause that covers an action.
@@ -307,7 +271,7 @@ func pauseDetail(p fleet.Pause) string {
 // noFacts is a log that tells nothing.
 type noFacts struct{}
 
-func (noFacts) Lost(fleet.NodeID) bool                                     { return false }
+func (noFacts) LostAt(fleet.NodeID) (time.Time, bool)                      { return time.Time{}, false }
 func (noFacts) FlapPenalty(fleet.NodeID, time.Time, time.Duration) float64 { return 0 }
 func (noFacts) Paused(fleet.Target) (fleet.Pause, bool)                    { return fleet.Pause{}, false }
 func (noFacts) RemovalApproved(fleet.NodeID) bool                          { return false }

@@ -16,12 +16,18 @@ import (
 // told is the Facts of a log, written down by hand.
 type told struct {
 	lost     map[fleet.NodeID]bool
+	ago      map[fleet.NodeID]time.Duration // beyond ten seconds
 	penalty  map[fleet.NodeID]float64
 	paused   map[fleet.Target]fleet.Pause
 	approved map[fleet.NodeID]bool
 }
 
-func (f told) Lost(id fleet.NodeID) bool { return f.lost[id] }
+func (f told) LostAt(id fleet.NodeID) (time.Time, bool) {
+	if !f.lost[id] {
+		return time.Time{}, false
+	}
+	return noon.Add(-f.ago[id] - 10*time.Second), true
+}
 func (f told) FlapPenalty(id fleet.NodeID, _ time.Time, _ time.Duration) float64 {
 	return f.penalty[id]
 }
@@ -41,7 +47,7 @@ type holding struct {
 
 func newHolding() *holding {
 	h := &holding{safeguards: engine.DefaultSafeguards(), told: told{
-		lost: map[fleet.NodeID]bool{}, penalty: map[fleet.NodeID]float64{},
+		lost: map[fleet.NodeID]bool{}, ago: map[fleet.NodeID]time.Duration{}, penalty: map[fleet.NodeID]float64{},
 		paused: map[fleet.Target]fleet.Pause{}, approved: map[fleet.NodeID]bool{},
 	}}
 	h.Situation = engine.Situation{
@@ -120,6 +126,9 @@ func TestHold(t *testing.T) {
 			"DecommissionNode old/0 unsettled\nEnableStrictEnforcement unsettled"},
 		"unsettled: enrolments and relaxing go on": {func(h *holding) { h.Observed.StrictEnforced = true; h.absent("nyc/0"); h.Settled = false }, ""},
 
+		"who was lost a moment ago waits, whoever was lost before does not": {func(h *holding) { h.lost("nyc/0", "nyc/1"); h.told.ago["nyc/1"] = -6 * time.Second },
+			"EnrollNode nyc/1 just_lost"},
+		"who left a moment ago does not wait": {func(h *holding) { h.absent("nyc/0") }, ""},
 		"two lost of five are enrolled again": {func(h *holding) { h.lost("nyc/0", "nyc/1") }, ""},
 		"three lost of five in a region are our blindness": {func(h *holding) { h.lost("nyc/0", "nyc/1", "nyc/2"); h.ghosts(1) },
 			repeat("EnrollNode nyc/%d blind_region", 3) + "\nDecommissionNode old/0 blind_region"},
@@ -214,6 +223,8 @@ func TestHeldTellsAPersonWhatToDo(t *testing.T) {
 		"a pause names who paused what": {func(h *holding) { h.pause(fleet.Target{Scope: fleet.ScopeFleet}); h.strict() }, "the fleet was paused by kim at 2026-01-02T12:00:00Z: storm"},
 		"blindness names who is lost": {func(h *holding) { h.lost("nyc/0", "nyc/1", "nyc/2", "nyc/3") },
 			"4 of 5 desired nodes of region nyc are lost, which looks like our own blindness: nyc/0, nyc/1, nyc/2 and 1 more"},
+		"a node lost a moment ago has an end": {func(h *holding) { h.lost("nyc/0"); h.told.ago["nyc/0"] = -8 * time.Second },
+			"lost a moment ago, not enrolled again until 2026-01-02T12:00:03Z"},
 		"a damped node has an end": {func(h *holding) { h.lost("nyc/0"); h.told.penalty["nyc/0"] = 6 }, "was lost too often, not enrolled again until 2026-01-02T12:10:00Z"},
 		"the unsettled say what they wait for": {func(h *holding) { h.ghosts(1); h.Settled, h.Waiting = false, "waiting for the sun" },
 			"waiting for the sun"},
@@ -247,10 +258,10 @@ func TestSafeguardsHaveRanges(t *testing.T) {
 		t.Errorf("the defaults: %v", err)
 	}
 	bad := engine.Safeguards{
-		RemovalMin: -1, RemovalFraction: math.NaN(), BlindFraction: 1.1, BlindMin: 0, FlapThreshold: 16, FlapHalfLife: time.Millisecond,
+		RemovalMin: -1, RemovalFraction: math.NaN(), BlindFraction: 1.1, BlindMin: 0, FlapThreshold: 16, FlapHalfLife: time.Millisecond, LostWait: -1,
 	}
 	err := bad.Validate()
-	for _, field := range []string{"removal_min", "removal_fraction", "blind_fraction", "blind_min", "flap_threshold", "flap_half_life"} {
+	for _, field := range []string{"removal_min", "removal_fraction", "blind_fraction", "blind_min", "lost_wait", "flap_threshold", "flap_half_life"} {
 		if err == nil || !strings.Contains(err.Error(), field+" is ") {
 			t.Errorf("%s is not reported: %v", field, err)
 		}
@@ -265,6 +276,31 @@ func TestAPenaltyEndsByHalving(t *testing.T) {
 	for penalty, want := range map[float64]time.Duration{0: 0, 3: 0, 6: 10 * time.Minute, 12: 20 * time.Minute} {
 		if got := g.FlapEnds(penalty, noon).Sub(noon); got != want {
 			t.Errorf("a penalty of %v ends after %s, want %s", penalty, got, want)
+		}
+	}
+}
+
+func TestTimeEndsWhatOnlyTimeHolds(t *testing.T) {
+	for does, c := range map[string]struct {
+		given func(*holding)
+		want  time.Duration // after noon; 0: never
+	}{
+		"nothing is held":                 {func(*holding) {}, 0},
+		"what a person holds has no end":  {func(h *holding) { h.ghosts(6) }, 0},
+		"a penalty decays":                {func(h *holding) { h.lost("nyc/0"); h.told.penalty["nyc/0"] = 6 }, 10 * time.Minute},
+		"a node was lost two seconds ago": {func(h *holding) { h.lost("nyc/0"); h.told.ago["nyc/0"] = -8 * time.Second }, 3 * time.Second},
+		"the first end of two is the wake": {func(h *holding) {
+			h.lost("nyc/0", "ams/1")
+			h.told.penalty["nyc/0"] = 6
+			h.told.ago["ams/1"] = -8 * time.Second
+		}, 3 * time.Second},
+	} {
+		h := newHolding()
+		c.given(h)
+		_, held := engine.Hold(engine.Reconcile(h.Desired, h.Observed), h.Situation, h.safeguards)
+		at := engine.HoldEnds(held, h.Situation, h.safeguards)
+		if c.want == 0 != at.IsZero() || c.want != 0 && at.Sub(noon) != c.want {
+			t.Errorf("%s: ends at %s, want %s after noon", does, at, c.want)
 		}
 	}
 }

@@ -30,6 +30,11 @@ type Safeguards struct {
 	// BlindMin is the fewest lost nodes for which that is believed; 1 to
 	// 1000000, default 3.
 	BlindMin int `json:"blind_min"`
+	// LostWait is how long a lost node is not enrolled again, so that it shows
+	// whether others are lost with it: nodes that are cut off together are lost
+	// within the time between two heartbeats. 0 to 1h, default 5s; 0 means not to
+	// wait.
+	LostWait time.Duration `json:"lost_wait"`
 	// FlapThreshold is the penalty above which a node is not enrolled again.
 	// Each loss adds 1; 1 to 15, default 3.
 	FlapThreshold float64 `json:"flap_threshold"`
@@ -42,7 +47,7 @@ type Safeguards struct {
 func DefaultSafeguards() Safeguards {
 	return Safeguards{
 		RemovalMin: 5, RemovalFraction: 0.02,
-		BlindFraction: 0.55, BlindMin: 3,
+		BlindFraction: 0.55, BlindMin: 3, LostWait: 5 * time.Second,
 		FlapThreshold: 3, FlapHalfLife: 10 * time.Minute,
 	}
 }
@@ -64,6 +69,9 @@ func (g Safeguards) Validate() error {
 	}
 	if g.BlindMin < 1 || g.BlindMin > maxCount {
 		report("blind_min is %d, must be 1 to %d", g.BlindMin, maxCount)
+	}
+	if g.LostWait < 0 || g.LostWait > time.Hour {
+		report("lost_wait is %s, must be 0s to 1h", g.LostWait)
 	}
 	if !(g.FlapThreshold >= 1 && g.FlapThreshold <= MaxFlapThreshold) {
 		report("flap_threshold is %v, must be 1 to %d", g.FlapThreshold, MaxFlapThreshold)

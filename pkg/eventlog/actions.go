@@ -66,7 +66,7 @@ type actions struct {
 // time: what waited here would be kept from the other executors.
 func (a *actions) start(ctx context.Context) error {
 	if _, err := a.bus.js.CreateOrUpdateConsumer(ctx, a.bus.logStream(), a.config); err != nil {
-		return fmt.Errorf("create consumer %s of %s: %w", actionConsumer, a.bus.logStream(), err)
+		return fmt.Errorf("create consumer %s of %s: %w", actionConsumer, a.bus.logStream(), plain(err))
 	}
 	p, err := a.bus.newPull(a.bus.logStream(), actionConsumer, 1)
 	if err != nil {
@@ -114,7 +114,7 @@ func (a *actions) Next(ctx context.Context) (Delivery, error) {
 		case errors.Is(err, nats.ErrConnectionClosed):
 			return Delivery{}, fmt.Errorf("take next action: %w", err)
 		}
-		a.bus.tell("cannot take actions", err)
+		a.bus.complain("cannot take actions", err)
 		a.stopPull()
 		a.failures++
 		if err := a.bus.pause(ctx, a.failures); err != nil {
@@ -172,7 +172,7 @@ func (b *Bus) ack(ctx context.Context, reply string) error {
 			return nil
 		}
 		if ctx.Err() != nil || errors.Is(err, nats.ErrConnectionClosed) {
-			return fmt.Errorf("acknowledge action: %w", err)
+			return fmt.Errorf("acknowledge action: %w", plain(err))
 		}
 		if err := b.pause(ctx, try); err != nil {
 			return fmt.Errorf("acknowledge action: %w", err)
@@ -189,7 +189,7 @@ func nakBody(delay time.Duration) []byte {
 
 func wrapSend(what string, err error) error {
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", what, plain(err))
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func (b *Bus) Command(ctx context.Context, command *events.Event) (*events.Event
 	case errors.Is(err, nats.ErrNoResponders):
 		return nil, fmt.Errorf("send %s to %s: %w", command.Type, command.Node, ErrNoAgent)
 	case err != nil:
-		return nil, fmt.Errorf("send %s to %s: %w", command.Type, command.Node, err)
+		return nil, fmt.Errorf("send %s to %s: %w", command.Type, command.Node, plain(err))
 	}
 	answer, err := admit(b.subjects, reply, events.TypeCommandAnswered)
 	if err == nil && answer.Node != command.Node {
@@ -139,7 +139,7 @@ func (s *commandServer) serve(ctx context.Context, m *nats.Msg) {
 		err = s.bus.nc.PublishMsg(&nats.Msg{Subject: reply.Subject, Header: reply.Header, Data: reply.Data})
 	}
 	if err != nil {
-		s.bus.tell("answer to a command could not be sent", err)
+		s.bus.tell("answer to a command could not be sent", plain(err))
 	}
 }
 

@@ -22,9 +22,11 @@ import (
 const (
 	// requestTimeout bounds one request whose context has no deadline.
 	requestTimeout = 5 * time.Second
-	// firstReconnect and longestReconnect bound the wait between two tries.
+	// firstReconnect and longestReconnect bound the wait between two tries. The
+	// longest is short beside a lease: nobody may be called lost because the
+	// server was away.
 	firstReconnect   = 100 * time.Millisecond
-	longestReconnect = 10 * time.Second
+	longestReconnect = 2 * time.Second
 	// pingInterval and maxPings find a connection that is dead and does not say so.
 	pingInterval = 10 * time.Second
 	maxPings     = 2
@@ -70,6 +72,10 @@ type Bus struct {
 	reconnected chan struct{} // closed at the next reconnect
 }
 
+// SelectedContext is the context that the nats command would use when none is
+// named; empty when none is selected.
+func SelectedContext() string { return natscontext.SelectedContext() }
+
 // Connect connects, once: it fails when the server cannot be reached now. From
 // then on the connection is renewed for ever.
 //
@@ -93,7 +99,7 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	b := &Bus{subjects: subjects, options: o, closed: make(chan struct{}), reconnected: make(chan struct{})}
 	b.nc, err = nats.Connect(t.url, append(t.options, b.connOptions(ctx)...)...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to nats at %s: %w (%s)", redact(t.url), err, nextStep(err))
+		return nil, connectError(t.url, err)
 	}
 	b.js, err = t.jetStream(b.nc)
 	if err != nil {
@@ -116,7 +122,7 @@ func (o *Options) target() (target, error) {
 		t.options = append(t.options, nats.InProcessServer(o.InProcess))
 	case o.Context != "":
 		if err := t.loadContext(o.Context); err != nil {
-			return target{}, fmt.Errorf("load nats context %q: %w (\"nats context ls\" lists those there are)", o.Context, err)
+			return target{}, contextError(o.Context, err)
 		}
 	}
 	if o.URL != "" && o.InProcess == nil {
@@ -183,7 +189,7 @@ func (b *Bus) connOptions(ctx context.Context) []nats.Option {
 // does not come back in step.
 func reconnectDelay(tries int) time.Duration {
 	d := longestReconnect
-	if tries < 7 { // 2^7 * firstReconnect is above the longest
+	if tries < 6 { // firstReconnect << 5 is above the longest
 		d = firstReconnect << max(tries-1, 0)
 	}
 	return d/2 + rand.N(d/2)
@@ -192,6 +198,14 @@ func reconnectDelay(tries int) time.Duration {
 func (b *Bus) tell(event string, err error) {
 	if b.options.Logger != nil {
 		b.options.Logger(event, err)
+	}
+}
+
+// complain tells of a failure, unless it only repeats that the connection is
+// lost: that has been told when it was.
+func (b *Bus) complain(event string, err error) {
+	if b.nc.IsConnected() && !errors.Is(err, nats.ErrReconnectBufExceeded) {
+		b.tell(event, err)
 	}
 }
 
@@ -214,7 +228,7 @@ func (b *Bus) nextReconnect() <-chan struct{} {
 // online waits for a connection, so that a caller who tries again and again
 // during an outage does not spin.
 func (b *Bus) online(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, nats.ErrDisconnected)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	for {
 		back := b.nextReconnect() // before asking, so that none is missed
@@ -226,9 +240,27 @@ func (b *Bus) online(ctx context.Context) error {
 		case <-b.closed:
 			return nats.ErrConnectionClosed
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return offlineError{ctx.Err()}
+			}
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// offlineError says in plain words that there is no connection.
+type offlineError struct{ err error }
+
+func (offlineError) Error() string   { return "not connected to the server" }
+func (e offlineError) Unwrap() error { return e.err }
+
+// plain replaces what the client library says when it is asked to send and is
+// not connected: it speaks of a buffer that we do not use.
+func plain(err error) error {
+	if errors.Is(err, nats.ErrReconnectBufExceeded) {
+		return offlineError{err}
+	}
+	return err
 }
 
 // Connected says whether there is a connection right now.
@@ -248,16 +280,6 @@ func (b *Bus) Subjects() events.Subjects { return b.subjects }
 
 // Close ends the connection, and with it every cursor and subscription.
 func (b *Bus) Close() { b.nc.Close() }
-
-func nextStep(err error) string {
-	switch {
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
-		return "name credentials the server accepts with --creds or --context"
-	case errors.Is(err, nats.ErrSecureConnRequired), strings.Contains(err.Error(), "tls:"), strings.Contains(err.Error(), "x509:"):
-		return "the server wants TLS: put its CA and your certificate into a context of the nats command and name that with --context"
-	}
-	return "start a server there, or name another with --nats, NATS_URL or --context"
-}
 
 // redact leaves out what must not reach a log: user, password and token.
 func redact(urls string) string {

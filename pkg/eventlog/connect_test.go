@@ -3,11 +3,13 @@ package eventlog
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -25,13 +27,68 @@ func TestAnUnreachableServerIsNamedWithTheNextStep(t *testing.T) {
 	if !errors.Is(err, nats.ErrNoServers) {
 		t.Fatalf("connect: %v", err)
 	}
-	for _, want := range []string{"nats://" + address, "start a server there", "--nats", "NATS_URL"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%q does not mention %q", err, want)
-		}
+	if !strings.Contains(err.Error(), "nats://"+address) || errors.Is(err, ErrSettings) {
+		t.Errorf("%q, of the settings: %v", err, errors.Is(err, ErrSettings))
 	}
+	hinted(t, err, "start a server there, or name another with --nats, NATS_URL or --context")
 	if strings.Contains(err.Error(), "secret") {
 		t.Errorf("%q gives the password away", err)
+	}
+}
+
+func hinted(t *testing.T, err error, want string) {
+	t.Helper()
+	var c *ConnectError
+	if !errors.As(err, &c) || !strings.Contains(c.Hint(), want) || strings.Contains(err.Error(), c.Hint()) {
+		t.Errorf("%v lacks the hint %q", err, want)
+	}
+}
+
+func TestHintsFitTheProtocol(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	_, err = Connect(t.Context(), Options{URL: "tls://" + address})
+	hinted(t, err, "start a server with TLS there")
+	s := testServer(t, t.TempDir(), natsd.RandomPort)
+	_, err = Connect(t.Context(), Options{URL: strings.Replace(s.URL(), "nats://", "tls://", 1)})
+	hinted(t, err, "nats:// in place of tls://")
+	_, hint := diagnose("nats://a", fmt.Errorf("dial: %w", nats.ErrAuthorization))
+	if !strings.Contains(hint, "--creds") {
+		t.Errorf("without credentials the hint is %q", hint)
+	}
+}
+
+// What another try would only repeat can be told from a server that is away.
+func TestMistakesInTheSettings(t *testing.T) {
+	config := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", config)
+	s := testServer(t, t.TempDir(), natsd.RandomPort)
+	dir := filepath.Join(config, "nats", "context")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"creds": `{"url": "` + s.URL() + `", "creds": "/no/such/file"}`,
+		"ca":    `{"url": "` + s.URL() + `", "ca": "/no/such/file"}`,
+		"json":  `{`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name+".json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, o := range []Options{
+		{Context: "nowhere"}, {Context: "creds"}, {Context: "ca"}, {Context: "json"},
+		{URL: s.URL(), Creds: "/no/such/file"}, {URL: "nats://[::1"},
+	} {
+		_, err := Connect(t.Context(), o)
+		if !errors.Is(err, ErrSettings) {
+			t.Errorf("%+v: %v", o, err)
+		}
+		hinted(t, err, "")
 	}
 }
 
@@ -111,5 +168,8 @@ func TestReconnectDelaysGrowToABound(t *testing.T) {
 	}
 	if d := reconnectDelay(50); d < longestReconnect/2 {
 		t.Errorf("late tries wait only %s", d)
+	}
+	if longestReconnect > 2*time.Second {
+		t.Errorf("a lease of 6s does not outlive a wait of %s and a heartbeat's", longestReconnect)
 	}
 }

@@ -15,8 +15,6 @@ const (
 	// stallAfter is how long a cursor believes silence before it asks the
 	// stream whether there really is nothing new.
 	stallAfter = 5 * time.Second
-	// reopenPause is between two tries to start a consumer.
-	reopenPause = 250 * time.Millisecond
 	// suspicions is how often in a row a gap must be seen: once may be a
 	// message lost on the way, or a new leader that is still catching up.
 	suspicions = 2
@@ -34,6 +32,7 @@ type streamCursor struct {
 	asked     time.Time // when the stream last said where it ends, or delivered
 	confirmed watermark
 	suspected int
+	failures  int // in a row, of starting a consumer
 	final     error
 	closing   sync.Once
 	closed    chan struct{}
@@ -80,26 +79,27 @@ func (c *streamCursor) Next(ctx context.Context) ([]Record, error) {
 
 // reopen tries once to start a consumer, and waits a little when that fails.
 func (c *streamCursor) reopen(ctx context.Context) {
-	back := c.log.bus.nextReconnect()
 	err := c.open(ctx)
-	if err == nil || ctx.Err() != nil {
+	if err == nil {
+		c.failures = 0
+		return
+	}
+	if ctx.Err() != nil {
 		return
 	}
 	if errors.Is(err, ErrGap) {
 		c.final = err
 		return
 	}
-	c.log.bus.tell("cursor not restored yet", err)
-	timer := time.NewTimer(reopenPause)
-	defer timer.Stop()
+	c.log.bus.complain("cursor not restored yet", err)
+	c.failures++
+	if err := c.log.bus.pauseUnless(ctx, c.failures, c.closed); errors.Is(err, nats.ErrConnectionClosed) {
+		c.final = err
+	}
 	select {
-	case <-timer.C:
-	case <-back:
-	case <-c.log.bus.closed:
-		c.final = nats.ErrConnectionClosed
 	case <-c.closed:
 		c.final = errCursorClosed
-	case <-ctx.Done():
+	default:
 	}
 }
 
@@ -121,7 +121,7 @@ func (c *streamCursor) open(ctx context.Context) error {
 		InactiveThreshold: 4 * stallAfter,
 	})
 	if err != nil {
-		return fmt.Errorf("start consumer: %w", err)
+		return fmt.Errorf("start consumer: %w", plain(err))
 	}
 	c.feed, err = startFeed(consumer, back)
 	return err
@@ -240,7 +240,7 @@ func (c *streamCursor) audit(ctx context.Context) {
 }
 
 func (c *streamCursor) renew(why string, err error) {
-	c.log.bus.tell(why, err)
+	c.log.bus.complain(why, err)
 	c.drop()
 }
 

@@ -97,7 +97,7 @@ func readObject(ctx context.Context, store jetstream.ObjectStore, name string) (
 func (b *Bus) inventories(ctx context.Context) (jetstream.ObjectStore, error) {
 	store, err := b.js.ObjectStore(ctx, b.inventoriesBucket())
 	if err != nil {
-		return nil, fmt.Errorf("open object store %s: %w", b.inventoriesBucket(), err)
+		return nil, fmt.Errorf("open object store %s: %w", b.inventoriesBucket(), plain(err))
 	}
 	return store, nil
 }

@@ -66,13 +66,13 @@ func (l *streamLog) publish(ctx context.Context, batch []*nats.Msg) (uint64, err
 	if len(batch) == 1 {
 		ack, err := l.bus.js.PublishMsg(ctx, batch[0])
 		if err != nil {
-			return 0, err
+			return 0, plain(err)
 		}
 		return ack.Sequence, nil
 	}
 	ack, err := jetstreamext.PublishMsgBatch(ctx, l.bus.js, batch)
 	if err != nil {
-		return 0, err
+		return 0, plain(err)
 	}
 	return ack.Sequence, nil
 }
@@ -141,7 +141,7 @@ func (l *streamLog) page(ctx context.Context, records []Record, after uint64, wa
 	messages, err := jetstreamext.GetBatch(ctx, l.bus.js, l.name, min(want-len(records), readMessages),
 		jetstreamext.GetBatchSeq(next), jetstreamext.GetBatchMaxBytes(readBytes))
 	if err != nil {
-		return records, err
+		return records, plain(err)
 	}
 	for m, err := range messages {
 		switch {
@@ -198,7 +198,7 @@ func (l *streamLog) Last(ctx context.Context) (uint64, error) {
 func (l *streamLog) state(ctx context.Context) (jetstream.StreamState, error) {
 	s, err := l.bus.js.Stream(ctx, l.name)
 	if err != nil {
-		return jetstream.StreamState{}, err
+		return jetstream.StreamState{}, plain(err)
 	}
 	return s.CachedInfo().State, nil
 }
@@ -206,14 +206,14 @@ func (l *streamLog) state(ctx context.Context) (jetstream.StreamState, error) {
 func (l *streamLog) LastOn(ctx context.Context, subject string) (uint64, error) {
 	s, err := l.bus.js.Stream(ctx, l.name)
 	if err != nil {
-		return 0, fmt.Errorf("ask for the end of %s: %w", subject, err)
+		return 0, fmt.Errorf("ask for the end of %s: %w", subject, plain(err))
 	}
 	m, err := s.GetLastMsgForSubject(ctx, subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return 0, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("ask for the end of %s: %w", subject, err)
+		return 0, fmt.Errorf("ask for the end of %s: %w", subject, plain(err))
 	}
 	return m.Sequence, nil
 }

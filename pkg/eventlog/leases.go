@@ -34,7 +34,8 @@ type Sightings interface {
 }
 
 // Beat publishes a heartbeat of node id that counts for lease, in whole seconds
-// and rounded up, and waits until it is stored.
+// and rounded up, and waits until it is stored. Without a connection it waits for
+// that first, as long as ctx and a bound of its own allow.
 //
 // A farewell lives as long as any heartbeat: a sensor that is just starting
 // again still reads that the node left. The marker that follows says of an
@@ -46,6 +47,12 @@ func (b *Bus) Beat(ctx context.Context, id fleet.NodeID, heartbeat *events.Event
 	m, err := events.Encode(b.subjects, heartbeat)
 	if err != nil {
 		return fmt.Errorf("encode heartbeat: %w", err)
+	}
+	// A farewell does not wait: whoever leaves without a server simply goes.
+	if beat, ok := heartbeat.Data.(*events.Heartbeat); ok && !beat.Leaving {
+		if err := b.online(ctx); err != nil {
+			return fmt.Errorf("publish heartbeat of %s: %w", id, err)
+		}
 	}
 	if err := b.toIngest(ctx, m, jetstream.WithMsgTTL(wholeSeconds(lease))); err != nil {
 		return fmt.Errorf("publish heartbeat of %s: %w", id, err)
@@ -63,7 +70,7 @@ func (b *Bus) toIngest(ctx context.Context, m events.Message, opts ...jetstream.
 	msg := &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}
 	ack, err := b.js.PublishMsg(ctx, msg, opts...)
 	if err != nil {
-		return err
+		return plain(err)
 	}
 	if ack.Stream != b.ingestStream() {
 		return fmt.Errorf("stream %s answered instead of %s", ack.Stream, b.ingestStream())

@@ -133,7 +133,7 @@ func (p *pull) ask() error {
 	}
 	p.reconnected = p.bus.nextReconnect()
 	if err := p.bus.nc.PublishRequest(p.request, p.sub.Subject, body); err != nil {
-		return err
+		return plain(err)
 	}
 	p.open, p.deadline = p.batch, time.Now().Add(pullExpires+pullGrace)
 	return nil
@@ -153,15 +153,26 @@ func (p *pull) take(m *nats.Msg) (*nats.Msg, error) {
 	}
 }
 
-// pause waits before the try number n, less when the connection is restored.
-func (b *Bus) pause(ctx context.Context, n int) error {
-	timer := time.NewTimer(min(firstReconnect<<min(n, 10), longestReconnect))
-	defer timer.Stop()
+// pause waits before the try number n. While there is no connection it waits
+// for that: every try before would fail.
+func (b *Bus) pause(ctx context.Context, n int) error { return b.pauseUnless(ctx, n, nil) }
+
+// pauseUnless is a pause that stop ends.
+func (b *Bus) pauseUnless(ctx context.Context, n int, stop <-chan struct{}) error {
+	back := b.nextReconnect() // before asking, so that none is missed
+	var again <-chan time.Time
+	if b.nc.IsConnected() {
+		timer := time.NewTimer(min(firstReconnect<<min(n, 10), longestReconnect))
+		defer timer.Stop()
+		again = timer.C
+	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-b.nextReconnect():
-	case <-timer.C:
+	case <-stop:
+	case <-b.closed:
+	case <-back:
+	case <-again:
 	}
 	if b.nc.IsClosed() {
 		return nats.ErrConnectionClosed

@@ -95,7 +95,7 @@ func (t *tail) Next(ctx context.Context) (got []*nats.Msg, caughtUp bool, err er
 func (t *tail) step(ctx context.Context) ([]*nats.Msg, error) {
 	if t.pull == nil {
 		if err := t.start(ctx); err != nil {
-			t.bus.tell("cannot read "+t.stream, err)
+			t.bus.complain("cannot read "+t.stream, err)
 			t.failures++
 			return nil, t.bus.pause(ctx, t.failures)
 		}
@@ -148,7 +148,7 @@ func (t *tail) start(ctx context.Context) error {
 	}
 	c, err := s.CreateConsumer(ctx, t.config)
 	if err != nil {
-		return fmt.Errorf("create consumer: %w", err)
+		return fmt.Errorf("create consumer: %w", plain(err))
 	}
 	info := c.CachedInfo()
 	p, err := t.bus.newPull(t.stream, info.Name, tailBatch)
@@ -179,7 +179,7 @@ func (b *Bus) memoryStream(ctx context.Context, name string) (jetstream.Stream, 
 		s, err = b.js.Stream(ctx, name)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look up stream: %w", err)
+		return nil, fmt.Errorf("look up stream: %w", plain(err))
 	}
 	return s, nil
 }

@@ -194,7 +194,7 @@ func TestDecodeRefusesData(t *testing.T) {
 }
 
 var planWithNull = []byte(`{"plan":"p","basis":1,"inventory_digest":"d","generation":1,"rule_version":"1","decided_at":"2026-01-01T00:00:00Z","settled":true,` +
-	`"safeguards":{"removal_min":5,"removal_fraction":0.02,"blind_fraction":0.55,"blind_min":3,"flap_threshold":3,"flap_half_life_seconds":600},` +
+	`"safeguards":{"removal_min":5,"removal_fraction":0.02,"blind_fraction":0.55,"blind_min":3,"lost_wait_seconds":5,"flap_threshold":3,"flap_half_life_seconds":600},` +
 	`"policy":{"max_in_flight":1,"backoff_base_seconds":1,"backoff_cap_seconds":1,"jitter":0},"actions":null,"held_total":0}`)
 
 func TestDecodeRefusesSubjects(t *testing.T) {

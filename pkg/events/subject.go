@@ -1,6 +1,8 @@
 package events
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -10,10 +12,12 @@ import (
 // DefaultPrefix is the first token of every subject unless configured otherwise.
 const DefaultPrefix = "fleet"
 
-// Token encodes a node id as one subject token that is also a safe file name:
+// Token encodes a node id as one subject token:
 // letters, digits, "_", "@" and "-" stand for themselves, every other byte is
 // "%" and two upper-case hex digits. A leading "-" is encoded too, since
 // commands would read it as an option. ParseToken undoes it.
+//
+// It has up to three bytes for each of the id's: see FileName.
 func Token(id fleet.NodeID) string {
 	plain := true
 	for i := range len(id) {
@@ -25,15 +29,15 @@ func Token(id fleet.NodeID) string {
 	if plain {
 		return string(id)
 	}
-	const hex = "0123456789ABCDEF"
+	const digits = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(id) {
 		if c := id[i]; tokenByte(c, i) {
 			b.WriteByte(c)
 		} else {
 			b.WriteByte('%')
-			b.WriteByte(hex[c>>4])
-			b.WriteByte(hex[c&15])
+			b.WriteByte(digits[c>>4])
+			b.WriteByte(digits[c&15])
 		}
 	}
 	return b.String()
@@ -45,6 +49,25 @@ func tokenByte(c byte, at int) bool {
 		return true
 	}
 	return c == '-' && at > 0
+}
+
+// File systems end names at 255 bytes; an ending such as ".log" has to fit too.
+const (
+	maxFileName   = 200
+	fileNameStart = 150
+)
+
+// FileName is the name of a node's folder or, with an ending, of a node's file:
+// one safe name of at most 200 bytes, never the same for two ids. It is the
+// token, or for a longer token its first 150 bytes, "~", which no token has,
+// and 32 hex digits of the id's SHA-256.
+func FileName(id fleet.NodeID) string {
+	token := Token(id)
+	if len(token) <= maxFileName {
+		return token
+	}
+	sum := sha256.Sum256([]byte(id))
+	return token[:fileNameStart] + "~" + hex.EncodeToString(sum[:16])
 }
 
 // ParseToken is the inverse of Token. It refuses what Token never writes, so

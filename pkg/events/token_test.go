@@ -56,6 +56,37 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+func TestFileNames(t *testing.T) {
+	owner := make(map[string]fleet.NodeID)
+	for _, id := range []fleet.NodeID{
+		"n1", "a/b", "-rf", fleet.NodeID(strings.Repeat("a", 128)), fleet.NodeID(strings.Repeat("-", 128)),
+		fleet.NodeID("a" + strings.Repeat("/", 127)), fleet.NodeID("a" + strings.Repeat("/", 126) + ":"),
+		fleet.NodeID(strings.Repeat("a/", 64)), fleet.NodeID("b" + strings.Repeat(":", 127)), fleet.NodeID(strings.Repeat(":", 128)),
+		// Tokens of 200 bytes, of 201, and of 252 to 255: with ".log" too long.
+		fleet.NodeID(strings.Repeat("a", 56) + strings.Repeat(":", 48)), fleet.NodeID(strings.Repeat("a", 57) + strings.Repeat(":", 48)),
+		fleet.NodeID(strings.Repeat("a", 66) + strings.Repeat(":", 62)), fleet.NodeID(strings.Repeat("a", 65) + strings.Repeat(":", 63)),
+	} {
+		if _, err := fleet.ParseNodeID(string(id)); err != nil {
+			t.Fatal(err)
+		}
+		name := FileName(id)
+		if other, taken := owner[name]; taken {
+			t.Errorf("%q and %q share the name %q", id, other, name)
+		}
+		owner[name] = id
+		if name == "" || len(name) > 220 || name[0] == '-' || strings.ContainsAny(name, "./\\:") {
+			t.Errorf("%q has the name %q", id, name)
+		}
+		token := Token(id)
+		if short := len(token) <= 200; short != (name == token) || short == strings.Contains(name, "~") {
+			t.Errorf("the token %q, %d bytes long, has the name %q", token, len(token), name)
+		}
+	}
+	if got, want := FileName(fleet.NodeID("a"+strings.Repeat("/", 127))), "a"+strings.Repeat("%2F", 49)+"%2~57ab88c6e137bd82ad5ae1cab46d58e2"; got != want {
+		t.Errorf("got %q, want %q: folders of nodes that are there would not be found", got, want)
+	}
+}
+
 func TestParseTokenRefuses(t *testing.T) {
 	for why, token := range map[string]string{
 		"nothing":                      "",

@@ -187,6 +187,7 @@ type HoldSafeguards struct {
 	RemovalFraction     float64 `json:"removal_fraction"`
 	BlindFraction       float64 `json:"blind_fraction"`
 	BlindMin            int     `json:"blind_min"`
+	LostWaitSeconds     float64 `json:"lost_wait_seconds"`
 	FlapThreshold       float64 `json:"flap_threshold"`
 	FlapHalfLifeSeconds float64 `json:"flap_half_life_seconds"`
 }

@@ -143,3 +143,16 @@ type ObservedState struct {
 	Nodes          []ObservedNode `json:"nodes"`
 	StrictEnforced bool           `json:"strict_enforced"`
 }
+
+// Counts is how many nodes are present and how many can sign.
+func (o *ObservedState) Counts() (present, signing int) {
+	for i := range o.Nodes {
+		if o.Nodes[i].Present {
+			present++
+		}
+		if o.Nodes[i].CanSign {
+			signing++
+		}
+	}
+	return present, signing
+}

@@ -123,3 +123,10 @@ func TestNodesCanBeCutShortAndFound(t *testing.T) {
 		t.Error("find gives another node than the inventory's own")
 	}
 }
+
+func TestNodesAreCountedByWhatTheyAre(t *testing.T) {
+	o := ObservedState{Nodes: []ObservedNode{{ID: "a", Present: true, CanSign: true}, {ID: "b", Present: true}, {ID: "c", Present: true, CanSign: true}, {ID: "d"}}}
+	if present, signing := o.Counts(); present != 3 || signing != 2 {
+		t.Errorf("%d present, %d signing, want 3 and 2", present, signing)
+	}
+}

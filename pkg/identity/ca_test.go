@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/inventory"
 )
 
 var t0 = time.Date(2026, 1, 2, 3, 4, 5, 678, time.UTC)
@@ -224,6 +225,8 @@ func TestIssueRefuses(t *testing.T) {
 		"a ttl that outlives the root":       {csr, "n", 11 * 365 * 24 * time.Hour, t0, TTLOutlivesIssuer},
 		"a ttl of zero":                      {csr, "n", 0, t0, TTLTooShort},
 		"a ttl below zero":                   {csr, "n", -time.Hour, t0, TTLTooShort},
+		"a ttl that is all margin":           {csr, "n", SkewMargin, t0, TTLTooShort},
+		"a ttl that counts half a second":    {csr, "n", SkewMargin + time.Second/2, t0, TTLTooShort},
 		"a root that is over":                {csr, "n", time.Hour, t0.AddDate(10, 0, 1), IssuerNotValid},
 		"a request with another's signature": {&forged, "n", time.Hour, t0, CSRSignature},
 		"an illegal node id":                 {csr, "a..b", time.Hour, t0, ""},
@@ -236,5 +239,28 @@ func TestIssueRefuses(t *testing.T) {
 			}
 			wantCode(t, err, c.want)
 		})
+	}
+}
+
+// The inventory warns of just those that are refused.
+func TestTheShortestTTL(t *testing.T) {
+	ca := newCA(t, td)
+	csr, err := ParseCSR(newCSR(t, newKey(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ttl, refused := range map[string]bool{"2s": true, "29s": true, "30s": true, "31s": false, "1m": false} {
+		inv, report := inventory.Parse([]byte("trust_domain: t\nquorum: {width: 1}\nenforcement: {require_sig: true}\n" +
+			"regions: [{name: r, nodes: [{id: n, attestor: mtls-cert, cred_ttl: " + ttl + ", renew_before: 1s}]}]\n"))
+		if inv == nil {
+			t.Fatal(report.Err())
+		}
+		_, err := ca.Issue(csr, "n", inv.Regions[0].Nodes[0].CredTTL, t0)
+		if refused && (err == nil || !strings.Contains(err.Error(), "write 31s or more")) || !refused && err != nil {
+			t.Errorf("%s: got %v", ttl, err)
+		}
+		if warned := len(report.Warnings) == 1 && report.Warnings[0].Tag == inventory.TagCredTTLTooShort; warned != refused {
+			t.Errorf("%s: refused is %v, but the inventory's warnings are %v", ttl, refused, report.Warnings)
+		}
 	}
 }

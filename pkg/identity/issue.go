@@ -32,7 +32,8 @@ func SerialOf(cert *x509.Certificate) string { return fmt.Sprintf("%032x", cert.
 // now plus ttl, cut to whole seconds. Of the request only the key is taken.
 //
 // The caller has attested the node. A request that ParseCSR would refuse, a
-// ttl below one second and a ttl that outlives the root are a *Refusal.
+// ttl that does not leave a second once SkewMargin is taken off its end, and one
+// that outlives the root are a *Refusal.
 func (ca *CA) Issue(csr *x509.CertificateRequest, id fleet.NodeID, ttl time.Duration, now time.Time) (*Issued, error) {
 	if csr == nil {
 		return nil, errors.New("issue credential: no certificate request given")
@@ -66,8 +67,10 @@ func (ca *CA) leafTemplate(id fleet.NodeID, ttl time.Duration, now time.Time) (*
 			ca.cert.NotBefore.Format(time.RFC3339)+" to "+ca.cert.NotAfter.Format(time.RFC3339))
 	}
 	notAfter := now.UTC().Add(ttl).Truncate(time.Second)
-	if ttl < time.Second {
-		return nil, refuse(TTLTooShort, fmt.Sprintf("a credential is valid for at least one second, %s was asked for", ttl))
+	// One that never counts would be asked for again and again.
+	if ttl < SkewMargin+time.Second {
+		return nil, refuse(TTLTooShort, fmt.Sprintf(
+			"cred_ttl is %s, but a credential counts until %s before its end only: write %s or more", ttl, SkewMargin, SkewMargin+time.Second))
 	}
 	if notAfter.After(ca.cert.NotAfter) {
 		return nil, refuse(TTLOutlivesIssuer, "the root certificate ends at "+ca.cert.NotAfter.Format(time.RFC3339)+

@@ -14,7 +14,7 @@ const (
 	CSRKeyUnsupported fleet.Reason = "csr_key_unsupported"
 	// CSRSignature: the request is not signed by the key that it carries.
 	CSRSignature fleet.Reason = "csr_signature"
-	// TTLTooShort: the credential would be over before it begins.
+	// TTLTooShort: the credential would never count, or for less than a second.
 	TTLTooShort fleet.Reason = "ttl_too_short"
 	// TTLOutlivesIssuer: the credential would end after the root certificate.
 	TTLOutlivesIssuer fleet.Reason = "ttl_outlives_issuer"

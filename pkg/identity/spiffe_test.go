@@ -40,6 +40,26 @@ func TestSPIFFEID(t *testing.T) {
 	}
 }
 
+// A SPIFFE ID may have 2048 bytes. The longest trust domain and the longest id
+// must come through a certificate, where the name is a URI.
+func TestTheLongestIDsAreLegalInACertificate(t *testing.T) {
+	domain := strings.Repeat("a", maxTrustDomainBytes)
+	ca := newCA(t, domain)
+	for _, id := range []fleet.NodeID{
+		fleet.NodeID("a" + strings.Repeat("/", 127)), fleet.NodeID(strings.Repeat("a/", 64)), fleet.NodeID("b" + strings.Repeat(":", 127)),
+		fleet.NodeID(strings.Repeat("@", 128)), fleet.NodeID(strings.Repeat("a/", 63) + "aa"),
+	} {
+		leaf, err := VerifyLeaf(issue(t, ca, id).CertificatePEM, [][]byte{ca.CertificatePEM()}, domain, id, t0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := leaf.URIs[0].String()
+		if back, err := NodeIDOf(domain, name); err != nil || back != id || len(name) > 2048 {
+			t.Errorf("%q is named %q and read back as %q, %v", id, name, back, err)
+		}
+	}
+}
+
 func TestSPIFFEIDRefusesBadTrustDomains(t *testing.T) {
 	for sentence, name := range map[string]string{
 		"empty": "", "with a scheme": "spiffe://fleet.example", "upper case": "Fleet.example",

@@ -38,6 +38,9 @@ const (
 	// TagEnforcementMissing: enforcement.require_sig is left out, which means
 	// "relax" to a fleet that is strict.
 	TagEnforcementMissing = "inventory_enforcement_missing"
+	// TagCredTTLTooShort: no credential with this cred_ttl ever counts, so that
+	// none is issued.
+	TagCredTTLTooShort = "inventory_cred_ttl_too_short"
 	// TagTrustDomainNotSPIFFE: no SPIFFE id can be made with this trust domain.
 	TagTrustDomainNotSPIFFE = "inventory_trust_domain_not_spiffe"
 )

@@ -117,6 +117,10 @@ func (w *walk) node(v value) fleet.Node {
 	}
 	n := fleet.Node{ID: w.nodeID(s), Attestor: w.attestor(s), Roles: w.roles(s)}
 	ttl, ttlOK := w.duration(s, "cred_ttl")
+	if ttlOK {
+		at, _ := s.get("cred_ttl")
+		w.warnCredTTL(at, ttl)
+	}
 	renew, renewOK := w.duration(s, "renew_before")
 	if ttlOK && renewOK && renew >= ttl {
 		at, _ := s.get("renew_before")

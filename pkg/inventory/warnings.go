@@ -1,5 +1,7 @@
 package inventory
 
+import "time"
+
 // Warnings speak of files that are legal but probably not what was meant. They
 // are given along with errors wherever they can still be known.
 
@@ -27,6 +29,15 @@ func (w *walk) warnRegionName(v value, name string) {
 		return
 	}
 	w.firstName[name] = v.line
+}
+
+// skewMargin is pkg/identity's SkewMargin, whose tests hold the two together.
+const skewMargin = 30 * time.Second
+
+func (w *walk) warnCredTTL(v value, ttl time.Duration) {
+	if ttl <= skewMargin {
+		w.warning(TagCredTTLTooShort, v, "cred_ttl is %s, but a credential counts until %s before its end only: none will be issued", ttl, skewMargin)
+	}
 }
 
 // warnCounts needs to know how many nodes are desired; when a list could not be

@@ -46,6 +46,8 @@ func (p *Planner) sense(s sighted) {
 
 // hear checks what nodes said of their credentials, on a fold that is at least
 // as new as the statements: the challenge they answer was on the log before.
+// When the bus fails meanwhile the statements are dropped: a node is handed its
+// challenge again, and repeats its proof, until the log has it.
 func (p *Planner) hear(ctx context.Context, statements []eventlog.Statement) error {
 	if err := p.View.CatchUp(ctx); err != nil {
 		return p.tolerate(ctx, fmt.Errorf("catch up before statements: %w", err))
@@ -55,50 +57,50 @@ func (p *Planner) hear(ctx context.Context, statements []eventlog.Statement) err
 			p.refuse("credential", "", s.Err)
 			continue
 		}
-		if err := p.admit(ctx, s.Event); err != nil {
-			p.refuse("credential", s.Event.Node, err)
+		refusal, err := p.admit(ctx, s.Event)
+		if err != nil {
+			return p.tolerate(ctx, err)
+		}
+		if refusal != nil {
+			p.refuse("credential", s.Event.Node, refusal)
 		}
 	}
 	return nil
 }
 
 // admit verifies one statement and, if it holds, puts it on its way to the log.
-func (p *Planner) admit(ctx context.Context, e *events.Event) error {
+// The refusal is the node's fault, the error is not.
+func (p *Planner) admit(ctx context.Context, e *events.Event) (refusal, err error) {
 	d, ok := e.Data.(*events.CredentialProved)
 	if !ok {
-		return &events.Refusal{Reason: events.ReasonUnknownType, Detail: fmt.Sprintf("a node may not state %s", e.Type)}
+		return &events.Refusal{Reason: events.ReasonUnknownType, Detail: fmt.Sprintf("a node may not state %s", e.Type)}, nil
 	}
-	var issued projection.Credential
+	var n projection.Node
 	var roots [][]byte
 	var digest string
-	known, already := false, false
 	p.View.Read(func(st *projection.State) {
-		n, _ := st.Node(e.Node)
-		already = n.Proved != nil && n.Proved.Serial == d.Serial
-		if n.Issued != nil {
-			known, issued = true, *n.Issued
-		}
+		n, _ = st.Node(e.Node)
 		roots, digest = st.Trust(), st.Inventory().Digest
 	})
-	if already {
-		return nil // an agent repeats its proof until it is told that it arrived
+	if n.Proved != nil && n.Proved.Serial == d.Serial {
+		return nil, nil // repeated, because the answer did not reach it in time
 	}
-	if !known || issued.Serial != d.Serial || issued.Nonce != d.Nonce || issued.Epoch != d.Epoch {
-		return &events.Refusal{Reason: RefusedNoChallenge, Detail: "no credential with that serial, nonce and epoch waits for proof"}
+	if !answers(n, e) || digest == "" {
+		return &events.Refusal{Reason: RefusedNoChallenge, Detail: "no credential with that serial, nonce and epoch waits for proof"}, nil
 	}
 	inv, err := p.Inventories.Get(ctx, digest)
 	if err != nil {
-		return fmt.Errorf("get inventory in force: %w", err)
+		return nil, fmt.Errorf("get inventory in force: %w", err)
 	}
-	if err := verify(e, issued, roots, inv.TrustDomain, p); err != nil {
-		return err
+	if refusal := p.verify(e, *n.Issued, roots, inv.TrustDomain); refusal != nil {
+		return refusal, nil
 	}
 	p.sensor.proofs[e.Node] = e
-	p.sensor.dirty[e.Node] = struct{}{}
-	return nil
+	p.sensor.agenda.add(e.Node)
+	return nil, nil
 }
 
-func verify(e *events.Event, issued projection.Credential, roots [][]byte, trustDomain string, p *Planner) error {
+func (p *Planner) verify(e *events.Event, issued projection.Credential, roots [][]byte, trustDomain string) error {
 	leaf, err := identity.VerifyLeaf([]byte(issued.CertificatePEM), roots, trustDomain, e.Node, p.Now())
 	if err != nil {
 		return err

@@ -25,34 +25,37 @@ type decision struct {
 	at              time.Time
 }
 
-// decide reconciles and publishes what is to be done now, if anything.
-func (p *Planner) decide(ctx context.Context) error {
+// decide reconciles and publishes what is to be done now; it reports whether
+// that was anything.
+func (p *Planner) decide(ctx context.Context) (published bool, err error) {
 	var ref projection.InventoryRef
 	p.View.Read(func(st *projection.State) { ref = st.Inventory() })
 	if ref.Digest == "" {
-		return nil // no inventory yet: nobody has said what the fleet should be
+		return false, nil // nobody has said yet what the fleet should be
 	}
 	inv, err := p.Inventories.Get(ctx, ref.Digest)
 	if err != nil {
-		return fmt.Errorf("get inventory %s: %w", ref.Digest, err)
+		return false, fmt.Errorf("get inventory %s: %w", ref.Digest, err)
 	}
 	d, ok := p.conclude(inv, ref)
 	if !ok {
-		return nil
+		return false, nil
 	}
 	p.account(d)
 	if len(d.dispatched.Publish) == 0 {
 		p.wake = d.dispatched.Wake
-		return nil
+		return false, nil
 	}
-	return p.publish(ctx, d)
+	return true, p.publish(ctx, d)
 }
 
 // conclude runs the pure decision on the present fold. ok is false when
-// another inventory came into force meanwhile.
+// another inventory came into force meanwhile, and while the fold ends inside a
+// plan of another planner: its fence would hold, and the rest of it would be
+// published twice. The record that ends the plan wakes the planner again.
 func (p *Planner) conclude(inv *fleet.Inventory, ref projection.InventoryRef) (d decision, ok bool) {
 	p.View.Read(func(st *projection.State) {
-		if st.Inventory() != ref {
+		if st.Inventory() != ref || st.InsidePlan() {
 			return
 		}
 		ok = true
@@ -71,7 +74,7 @@ func (p *Planner) hold(d *decision, st *projection.State, inv *fleet.Inventory) 
 	allowed, held := engine.Hold(d.plan, situation, p.Safeguards)
 	generation := d.inventory.Generation
 	d.dispatched = engine.Dispatch(allowed, ledger{st.Ledger(), generation}, generation, p.Policy, d.at)
-	if ends := p.flapEnds(st, held, d.at); !ends.IsZero() && (d.dispatched.Wake.IsZero() || ends.Before(d.dispatched.Wake)) {
+	if ends := engine.HoldEnds(held, situation, p.Safeguards); !ends.IsZero() && (d.dispatched.Wake.IsZero() || ends.Before(d.dispatched.Wake)) {
 		d.dispatched.Wake = ends
 	}
 	// What a safeguard holds comes first: if not all can be listed, it is of
@@ -89,21 +92,6 @@ func (p *Planner) situation(st *projection.State, inv *fleet.Inventory, now time
 		}
 	}
 	return s
-}
-
-// flapEnds is when the first of the damped nodes may be enrolled; zero: none is
-// damped.
-func (p *Planner) flapEnds(st *projection.State, held []fleet.Held, now time.Time) (first time.Time) {
-	for _, h := range held {
-		if h.Reason != engine.ReasonFlapping {
-			continue
-		}
-		penalty := st.FlapPenalty(h.ID, now, p.Safeguards.FlapHalfLife)
-		if at := p.Safeguards.FlapEnds(penalty, now); first.IsZero() || at.Before(first) {
-			first = at
-		}
-	}
-	return first
 }
 
 // publish appends the plan as one batch: whole or not at all, and only if no
@@ -164,7 +152,7 @@ func recordedPolicy(p engine.Policy) events.DispatchPolicy {
 func recordedSafeguards(g engine.Safeguards) events.HoldSafeguards {
 	return events.HoldSafeguards{
 		RemovalMin: g.RemovalMin, RemovalFraction: g.RemovalFraction,
-		BlindFraction: g.BlindFraction, BlindMin: g.BlindMin,
+		BlindFraction: g.BlindFraction, BlindMin: g.BlindMin, LostWaitSeconds: g.LostWait.Seconds(),
 		FlapThreshold: g.FlapThreshold, FlapHalfLifeSeconds: g.FlapHalfLife.Seconds(),
 	}
 }

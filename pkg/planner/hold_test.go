@@ -72,12 +72,37 @@ func TestBlindIsNotDead(t *testing.T) {
 	}
 }
 
+// Nodes that are cut off together are not lost together: each loss is a fact of
+// its own, and the first must not be acted on before the last is there.
+func TestTheFirstOfManyLossesWaitsForTheOthers(t *testing.T) {
+	s := newSite(t)
+	safeguards := engine.DefaultSafeguards()
+	safeguards.LostWait = 10 * time.Second
+	v, _ := s.guardedPlanner(safeguards)
+	for i, id := range []fleet.NodeID{"n1", "n2", "n3"} {
+		s.beatFor(s.node(id), time.Duration(i+1)*time.Second)
+	}
+	s.next(events.TypeNodeLost)
+	s.apply(v, inventoryOf("n1", "n2", "n3", "new"))
+	first := s.next(events.TypePlanDecided).Event.Data.(*events.PlanDecided)
+	if first.Actions[0].ID != "new" || heldFor(first, engine.ReasonJustLost) != 1 {
+		t.Errorf("published %+v, held %+v", first.Actions, first.Held)
+	}
+	s.next(events.TypeNodeLost)
+	s.next(events.TypeNodeLost)
+	s.apply(v, inventoryOf("n1", "n2", "n3", "new", "newer"))
+	second := s.next(events.TypePlanDecided).Event.Data.(*events.PlanDecided)
+	if len(second.Actions) != 1 || second.Actions[0].ID != "newer" || heldFor(second, engine.ReasonBlindFleet) != 3 {
+		t.Errorf("published %+v, held %+v", second.Actions, second.Held)
+	}
+}
+
 func TestADampedNodeIsEnrolledWhenItsPenaltyHasDecayed(t *testing.T) {
 	s := newSite(t)
 	s.cameAndWent("n1", true)
 	s.cameAndWent("n1", true)
 	safeguards := engine.DefaultSafeguards()
-	safeguards.FlapThreshold, safeguards.FlapHalfLife = 1, time.Second
+	safeguards.LostWait, safeguards.FlapThreshold, safeguards.FlapHalfLife = 0, 1, time.Second
 	v, _ := s.guardedPlanner(safeguards)
 	s.apply(v, inventoryOf("n1"))
 	s.next(events.TypeNodeLost)

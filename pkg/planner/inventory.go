@@ -30,7 +30,8 @@ func Apply(ctx context.Context, store InventoryStore, log eventlog.Log, v *view.
 			return 0, false, fmt.Errorf("catch up before applying: %w", err)
 		}
 		var ref projection.InventoryRef
-		v.Read(func(st *projection.State) { ref = st.Inventory() })
+		var last uint64 // on the subject, which may be behind the one in force
+		v.Read(func(st *projection.State) { ref, last = st.Inventory(), st.LastInventory() })
 		if ref.Digest == inventory.Digest(text) {
 			return ref.Generation, false, nil
 		}
@@ -45,7 +46,7 @@ func Apply(ctx context.Context, store InventoryStore, log eventlog.Log, v *view.
 				Source: events.SourceOperator, Type: events.TypeInventoryApplied, Time: now,
 				Data: &events.InventoryApplied{Digest: digest, Generation: generation, Actor: actor, Note: note},
 			},
-			Fence: eventlog.LastOnSubject(ref.Sequence),
+			Fence: eventlog.LastOnSubject(last),
 		})
 		if errors.Is(err, eventlog.ErrConflict) {
 			continue // someone else applied one meanwhile: look again

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -69,10 +70,13 @@ type Planner struct {
 	Config
 	sensor *sensor
 	// touched collects what the fold changed since the loop last looked.
-	touched *touched
+	touched touched
 	// awaiting is the last sequence appended by this planner: until the fold has
 	// reached it, concluding again would conclude the same again.
 	awaiting uint64
+	// owed says that facts were appended and nothing was decided on them yet:
+	// a stream of facts must not keep the planner from planning.
+	owed bool
 	// wake is when to look again even if nothing happens; zero: never.
 	wake time.Time
 	// withheld is the last account of held actions that was logged.
@@ -100,7 +104,6 @@ func New(c Config) (*Planner, error) {
 	p := &Planner{
 		Config:  c,
 		sensor:  newSensor(c.Lease),
-		touched: newTouched(),
 		settled: make(chan struct{}),
 	}
 	c.View.OnRecord(p.onRecord)
@@ -128,24 +131,24 @@ func (p *Planner) Run(ctx context.Context) error {
 	sightings := make(chan sighted)
 	statements := make(chan []eventlog.Statement)
 	failed := make(chan error, 2)
-	running := 2
-	go func() { failed <- pumpSightings(ctx, p.Sightings, sightings) }()
-	go func() { failed <- pumpStatements(ctx, p.Statements, statements) }()
-	defer func() {
-		cancel()
-		for ; running > 0; running-- {
-			<-failed
-		}
-	}()
+	var pumps sync.WaitGroup
+	pumps.Go(func() { failed <- pumpSightings(ctx, p.Sightings, sightings) })
+	pumps.Go(func() { failed <- pumpStatements(ctx, p.Statements, statements) })
+	defer pumps.Wait()
+	defer cancel()
+	err := p.loop(ctx, sightings, statements, failed)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
 
+func (p *Planner) loop(ctx context.Context, sightings <-chan sighted, statements <-chan []eventlog.Statement, failed <-chan error) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		changed := p.View.Changed()
+		changed := p.View.Changed() // taken before looking, so that no fold is missed
 		if err := p.step(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
 			return err
 		}
 		p.arm(timer)
@@ -153,10 +156,6 @@ func (p *Planner) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case err := <-failed:
-			running--
-			if ctx.Err() != nil {
-				return nil
-			}
 			return err
 		case <-changed:
 		case s := <-sightings:
@@ -198,14 +197,28 @@ func (p *Planner) step(ctx context.Context) error {
 		return nil
 	}
 	p.wake = time.Time{}
-	appended, err := p.appendFacts(ctx)
-	if err == nil && !appended {
-		err = p.decide(ctx)
-	}
-	return p.tolerate(ctx, err)
+	return p.tolerate(ctx, p.progress(ctx))
 }
 
-// retryDelay is how long the planner waits after the bus refused an append.
+// progress makes at most one append: of a plan if one is owed, else of facts,
+// else of a plan.
+func (p *Planner) progress(ctx context.Context) error {
+	if p.owed {
+		p.owed = false
+		if published, err := p.decide(ctx); published || err != nil {
+			return err
+		}
+	}
+	appended, err := p.appendFacts(ctx)
+	if appended || err != nil {
+		p.owed = appended
+		return err
+	}
+	_, err = p.decide(ctx)
+	return err
+}
+
+// retryDelay is how long the planner waits after the bus failed it.
 const retryDelay = time.Second
 
 func (p *Planner) tolerate(ctx context.Context, err error) error {
@@ -225,7 +238,7 @@ func (p *Planner) tolerate(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return nil
 	}
-	p.Logger.Warn().Err(err).Msg("could not append, trying again")
+	p.Logger.Warn().Err(err).Msg("could not go on, trying again")
 	p.wake = p.Now().Add(retryDelay)
 	return nil
 }

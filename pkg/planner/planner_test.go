@@ -10,8 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
+	"github.com/fleetfold/fleetfold/internal/leak"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
@@ -24,12 +24,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		// The server leaves it waiting for an answer of a stream when it stops
-		// while a source is being set up; it ends by its own time limit.
-		goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*stream).trySetupSourceConsumer.func3"))
-}
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // site is a fleet on a real server, without executors: the tests play them.
 type site struct {
@@ -77,7 +72,9 @@ func (s *site) connect() *eventlog.Bus {
 // planner runs a planner with a view of its own until the test ends.
 func (s *site) planner() (*view.View, *planner.Metrics) {
 	s.t.Helper()
-	return s.guardedPlanner(engine.DefaultSafeguards())
+	safeguards := engine.DefaultSafeguards()
+	safeguards.LostWait = 0
+	return s.guardedPlanner(safeguards)
 }
 
 func (s *site) guardedPlanner(safeguards engine.Safeguards) (*view.View, *planner.Metrics) {
@@ -176,10 +173,15 @@ func (s *site) node(id fleet.NodeID) *node {
 
 func (s *site) beat(n *node) {
 	s.t.Helper()
+	s.beatFor(n, time.Minute)
+}
+
+func (s *site) beatFor(n *node, lease time.Duration) {
+	s.t.Helper()
 	err := s.bus.Beat(s.ctx, n.id, &events.Event{
 		ID: events.NewID("beat", string(n.id)), Source: events.NodeSource(n.id), Type: events.TypeNodeHeartbeat, Node: n.id, Time: time.Now(),
-		Data: &events.Heartbeat{Session: "session", LeaseSeconds: 60, KeyFingerprint: n.fingerprint},
-	}, time.Minute)
+		Data: &events.Heartbeat{Session: "session", LeaseSeconds: int(lease.Seconds()), KeyFingerprint: n.fingerprint},
+	}, lease)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -2,6 +2,8 @@ package planner
 
 import (
 	"container/heap"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -33,8 +35,8 @@ type presence struct {
 type sensor struct {
 	lease    time.Duration
 	presence map[fleet.NodeID]presence
-	// dirty are the nodes about which the log and the world may disagree.
-	dirty map[fleet.NodeID]struct{}
+	// agenda lists the nodes about which the log and the world may disagree.
+	agenda agenda
 	// proofs are verified statements on their way to the log.
 	proofs map[fleet.NodeID]*events.Event
 	// unseen are the nodes that the log called present when watching began and
@@ -42,35 +44,45 @@ type sensor struct {
 	unseen   map[fleet.NodeID]struct{}
 	caughtUp bool
 	// warmAt is when one whole lease will have been watched.
-	warmAt   time.Time
-	warm     bool
-	expiries expiries
-	// sessions is when a node's session last changed, so that two processes
-	// that claim one id cannot fill the log with their quarrel.
+	warmAt time.Time
+	warm   bool
+	alarms alarms
+	// expiring is the serial whose end has an alarm.
+	expiring map[fleet.NodeID]string
+	// sessions is when a node's session last changed on the log, so that two
+	// processes that claim one id cannot fill the log with their quarrel.
 	sessions map[fleet.NodeID]time.Time
+	// damped are the nodes whose change of session waits for an alarm.
+	damped map[fleet.NodeID]struct{}
 }
 
 func newSensor(lease time.Duration) *sensor {
 	return &sensor{
 		lease:    lease,
 		presence: make(map[fleet.NodeID]presence),
-		dirty:    make(map[fleet.NodeID]struct{}),
 		proofs:   make(map[fleet.NodeID]*events.Event),
+		expiring: make(map[fleet.NodeID]string),
 		sessions: make(map[fleet.NodeID]time.Time),
+		damped:   make(map[fleet.NodeID]struct{}),
 	}
 }
 
-// see notes a sighting. A heartbeat that only renews a lease makes nothing
-// dirty: that is nearly all of them.
+// see notes a sighting. A heartbeat that only renews a lease is no news: that
+// is nearly all of them. The marker of a lease that ended before anyone watched
+// says as little as no lease at all: the node may be on its way back, and has a
+// whole lease's time for it.
 func (s *sensor) see(sighting eventlog.Sighting) {
 	before, known := s.presence[sighting.Node]
-	s.presence[sighting.Node] = presence{sighting.Heartbeat, sighting.Time}
-	delete(s.unseen, sighting.Node)
 	now := sighting.Heartbeat
+	if now == nil && (!known || before.beat == nil) {
+		return
+	}
+	s.presence[sighting.Node] = presence{now, sighting.Time}
+	delete(s.unseen, sighting.Node)
 	same := known && before.beat != nil && now != nil && before.beat.Session == now.Session &&
 		before.beat.Leaving == now.Leaving && before.beat.KeyFingerprint == now.KeyFingerprint
 	if !same {
-		s.dirty[sighting.Node] = struct{}{}
+		s.agenda.add(sighting.Node)
 	}
 }
 
@@ -102,22 +114,24 @@ func (s *sensor) warmUp(now time.Time) {
 		return
 	}
 	s.warm = true
-	for id := range s.unseen {
-		s.dirty[id] = struct{}{}
+	for _, id := range slices.Sorted(maps.Keys(s.unseen)) {
+		s.agenda.add(id)
 	}
 }
 
-// folded notes that the fold changed what the log says of a node.
-func (s *sensor) folded(st *projection.State, ids map[fleet.NodeID]struct{}) {
-	for id := range ids {
-		s.dirty[id] = struct{}{}
+// folded notes that the fold changed what the log says of nodes.
+func (s *sensor) folded(st *projection.State, ids []fleet.NodeID) {
+	for _, id := range ids {
+		s.agenda.add(id)
 		n, known := st.Node(id)
 		if !known {
 			delete(s.sessions, id)
+			delete(s.expiring, id)
 			continue
 		}
-		if n.Proved != nil {
-			heap.Push(&s.expiries, expiry{n.Proved.NotAfter.Add(-identity.SkewMargin), id, n.Proved.Serial})
+		if c := n.Proved; c != nil && s.expiring[id] != c.Serial {
+			s.expiring[id] = c.Serial
+			heap.Push(&s.alarms, alarm{c.NotAfter.Add(-identity.SkewMargin), id})
 		}
 	}
 }
@@ -125,8 +139,8 @@ func (s *sensor) folded(st *projection.State, ids map[fleet.NodeID]struct{}) {
 // nextDeadline is when time itself will be news to the sensor; zero: never.
 func (s *sensor) nextDeadline() time.Time {
 	var next time.Time
-	if len(s.expiries) > 0 {
-		next = s.expiries[0].at
+	if len(s.alarms) > 0 {
+		next = s.alarms[0].at
 	}
 	if s.caughtUp && !s.warm && (next.IsZero() || s.warmAt.Before(next)) {
 		next = s.warmAt
@@ -134,28 +148,29 @@ func (s *sensor) nextDeadline() time.Time {
 	return next
 }
 
-// maxFacts bounds one append of facts, so that plans are not starved.
+// maxFacts bounds one append of facts: it has to fit into one batch.
 const maxFacts = 256
 
 // conclude returns the facts that the log lacks, at most about maxFacts of
-// them. What it has looked at is no longer dirty, unless put back by undo.
+// them, in the order in which the news came. What it has looked at is off the
+// agenda, unless put back by undo.
 func (s *sensor) conclude(st *projection.State, now time.Time) (entries []eventlog.Entry, looked []fleet.NodeID) {
 	s.warmUp(now)
-	s.markExpired(now)
-	for id := range s.dirty {
-		if len(entries) >= maxFacts {
+	s.ring(now)
+	for len(entries) < maxFacts {
+		id, ok := s.agenda.take()
+		if !ok {
 			break
 		}
 		entries = append(entries, s.facts(st, id, now)...)
 		looked = append(looked, id)
-		delete(s.dirty, id)
 	}
 	return entries, looked
 }
 
 func (s *sensor) undo(ids []fleet.NodeID) {
 	for _, id := range ids {
-		s.dirty[id] = struct{}{}
+		s.agenda.add(id)
 	}
 }
 
@@ -170,6 +185,9 @@ func (s *sensor) facts(st *projection.State, id fleet.NodeID, now time.Time) []e
 	case seen && p.beat != nil && !p.beat.Leaving:
 		s.alive(&f, st, n, known, epoch, p)
 	case !known || !n.Present:
+		if seen && p.beat == nil {
+			delete(s.presence, id) // the log and the lease agree that it is gone
+		}
 	case seen && p.beat != nil:
 		f.add(events.TypeNodeLeft, &events.NodeLeft{Epoch: epoch})
 	case seen:
@@ -191,27 +209,35 @@ func (s *sensor) facts(st *projection.State, id fleet.NodeID, now time.Time) []e
 
 // alive adds what a running lease means.
 func (s *sensor) alive(f *factMaker, st *projection.State, n projection.Node, known bool, epoch uint64, p presence) {
-	appeared := &events.NodeAppeared{Epoch: epoch, Session: p.beat.Session, KeyFingerprint: p.beat.KeyFingerprint}
+	// Who came back without the credential it proved cannot sign, however often
+	// it came back lately: that is never damped.
+	lost := known && n.Proved != nil && n.Session != p.beat.Session && p.beat.Serial != n.Proved.Serial
 	switch {
 	case !known && !p.at.After(st.RemovedAt(f.id)):
-		// The last heartbeat of a life that the log has ended.
-	case !known || !n.Present:
-		f.add(events.TypeNodeAppeared, appeared)
-	case n.Session == p.beat.Session:
+		return // the last heartbeat of a life that the log has ended
+	case known && n.Present && n.Session == p.beat.Session:
 		return
-	case f.now.Sub(s.sessions[f.id]) < s.lease:
-		s.dirty[f.id] = struct{}{}
-		return
-	default:
-		f.add(events.TypeNodeAppeared, appeared)
-	}
-	if len(f.entries) == 0 {
+	case known && n.Present && !lost && s.damp(f.id, f.now):
 		return
 	}
 	s.sessions[f.id] = f.now
-	if n.Proved != nil && p.beat.Serial != n.Proved.Serial {
+	f.add(events.TypeNodeAppeared, &events.NodeAppeared{Epoch: epoch, Session: p.beat.Session, KeyFingerprint: p.beat.KeyFingerprint})
+	if lost {
 		f.add(events.TypeCredentialRevoked, &events.CredentialRevoked{Epoch: epoch, Serial: n.Proved.Serial, Reason: RevokedCredentialLost})
 	}
+}
+
+// damp says whether a change of session has to wait, and sets an alarm for it.
+func (s *sensor) damp(id fleet.NodeID, now time.Time) bool {
+	until := s.sessions[id].Add(s.lease)
+	if !now.Before(until) {
+		return false
+	}
+	if _, waits := s.damped[id]; !waits {
+		s.damped[id] = struct{}{}
+		heap.Push(&s.alarms, alarm{until, id})
+	}
+	return true
 }
 
 // answers says whether the proof still answers the newest challenge.
@@ -223,10 +249,12 @@ func answers(n projection.Node, proof *events.Event) bool {
 	return n.Issued.Serial == d.Serial && n.Issued.Nonce == d.Nonce && n.Issued.Epoch == d.Epoch
 }
 
-func (s *sensor) markExpired(now time.Time) {
-	for len(s.expiries) > 0 && !now.Before(s.expiries[0].at) {
-		e := heap.Pop(&s.expiries).(expiry)
-		s.dirty[e.id] = struct{}{}
+// ring puts the nodes whose time has come on the agenda.
+func (s *sensor) ring(now time.Time) {
+	for len(s.alarms) > 0 && !now.Before(s.alarms[0].at) {
+		a := heap.Pop(&s.alarms).(alarm)
+		delete(s.damped, a.id)
+		s.agenda.add(a.id)
 	}
 }
 
@@ -249,26 +277,4 @@ func (f *factMaker) add(t events.Type, data events.Payload) {
 		entry.Fence = eventlog.LastOnSubject(f.last)
 	}
 	f.entries = append(f.entries, entry)
-}
-
-// expiry is the moment a proved credential stops counting.
-type expiry struct {
-	at     time.Time
-	id     fleet.NodeID
-	serial string
-}
-
-// expiries is a heap, the earliest first. An entry that no longer holds only
-// causes one look at its node.
-type expiries []expiry
-
-func (e expiries) Len() int           { return len(e) }
-func (e expiries) Less(i, j int) bool { return e[i].at.Before(e[j].at) }
-func (e expiries) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
-func (e *expiries) Push(x any)        { *e = append(*e, x.(expiry)) }
-func (e *expiries) Pop() any {
-	old := *e
-	last := old[len(old)-1]
-	*e = old[:len(old)-1]
-	return last
 }

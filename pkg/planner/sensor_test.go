@@ -1,6 +1,8 @@
 package planner
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,11 +37,7 @@ func (c *scene) log(typ events.Type, id fleet.NodeID, data events.Payload) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	touched := map[fleet.NodeID]struct{}{}
-	for _, id := range change.Nodes {
-		touched[id] = struct{}{}
-	}
-	c.s.folded(c.st, touched)
+	c.s.folded(c.st, change.Nodes)
 }
 
 func (c *scene) beat(id fleet.NodeID, b events.Heartbeat) {
@@ -162,8 +160,10 @@ func TestSensorEndsACredentialTheSkewMarginEarly(t *testing.T) {
 	c.beat("n", events.Heartbeat{Session: "a", KeyFingerprint: "key", Serial: "s1"})
 	c.signing("n", dawn.Add(time.Hour))
 	c.want("a fresh credential", "")
-	if want := dawn.Add(time.Hour - 30*time.Second); !c.s.expiries[0].at.Equal(want) {
-		t.Errorf("next expiry %s, want %s", c.s.expiries[0].at, want)
+	c.later(lease)
+	c.want("the first lease is over", "")
+	if want := dawn.Add(time.Hour - 30*time.Second); !c.s.nextDeadline().Equal(want) {
+		t.Errorf("next deadline %s, want %s", c.s.nextDeadline(), want)
 	}
 	c.later(time.Hour - 30*time.Second)
 	c.want("30 s before its end", "credential.expired")
@@ -205,6 +205,72 @@ func TestSensorDampsTwoProcessesThatClaimOneID(t *testing.T) {
 	}
 }
 
+func TestSensorNeverDampsALostCredential(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	c.beat("n", events.Heartbeat{Session: "a", KeyFingerprint: "key", Serial: "s1"})
+	c.signing("n", dawn.Add(time.Hour))
+	c.later(time.Minute)
+	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key", Serial: "s1"})
+	c.want("restarted", "node.appeared")
+	c.later(time.Second)
+	c.beat("n", events.Heartbeat{Session: "c", KeyFingerprint: "other"})
+	c.want("restarted at once with nothing", "node.appeared credential.revoked")
+	if c.st.CanSign("n") {
+		t.Error("can sign although key and credential are gone")
+	}
+}
+
+func TestSensorCatchesUpWithADampedSession(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	c.beat("n", events.Heartbeat{Session: "a", KeyFingerprint: "key"})
+	c.want("a first heartbeat", "node.appeared")
+	c.later(time.Second)
+	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key2"})
+	c.want("restarted at once", "")
+	if want := dawn.Add(lease); !c.s.nextDeadline().Equal(want) {
+		t.Errorf("next deadline %s, want %s", c.s.nextDeadline(), want)
+	}
+	c.later(lease)
+	c.want("when the damping is over", "node.appeared")
+	if n, _ := c.st.Node("n"); n.Session != "b" || n.KeyFingerprint != "key2" {
+		t.Errorf("the log has session %s with key %s", n.Session, n.KeyFingerprint)
+	}
+}
+
+func TestSensorWaitsALeaseForWhoseLeaseEndedUnwatched(t *testing.T) {
+	c := newScene(t)
+	c.log(events.TypeNodeAppeared, "n", &events.NodeAppeared{Epoch: 1, Session: "a"})
+	c.leaseEnds("n")
+	c.s.beginWatch(c.st, c.now)
+	c.want("its lease ended before anyone watched", "")
+	c.leaseEnds("n")
+	c.want("the marker comes again", "")
+	c.later(lease)
+	c.want("a lease later", "node.lost")
+}
+
+func TestSensorReportsInTheOrderOfTheNews(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	const nodes = maxFacts + 40
+	for i := range nodes {
+		c.beat(fleet.NodeID(fmt.Sprintf("n%03d", nodes-i)), events.Heartbeat{Session: "a"})
+	}
+	var ids []string
+	for range 2 {
+		entries, _ := c.s.conclude(c.st, c.now)
+		for _, e := range entries {
+			ids = append(ids, string(e.Event.Node))
+		}
+	}
+	slices.Reverse(ids)
+	if len(ids) != nodes || !slices.IsSorted(ids) {
+		t.Errorf("%d facts in another order than the heartbeats", len(ids))
+	}
+}
+
 func TestSensorIgnoresTheLastHeartbeatOfARemovedNode(t *testing.T) {
 	c := newScene(t)
 	c.s.beginWatch(c.st, c.now)
@@ -228,10 +294,10 @@ func TestSensorPassesOnlyProofsOfTheNewestChallenge(t *testing.T) {
 	c.want("a first heartbeat", "node.appeared")
 	c.log(events.TypeCredentialIssued, "n", &events.CredentialIssued{Epoch: 1, Serial: "s2", Nonce: "n2", KeyFingerprint: "key", NotAfter: dawn.Add(time.Hour)})
 	c.s.proofs["n"] = &events.Event{Type: events.TypeCredentialProved, Node: "n", Data: &events.CredentialProved{Epoch: 1, Serial: "s1", Nonce: "n1"}}
-	c.s.dirty["n"] = struct{}{}
+	c.s.agenda.add("n")
 	c.want("a proof of an older challenge", "")
 	c.s.proofs["n"] = &events.Event{Type: events.TypeCredentialProved, Node: "n", Data: &events.CredentialProved{Epoch: 1, Serial: "s2", Nonce: "n2"}}
-	c.s.dirty["n"] = struct{}{}
+	c.s.agenda.add("n")
 	c.want("a proof of the newest challenge", "credential.proved")
 }
 

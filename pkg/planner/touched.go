@@ -11,10 +11,8 @@ import (
 // changed, so that the sensor looks at those and not at the whole fleet.
 type touched struct {
 	mu    sync.Mutex
-	nodes map[fleet.NodeID]struct{}
+	nodes []fleet.NodeID
 }
-
-func newTouched() *touched { return &touched{nodes: make(map[fleet.NodeID]struct{})} }
 
 func (t *touched) add(c projection.Change) {
 	if len(c.Nodes) == 0 {
@@ -22,18 +20,13 @@ func (t *touched) add(c projection.Change) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, id := range c.Nodes {
-		t.nodes[id] = struct{}{}
-	}
+	t.nodes = append(t.nodes, c.Nodes...)
 }
 
-func (t *touched) take() map[fleet.NodeID]struct{} {
+func (t *touched) take() []fleet.NodeID {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.nodes) == 0 {
-		return nil
-	}
 	nodes := t.nodes
-	t.nodes = make(map[fleet.NodeID]struct{})
+	t.nodes = nil
 	return nodes
 }

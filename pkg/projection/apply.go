@@ -60,9 +60,13 @@ func (s *State) Apply(seq uint64, at time.Time, e *events.Event) (Change, error)
 	}
 	if e == nil {
 		s.unfit++
+		s.planEnd = seq
 		return Change{}, nil
 	}
 	s.moveFence(seq, e)
+	if !e.Type.IsAction() {
+		s.planEnd = seq // a plan is one piece: whatever it announced has come or never will
+	}
 	change, fits := s.apply(seq, at, e)
 	switch {
 	case !fits:
@@ -124,6 +128,7 @@ func (s *State) apply(seq uint64, at time.Time, e *events.Event) (c Change, fits
 		d, ok := data[events.PlanDecided](e)
 		if ok {
 			s.safeguards = d.Safeguards
+			s.planEnd = seq + uint64(len(d.Actions))
 		}
 		return Change{}, ok
 	case events.TypePlanApproved, events.TypeControlPaused, events.TypeControlResumed:

@@ -73,6 +73,15 @@ func (s *State) Lost(id fleet.NodeID) bool {
 	return r != nil && r.node != nil && r.node.Lost
 }
 
+// LostAt is since when a node is lost; false if it is not.
+func (s *State) LostAt(id fleet.NodeID) (time.Time, bool) {
+	if !s.Lost(id) {
+		return time.Time{}, false
+	}
+	losses := s.ids[id].losses
+	return losses[len(losses)-1], true
+}
+
 // maxLosses is how many losses of a node are remembered: more than any
 // threshold of the penalty.
 const maxLosses = 16

@@ -24,6 +24,18 @@ func TestAPenaltyHalves(t *testing.T) {
 	}
 }
 
+func TestLostAtIsTheNewestLoss(t *testing.T) {
+	s := after(t, "appeared n1\n lost n1\n appeared n1\n lost n1\n appeared n2")
+	if at, lost := s.LostAt("n1"); !lost || !at.Equal(storedAt(4)) {
+		t.Errorf("n1 is lost: %v, since %s", lost, at)
+	}
+	for _, id := range []fleet.NodeID{"n2", "stranger"} {
+		if at, lost := s.LostAt(id); lost || !at.IsZero() {
+			t.Errorf("%s is lost: %v, since %s", id, lost, at)
+		}
+	}
+}
+
 func TestAPenaltyCountsNoMoreThanSixteen(t *testing.T) {
 	s := after(t, strings.Repeat("appeared n1\n lost n1\n", 40))
 	if got := s.FlapPenalty("n1", midnight, time.Hour); got != 16 {

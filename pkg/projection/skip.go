@@ -15,6 +15,7 @@ func (s *State) Skip(seq uint64, subjects events.Subjects, subject string) error
 		return err
 	}
 	s.unfit++
+	s.planEnd = seq
 	switch subject {
 	case subjects.Plan():
 		s.last.plan = seq

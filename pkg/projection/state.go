@@ -26,6 +26,8 @@ type State struct {
 	last    fences
 	ignored map[string]int
 	unfit   int
+	// planEnd is where the last action of the newest plan stands, or will.
+	planEnd uint64
 }
 
 // fences are the last sequences on the subjects that are not a node's.
@@ -138,6 +140,11 @@ func (s *State) Ledger() *Ledger { return &s.ledger }
 
 // LastPlan is the last sequence on the plans' subject; 0 for none.
 func (s *State) LastPlan() uint64 { return s.last.plan }
+
+// InsidePlan says that the newest plan is folded in part only, as happens while
+// its batch is arriving. A decision on such a state would publish the rest of it
+// once more: fold on first.
+func (s *State) InsidePlan() bool { return s.sequence < s.planEnd }
 
 // LastEnforcement is the last sequence on the enforcement subject; 0 for none.
 func (s *State) LastEnforcement() uint64 { return s.last.enforcement }

@@ -36,12 +36,21 @@ type options struct {
 func New() *cobra.Command {
 	return newCommand(func(ctx context.Context, o eventlog.Options) (agent.Bus, error) {
 		bus, err := eventlog.Connect(ctx, o)
+		if errors.Is(err, eventlog.ErrSettings) {
+			return nil, permanent{err}
+		}
 		if err != nil {
 			return nil, err // a nil *Bus must not become a Bus
 		}
 		return bus, nil
 	})
 }
+
+// permanent is an agent.ErrPermanent in the words and with the hint of its error.
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error        { return p.error }
+func (p permanent) Is(target error) bool { return target == agent.ErrPermanent }
 
 func newCommand(connect func(context.Context, eventlog.Options) (agent.Bus, error)) *cobra.Command {
 	o := options{connect: connect}
@@ -162,8 +171,7 @@ func (o *options) config() (agent.Config, error) {
 	return cfg, cli.UsageError(cfg.Validate())
 }
 
-// defaultDir is the node's folder below the user's data folder. The name is the
-// node's subject token, which is safe as a file name for every legal id.
+// defaultDir is the node's folder below the user's data folder.
 func defaultDir(id fleet.NodeID) (string, error) {
 	data := os.Getenv("XDG_DATA_HOME")
 	if !filepath.IsAbs(data) {
@@ -173,5 +181,5 @@ func defaultDir(id fleet.NodeID) (string, error) {
 		}
 		data = filepath.Join(home, ".local", "share")
 	}
-	return filepath.Join(data, "fleetfold", events.Token(id)), nil
+	return filepath.Join(data, "fleetfold", events.FileName(id)), nil
 }

@@ -5,23 +5,24 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/goleak"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/clitest"
+	"github.com/fleetfold/fleetfold/internal/leak"
 	"github.com/fleetfold/fleetfold/pkg/agent"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 type quietBus struct{ beats chan *events.Heartbeat }
 
@@ -87,6 +88,26 @@ func TestItRunsUntilStandardInputEnds(t *testing.T) {
 	}
 	if keys, _ := filepath.Glob(filepath.Join(data, "fleetfold", "a%2Fb", agent.KeyFile)); len(keys) != 1 {
 		t.Error("the key is not in the default folder")
+	}
+}
+
+func TestTheLongestIDsHaveADefaultFolder(t *testing.T) {
+	data := t.TempDir()
+	t.Setenv("XDG_DATA_HOME", data)
+	for _, id := range []fleet.NodeID{
+		fleet.NodeID("a" + strings.Repeat("/", 127)), fleet.NodeID(strings.Repeat("a/", 64)), fleet.NodeID("b" + strings.Repeat(":", 127)),
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cmd := newCommand(func(context.Context, eventlog.Options) (agent.Bus, error) {
+			cancel()
+			return nil, errors.New("refused")
+		})
+		if code, errs := run(t, ctx, cmd, "--id", string(id)); code != 0 {
+			t.Errorf("%s: code %d, %s", id, code, errs)
+		}
+		if _, err := os.Stat(filepath.Join(data, "fleetfold", events.FileName(id), agent.KeyFile)); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

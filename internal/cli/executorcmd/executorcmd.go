@@ -20,8 +20,6 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/executor"
 	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
-	"github.com/fleetfold/fleetfold/pkg/fleet"
-	"github.com/fleetfold/fleetfold/pkg/projection"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
@@ -160,7 +158,7 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Dr
 	g.Go(func() error { return f.execute(ctx, bus, v, actions, driver, metrics, logger) })
 	if f.listen != "" {
 		g.Go(func() error {
-			return obs.Serve(ctx, f.listen, obs.Checks{Ready: func() error { return ready(bus, v) }}, metrics, logger)
+			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, metrics, logger)
 		})
 	}
 	logger.Info().Str(field.URL, bus.URL()).Str("driver", *f.driver).Str(field.Dir, f.dir).Msg("executor started")
@@ -182,8 +180,8 @@ func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, ac
 		return err
 	}
 	if local, ok := driver.(*handlers.Local); ok {
-		if err := local.Resume(ctx, present(v)); err != nil {
-			return fmt.Errorf("start agents again: %w", err)
+		if err := local.ResumePresent(ctx, v); err != nil {
+			return err
 		}
 	}
 	e, err := executor.New(executor.Config{
@@ -194,29 +192,4 @@ func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, ac
 		return err
 	}
 	return e.Run(ctx)
-}
-
-// present lists the nodes that the log calls present. Those that this machine
-// ran ended with the last executor, and nobody may have missed them yet.
-func present(v *view.View) (ids []fleet.NodeID) {
-	v.Read(func(s *projection.State) {
-		for _, node := range s.Observed().Nodes {
-			if node.Present {
-				ids = append(ids, node.ID)
-			}
-		}
-	})
-	return ids
-}
-
-func ready(bus *eventlog.Bus, v *view.View) error {
-	switch {
-	case !bus.Connected():
-		return errors.New("not connected to the server")
-	case v.Err() != nil:
-		return v.Err()
-	case !v.CaughtUp():
-		return errors.New("not caught up with the log")
-	}
-	return nil
 }

@@ -7,7 +7,10 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/clitest"
+	"github.com/fleetfold/fleetfold/internal/leak"
 )
+
+func TestMain(m *testing.M) { leak.Main(m) }
 
 func TestHelp(t *testing.T) { clitest.CheckHelp(t, New()) }
 

@@ -68,6 +68,7 @@ func (f *flags) addSafeguards(fs *pflag.FlagSet) {
 	fs.Float64Var(&g.RemovalFraction, "removal-fraction", g.RemovalFraction, "the same as a `PART` of the observed nodes, 0 to 1; the larger of both counts")
 	fs.Float64Var(&g.BlindFraction, "blind-fraction", g.BlindFraction, "when more than this `PART` of a region or the fleet is lost, 0 to 1, the planner takes itself to be blind; 1 means never")
 	fs.IntVar(&g.BlindMin, "blind-min", g.BlindMin, "fewest lost nodes, `N`, for that")
+	fs.DurationVar(&g.LostWait, "lost-wait", g.LostWait, "`DURATION` for which a lost node is not enrolled again: the time between two heartbeats, a third of the lease")
 	fs.Float64Var(&g.FlapThreshold, "flap-threshold", g.FlapThreshold, "a node is not enrolled again above this `PENALTY`, 1 to 15; each loss adds 1")
 	fs.DurationVar(&g.FlapHalfLife, "flap-half-life", g.FlapHalfLife, "`DURATION` in which a penalty falls by half")
 }
@@ -134,7 +135,7 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Log
 	}
 	if f.listen != "" {
 		g.Go(func() error {
-			return obs.Serve(ctx, f.listen, obs.Checks{Ready: func() error { return ready(bus, v) }}, metrics, logger)
+			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, metrics, logger)
 		})
 	}
 	logger.Info().Str(field.URL, bus.URL()).Dur(field.Lease, f.lease).Msg("planner started")
@@ -144,18 +145,6 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Log
 		return nil
 	}
 	return err
-}
-
-func ready(bus *eventlog.Bus, v *view.View) error {
-	switch {
-	case !bus.Connected():
-		return errors.New("not connected to the server")
-	case v.Err() != nil:
-		return v.Err()
-	case !v.CaughtUp():
-		return errors.New("not caught up with the log")
-	}
-	return nil
 }
 
 func (f *flags) watch(ctx context.Context, bus *eventlog.Bus, v *view.View, logger zerolog.Logger) error {

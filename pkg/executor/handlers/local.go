@@ -14,7 +14,9 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli/field"
 	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/executor"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
 // DefaultStopGrace is how long an agent has between SIGTERM and SIGKILL.
@@ -22,7 +24,8 @@ const DefaultStopGrace = 5 * time.Second
 
 // LocalOptions of a Local. Dir and URL are required.
 type LocalOptions struct {
-	// Dir holds one folder and one log file for each node, named by its token.
+	// Dir holds one folder and one log file for each node, named by
+	// [events.FileName].
 	Dir string
 	// Program and its first arguments; nil means this program and "node-agent".
 	Program []string
@@ -38,13 +41,16 @@ type LocalOptions struct {
 	// OnExit hears of each agent that ended without being told to by this
 	// Local; nil means nobody.
 	OnExit func(id fleet.NodeID, pid int, err error)
+	// Logger of the driver; the agents log from the same level on, each to its
+	// own file.
 	Logger zerolog.Logger
 }
 
 // Local is the Driver that runs agents as child processes. Each leads a process
 // group of its own, so that a Ctrl-C in the terminal does not reach it, and
 // holds the end of a pipe that breaks when this process dies in whatever way,
-// which an agent takes as a sign to end.
+// which an agent takes as a sign to end. None sees the variables NATS_* and
+// FLEETFOLD_* of this process: all that it is to know stands in its arguments.
 //
 // Local never starts an agent again by itself: one that ended is lost, and the
 // planner asks for it.
@@ -133,6 +139,28 @@ func (l *Local) Resume(ctx context.Context, ids []fleet.NodeID) error {
 	return errors.Join(problems...)
 }
 
+// ResumePresent resumes the agents of the nodes that the log calls present and
+// that this machine ran: they ended with the last executor, and nobody may have
+// missed them yet. One that does not start is logged; it will be lost, and the
+// planner asks for it again.
+func (l *Local) ResumePresent(ctx context.Context, view executor.View) error {
+	if err := view.CatchUp(ctx); err != nil {
+		return fmt.Errorf("fold before agents are started again: %w", err)
+	}
+	var ids []fleet.NodeID
+	view.Read(func(s *projection.State) {
+		for _, node := range s.Observed().Nodes {
+			if node.Present {
+				ids = append(ids, node.ID)
+			}
+		}
+	})
+	if err := l.Resume(ctx, ids); err != nil {
+		l.Logger.Error().Err(err).Msg("could not start every agent again")
+	}
+	return nil
+}
+
 // Running lists the process ids of the agents.
 func (l *Local) Running() map[fleet.NodeID]int {
 	l.mu.Lock()
@@ -176,7 +204,7 @@ func (l *Local) Close() {
 }
 
 // folder of a node. Ids such as "../x" or "a/b" become plain names.
-func (l *Local) folder(id fleet.NodeID) string { return filepath.Join(l.Dir, events.Token(id)) }
+func (l *Local) folder(id fleet.NodeID) string { return filepath.Join(l.Dir, events.FileName(id)) }
 
 func (l *Local) arguments(id fleet.NodeID) []string {
 	args := append([]string(nil), l.Program[1:]...)
@@ -190,6 +218,9 @@ func (l *Local) arguments(id fleet.NodeID) []string {
 	}
 	if l.Lease > 0 {
 		args = append(args, "--lease="+l.Lease.String())
+	}
+	if level := l.Logger.GetLevel(); level >= zerolog.DebugLevel && level <= zerolog.ErrorLevel {
+		args = append(args, "--log-level="+level.String())
 	}
 	return args
 }

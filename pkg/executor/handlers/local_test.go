@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
@@ -44,7 +47,7 @@ func (y *yard) local(role string) *handlers.Local {
 	y.Setenv(roleVariable, role)
 	l, err := handlers.NewLocal(handlers.LocalOptions{
 		Dir: y.dir, URL: "tcp://" + y.Addr().String(), Program: []string{os.Args[0], "node-agent"},
-		Prefix: "fleet", Lease: 3 * time.Second, StopGrace: 200 * time.Millisecond,
+		Prefix: "fleet", Lease: 3 * time.Second, Logger: zerolog.Nop().Level(zerolog.WarnLevel), StopGrace: 200 * time.Millisecond,
 		OnExit: func(id fleet.NodeID, pid int, err error) { y.exits <- exit{id, pid, err} },
 	})
 	if err != nil {
@@ -93,7 +96,7 @@ func TestLocalRunsOneAgentForEachNode(t *testing.T) {
 	y.start(l, "-rf/a:b")
 	got := y.accept()
 	want := "node-agent --id=-rf/a:b --dir=" + y.dir + "/%2Drf%2Fa%3Ab --nats=tcp://" + y.Addr().String() +
-		" --stop-on-stdin-eof --prefix=fleet --lease=3s\n"
+		" --stop-on-stdin-eof --prefix=fleet --lease=3s --log-level=warn\n"
 	if got.args != want {
 		t.Errorf("arguments\n%swant\n%s", got.args, want)
 	}
@@ -112,6 +115,52 @@ func TestLocalRunsOneAgentForEachNode(t *testing.T) {
 	}
 	if len(y.exits) != 0 {
 		t.Errorf("an exit that was asked for was reported: %v", <-y.exits)
+	}
+}
+
+func TestLocalRunsTheAgentsOfTheLongestIDs(t *testing.T) {
+	y := newYard(t)
+	l := y.local("polite")
+	ids := []fleet.NodeID{longID, fleet.NodeID("a" + strings.Repeat("/", 127)), fleet.NodeID(strings.Repeat("a/", 64)),
+		fleet.NodeID(strings.Repeat("a", 65) + strings.Repeat(":", 63))}
+	for _, id := range ids {
+		y.start(l, id)
+		if got := y.accept(); !strings.Contains(got.args, "--id="+string(id)+" --dir="+y.dir+"/"+events.FileName(id)+" ") {
+			t.Errorf("arguments %s", got.args)
+		}
+	}
+	l.Close()
+	after := y.local("polite")
+	if err := after.Resume(t.Context(), ids); err != nil {
+		t.Fatal(err)
+	}
+	for range ids {
+		y.accept() // all of them, before any is told to end
+	}
+	for _, id := range ids {
+		if err := after.Remove(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+	}
+	if left, err := os.ReadDir(y.dir); err != nil || len(left) != len(ids) {
+		t.Errorf("beside the %d logs there are %v, %v", len(ids), left, err)
+	}
+}
+
+func TestAgentsDoNotSeeTheVariablesOfTheirParent(t *testing.T) {
+	y := newYard(t)
+	for _, name := range []string{"NATS_URL", "NATS_CONTEXT", "NATS_CREDS", "FLEETFOLD_CREDS", "FLEETFOLD_LEASE", "FLEETFOLD_LOG_LEVEL"} {
+		t.Setenv(name, "of-the-parent")
+	}
+	t.Setenv("UNRELATED", "kept")
+	y.start(y.local("telling"), "a")
+	called := y.accept()
+	environment, err := called.ReadString('\n')
+	if err != nil || strings.Contains(environment, "of-the-parent") || !strings.Contains(environment, "UNRELATED=kept") {
+		t.Errorf("the agent's environment is %s, %v", environment, err)
+	}
+	if strings.Contains(called.args, "of-the-parent") {
+		t.Errorf("the agent's arguments are %s", called.args)
 	}
 }
 

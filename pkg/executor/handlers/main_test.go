@@ -13,18 +13,18 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
+	"github.com/fleetfold/fleetfold/internal/leak"
 	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
 )
 
 // roleVariable makes the test's own program play another.
-const roleVariable = "FLEETFOLD_TEST_ROLE"
+const roleVariable = "TEST_OF_HANDLERS_ROLE"
 
 func TestMain(m *testing.M) {
 	switch role := os.Getenv(roleVariable); role {
 	case "":
-		goleak.VerifyTestMain(m)
+		leak.Main(m)
 	case "parent":
 		playParent()
 	default:
@@ -52,6 +52,9 @@ func playAgent(role string) {
 		os.Exit(4)
 	}
 	fmt.Fprintln(conn, strings.Join(os.Args[1:], " "))
+	if role == "telling" {
+		fmt.Fprintln(conn, strings.Join(os.Environ(), " "))
+	}
 	closed := make(chan struct{})
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)

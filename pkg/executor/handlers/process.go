@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -36,6 +38,7 @@ func (l *Local) launch(id fleet.NodeID) (*agent, error) {
 		return nil, fmt.Errorf("open log of node: %w", err)
 	}
 	cmd := exec.Command(l.Program[0], l.arguments(id)...)
+	cmd.Env = withoutFlags(os.Environ())
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdin, err := cmd.StdinPipe()
@@ -47,6 +50,15 @@ func (l *Local) launch(id fleet.NodeID) (*agent, error) {
 		return nil, fmt.Errorf("start agent %s: %w", l.Program[0], err)
 	}
 	return &agent{id: id, cmd: cmd, stdin: stdin, log: log, ended: make(chan struct{})}, nil
+}
+
+// withoutFlags drops the variables that give flags their defaults: they are
+// meant for this process. An agent would take this fleet's credentials, or
+// another server's context, for its own.
+func withoutFlags(environ []string) []string {
+	return slices.DeleteFunc(environ, func(v string) bool {
+		return strings.HasPrefix(v, "FLEETFOLD_") || strings.HasPrefix(v, "NATS_")
+	})
 }
 
 func (a *agent) pid() int { return a.cmd.Process.Pid }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -52,7 +53,7 @@ func (d *inside) Start(_ context.Context, id fleet.NodeID) (<-chan error, error)
 	return gone, nil
 }
 
-func (d *inside) folder(id fleet.NodeID) string { return filepath.Join(d.dir, events.Token(id)) }
+func (d *inside) folder(id fleet.NodeID) string { return filepath.Join(d.dir, events.FileName(id)) }
 
 func (d *inside) Remove(_ context.Context, id fleet.NodeID) error {
 	d.mu.Lock()
@@ -73,12 +74,16 @@ func (d *inside) close() {
 	}
 }
 
-const twoNodes = `trust_domain: fleet.example
+// longID has the longest subject token and SPIFFE ID that there can be.
+var longID = fleet.NodeID("b" + strings.Repeat(":", 127))
+
+var threeNodes = `trust_domain: fleet.example
 regions:
   - name: oslo
     nodes:
       - {id: region/oslo/a.1, attestor: mtls-cert, cred_ttl: 1h, renew_before: 15m}
       - {id: b, attestor: mtls-cert, cred_ttl: 1h, renew_before: 15m}
+      - {id: "` + string(longID) + `", attestor: mtls-cert, cred_ttl: 1h, renew_before: 15m}
 quorum: {width: 1}
 enforcement: {require_sig: true}
 `
@@ -152,10 +157,10 @@ func TestTheWholeRoundOnTheRealServer(t *testing.T) {
 		_, _, err := planner.Apply(ctx, bus, bus.Log(), v, []byte(text), "test", "", time.Now())
 		must(t, err)
 	}
-	apply(twoNodes)
+	apply(threeNodes)
 	must(t, v.Wait(ctx, func(s *projection.State) bool { return s.Observed().StrictEnforced }))
 	v.Read(func(s *projection.State) {
-		if !s.CanSign("region/oslo/a.1") || !s.CanSign("b") {
+		if !s.CanSign("region/oslo/a.1") || !s.CanSign("b") || !s.CanSign(longID) {
 			t.Error("strict before every node could sign")
 		}
 	})
@@ -164,8 +169,10 @@ func TestTheWholeRoundOnTheRealServer(t *testing.T) {
 		o := s.Observed()
 		return !o.StrictEnforced && len(o.Nodes) == 1 && s.Ledger().Outstanding() == 0
 	}))
-	if _, err := os.Stat(driver.folder("region/oslo/a.1")); !os.IsNotExist(err) {
-		t.Errorf("the folder of the removed node is still there: %v", err)
+	for _, id := range []fleet.NodeID{"region/oslo/a.1", longID} {
+		if _, err := os.Stat(driver.folder(id)); !os.IsNotExist(err) {
+			t.Errorf("the folder of the removed node %q is still there: %v", id, err)
+		}
 	}
 }
 

@@ -1,0 +1,65 @@
+package eventlog
+
+import (
+	"errors"
+	"io/fs"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+)
+
+// ErrSettings marks errors of Connect that lie in the options or in the files
+// they name: another try would only repeat them. errors.Is finds it.
+var ErrSettings = errors.New("settings of the connection are not usable")
+
+// ConnectError says that there is no connection, and Hint what to do about it.
+type ConnectError struct {
+	What     string // such as "connect to nats at nats://127.0.0.1:4222"
+	Err      error
+	settings bool
+	hint     string
+}
+
+func (e *ConnectError) Error() string { return e.What + ": " + e.Err.Error() }
+func (e *ConnectError) Unwrap() error { return e.Err }
+
+// Hint is one sentence for a person.
+func (e *ConnectError) Hint() string { return e.hint }
+
+// Is makes the error an ErrSettings where it is one.
+func (e *ConnectError) Is(target error) bool { return target == ErrSettings && e.settings }
+
+func contextError(name string, err error) error {
+	return &ConnectError{
+		What: "load nats context " + strconv.Quote(name), Err: err, settings: true,
+		hint: "\"nats context ls\" lists the contexts there are; name one with --context",
+	}
+}
+
+func connectError(urls string, err error) error {
+	e := &ConnectError{What: "connect to nats at " + redact(urls), Err: err}
+	e.settings, e.hint = diagnose(urls, err)
+	return e
+}
+
+// diagnose says whether err lies in the settings, and what to do about it.
+func diagnose(urls string, err error) (settings bool, hint string) {
+	var parse *url.Error
+	switch {
+	case errors.As(err, &parse):
+		return true, "write the URL as nats://HOST:PORT or tls://HOST:PORT"
+	case errors.Is(err, fs.ErrNotExist):
+		return true, "name a file that is there with --creds, or mend the context of the nats command"
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
+		return false, "name credentials the server accepts with --creds or --context"
+	case errors.Is(err, nats.ErrSecureConnWanted):
+		return false, "the server does not speak TLS: name it with nats:// in place of tls://, or switch TLS on there"
+	case errors.Is(err, nats.ErrSecureConnRequired), strings.Contains(err.Error(), "tls:"), strings.Contains(err.Error(), "x509:"):
+		return false, "the server wants TLS: put its CA and your certificate into a context of the nats command and name that with --context"
+	case strings.Contains(urls, "tls://"):
+		return false, "start a server with TLS there, or name another with --nats, NATS_URL or --context"
+	}
+	return false, "start a server there, or name another with --nats, NATS_URL or --context"
+}
