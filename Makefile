@@ -6,6 +6,9 @@ SHELL := /bin/bash
 
 # How long each fuzz target runs.
 FUZZ_SECONDS ?= 30
+# How many steps `make search` goes at least; the states, and the memory for
+# them, grow about threefold with each.
+SEARCH_DEPTH ?= 10
 # What `make up` runs.
 INVENTORY ?= examples/three-nodes.yaml
 
@@ -41,6 +44,10 @@ fuzz: ## Fuzz each decoder for FUZZ_SECONDS (30)
 	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file target; do \
 		name="$${target#func }"; echo "== $$name ($$(dirname "$$file"))"; \
 		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime "$(FUZZ_SECONDS)s" "$$(dirname "$$file")" < /dev/null; done
+
+.PHONY: search
+search: ## Search the states of small fleets to SEARCH_DEPTH steps (10) for a broken promise
+	SEARCH_DEPTH=$(SEARCH_DEPTH) go test -count=1 -timeout 0 -v ./internal/search
 
 .PHONY: bench
 bench: ## Run the benchmarks

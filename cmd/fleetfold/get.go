@@ -20,10 +20,6 @@ func newGet() *cobra.Command {
 		Use:     "get",
 		Short:   "List what a running fleet consists of",
 		Example: "  fleetfold get nodes",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return cli.WithHint(cli.Usagef("say what to get"), "run 'fleetfold get nodes'")
-		},
 	}
 	cmd.AddCommand(newGetNodes())
 	return cmd

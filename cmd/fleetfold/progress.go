@@ -48,6 +48,9 @@ func (s *screen) close() error {
 	return s.out.Close()
 }
 
+// broken is closed when standard output takes no more.
+func (s *screen) broken() <-chan struct{} { return s.out.Broken() }
+
 // begin says where the fleet runs. With jsonl it is said on standard error.
 func (s *screen) begin(dir, url string) {
 	to := s.out
@@ -233,5 +236,9 @@ func missing(s status.Status) string {
 	if len(parts) == 0 {
 		text = "nothing more to do"
 	}
-	return fmt.Sprintf("%s; %d in flight", text, len(s.InFlight))
+	text = fmt.Sprintf("%s; %d in flight", text, len(s.InFlight))
+	if len(s.Held) > 0 {
+		text += fmt.Sprintf("; %d held, the first because of %s: %s", len(s.Held), s.Held[0].Reason, s.Held[0].Detail)
+	}
+	return text
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -46,19 +48,8 @@ func newStatus() *cobra.Command {
 }
 
 func statusText(w io.Writer, s status.Status) error {
-	present, signing := 0, 0
-	for _, n := range s.Observed.Nodes {
-		if n.Present {
-			present++
-		}
-		if n.CanSign {
-			signing++
-		}
-	}
-	posture, state := "permissive", "not converged"
-	if s.Observed.StrictEnforced {
-		posture = "strict"
-	}
+	present, signing := s.Observed.Counts()
+	state := "not converged"
 	if s.Converged {
 		state = "converged"
 	}
@@ -66,23 +57,23 @@ func statusText(w io.Writer, s status.Status) error {
 	if s.Inventory.Digest != "" {
 		inv = fmt.Sprintf("generation %d, %s", s.Inventory.Generation, s.Inventory.Digest)
 	}
-	fmt.Fprintf(w, "state        %s at sequence %d\ninventory    %s\nnodes        %d observed, %d present, %d signing\nenforcement  %s\nin flight    %d\n",
-		state, s.Sequence, inv, len(s.Observed.Nodes), present, signing, posture, len(s.InFlight))
+	b := bufio.NewWriter(w) // it keeps the first error of writing
+	fmt.Fprintf(b, "state        %s at sequence %d\ninventory    %s\nnodes        %d observed, %d present, %d signing\nenforcement  %s\nin flight    %d\n",
+		state, s.Sequence, inv, len(s.Observed.Nodes), present, signing, render.Posture(s.Observed.StrictEnforced), len(s.InFlight))
 	for _, f := range s.InFlight {
-		fmt.Fprintf(w, "             %s %s (attempt %d, since %s)\n", f.Type, f.ID, f.Attempt, f.Since.Local().Format("15:04:05"))
+		fmt.Fprintf(b, "             %s %s (attempt %d, since %s)\n", f.Type, f.ID, f.Attempt, f.Since.Local().Format("15:04:05"))
 	}
 	for _, p := range s.Paused {
-		fmt.Fprintf(w, "paused       %s by %s since %s%s\n", p.Target, p.Actor, p.Since.Local().Format(time.DateTime), because(p.Note))
+		fmt.Fprintf(b, "paused       %s by %s since %s%s\n", p.Target, p.Actor, p.Since.Local().Format(time.DateTime), because(p.Note))
 	}
-	if s.Inventory.Digest == "" {
-		return nil
+	if s.Inventory.Digest != "" {
+		fmt.Fprintln(b)
+		o := render.Options{Colour: render.Colour(w)}
+		if err := errors.Join(render.Plan(b, s.Plan, s.BlockedBy, o), render.Held(b, s.Held, o)); err != nil {
+			return err
+		}
 	}
-	fmt.Fprintln(w)
-	o := render.Options{Colour: render.Colour(w)}
-	if err := render.Plan(w, s.Plan, s.BlockedBy, o); err != nil {
-		return err
-	}
-	return render.Held(w, s.Held, o)
+	return b.Flush()
 }
 
 func because(note string) string {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"os/user"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -15,6 +17,7 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/standalone"
 	"github.com/fleetfold/fleetfold/internal/status"
+	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
@@ -26,13 +29,14 @@ type upFlags struct {
 	inventory, dir, prefix string
 	untilConverged         bool
 	timeout, lease, enroll time.Duration
+	safeguards             engine.Safeguards
 	port, concurrency      int
 	output                 *string
 	log                    cli.LogFlags
 }
 
 func newUp() *cobra.Command {
-	var f upFlags
+	f := upFlags{safeguards: engine.DefaultSafeguards()}
 	cmd := &cobra.Command{
 		Use:   "up --inventory FILE",
 		Short: "Run a whole fleet on this machine: server, planner, executor and agents",
@@ -53,6 +57,8 @@ edit takes effect at once, an invalid one is reported and changes nothing.`,
 	flags.StringVar(&f.dir, "dir", "", "`DIR` for log, CA and agents, kept and taken up again; default a temporary folder, removed at the end")
 	flags.BoolVar(&f.untilConverged, "until-converged", false, "exit 0 once the fleet is as the inventory asks and nothing is in flight")
 	flags.DurationVar(&f.timeout, "timeout", time.Minute, "with --until-converged: exit 1 after this `DURATION`, saying what is missing")
+	flags.Float64Var(&f.safeguards.BlindFraction, "blind-fraction", f.safeguards.BlindFraction,
+		"when more than this `PART` of a region or the fleet is lost, 0 to 1, at least 3, nobody is enrolled again; 1 means never")
 	flags.DurationVar(&f.lease, "lease", 6*time.Second, "`DURATION` after its last heartbeat at which a node is lost, in whole seconds")
 	flags.DurationVar(&f.enroll, "enroll-timeout", time.Minute, "`DURATION` an enrolment may take before it failed and is tried again")
 	flags.IntVar(&f.port, "port", 0, "`PORT` of the server on 127.0.0.1; 0 means a free one")
@@ -70,6 +76,10 @@ func (f *upFlags) check() error {
 	}
 	if f.lease < time.Second || f.lease%time.Second != 0 || f.lease > time.Hour {
 		return cli.Usagef("--lease is %s, must be whole seconds from 1s to 1h", f.lease)
+	}
+	f.safeguards.LostWait = f.lease / 3 // the time between two heartbeats
+	if err := f.safeguards.Validate(); err != nil {
+		return cli.UsageError(err)
 	}
 	if f.concurrency < 1 || f.concurrency > 256 {
 		return cli.Usagef("--concurrency is %d, must be 1 to 256", f.concurrency)
@@ -92,8 +102,11 @@ func (f *upFlags) run(cmd *cobra.Command) (err error) {
 		return cli.WithHint(rep.Err(), fmt.Sprintf("run 'fleetfold validate %s', and mend the file", f.inventory))
 	}
 	out := newScreen(cmd.OutOrStdout(), cmd.ErrOrStderr(), *f.output == "jsonl")
+	// A reader that is gone must not kill this process: agents and folder would
+	// stay. It is an error of writing like any other.
+	signal.Ignore(syscall.SIGPIPE)
 	// It ends last: whoever reads slowly waits for a fleet that is put away.
-	defer func() { err = errors.Join(err, out.close()) }()
+	defer func() { err = endOutput(err, out.close()) }()
 	dir, removeDir, err := f.folder()
 	if err != nil {
 		return err
@@ -101,7 +114,7 @@ func (f *upFlags) run(cmd *cobra.Command) (err error) {
 	defer func() { err = errors.Join(err, removeDir()) }()
 	fl, err := standalone.Start(cmd.Context(), standalone.Options{
 		Dir: dir, Port: f.port, Prefix: f.prefix, Lease: f.lease, Concurrency: f.concurrency, EnrollTimeout: f.enroll,
-		OnRecord: out.record, OnAgentExit: out.agentExit, Logger: f.log.Logger(cmd.ErrOrStderr()),
+		Safeguards: f.safeguards, OnRecord: out.record, OnAgentExit: out.agentExit, Logger: f.log.Logger(cmd.ErrOrStderr()),
 	})
 	if err != nil {
 		return err
@@ -109,6 +122,20 @@ func (f *upFlags) run(cmd *cobra.Command) (err error) {
 	defer fl.Close()
 	out.begin(dir, fl.URL())
 	return f.attend(cmd.Context(), fl, out, f.log.Logger(cmd.ErrOrStderr()))
+}
+
+// endOutput adds what became of the output to how the run ended. A reader that
+// went away, as head does, has seen all it wanted: nothing is said then.
+func endOutput(err, writing error) error {
+	switch {
+	case writing == nil:
+		return err
+	case errors.Is(writing, syscall.EPIPE) && err == nil:
+		return cli.Exit{Code: cli.ExitFailure}
+	case errors.Is(writing, syscall.EPIPE):
+		return err
+	}
+	return errors.Join(err, fmt.Errorf("write output: %w", writing))
 }
 
 // folder is the given one, made if missing, or a temporary one that is removed.
@@ -147,6 +174,8 @@ func (f *upFlags) attend(ctx context.Context, fl *standalone.Fleet, out *screen,
 		case <-ctx.Done():
 			out.note("interrupted, stopping")
 			return nil
+		case <-out.broken():
+			return nil // close says why
 		case err := <-failed:
 			return err
 		}
@@ -156,6 +185,8 @@ func (f *upFlags) attend(ctx context.Context, fl *standalone.Fleet, out *screen,
 	select {
 	case err := <-converged:
 		return f.conclude(ctx, fl, out, err)
+	case <-out.broken():
+		return nil
 	case err := <-failed:
 		return err
 	}
@@ -207,25 +238,31 @@ var errNotConverged = errors.New("the fleet did not converge in time")
 func (f *upFlags) converge(ctx context.Context, fl *standalone.Fleet, applied <-chan uint64) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, f.timeout, errNotConverged)
 	defer cancel()
-	err := func() error {
-		for _, event := range []<-chan struct{}{fl.Settled()} {
-			select {
-			case <-event:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		select {
-		case <-applied:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		return waitConverged(ctx, fl.View(), fl.Inventory)
-	}()
+	err := awaitConvergence(ctx, fl, applied)
 	if err != nil && context.Cause(ctx) == errNotConverged {
 		return errNotConverged
 	}
 	return err
+}
+
+// awaitConvergence judges nothing before the generation that the file led to is
+// folded: an older one may well be converged already.
+func awaitConvergence(ctx context.Context, fl *standalone.Fleet, applied <-chan uint64) error {
+	select {
+	case <-fl.Settled():
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case generation := <-applied:
+		folded := func(st *projection.State) bool { return st.Inventory().Generation >= generation }
+		if err := fl.View().Wait(ctx, folded); err != nil {
+			return err
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return waitConverged(ctx, fl.View(), fl.Inventory)
 }
 
 func (f *upFlags) conclude(ctx context.Context, fl *standalone.Fleet, out *screen, err error) error {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/status"
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
@@ -20,6 +21,8 @@ func newWait() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wait --for converged",
 		Short: "Wait until the fleet is as its inventory asks",
+		Long: `Wait until the fleet is as its inventory asks. A server that is not up yet, or a
+log that nobody has made yet, is waited for, too.`,
 		Example: `  fleetfold wait --for converged --timeout 2m
   fleetfold wait --for converged --nats nats://127.0.0.1:4222 && echo done`,
 		Args: cobra.NoArgs,
@@ -42,8 +45,13 @@ func newWait() *cobra.Command {
 	return cmd
 }
 
+const hintWait = "'fleetfold status' and 'fleetfold log' show how far it is; --timeout gives it more time"
+
 func waitFor(ctx context.Context, cmd *cobra.Command, nats *cli.NATSFlags, timeout time.Duration) error {
-	l, err := follow(ctx, cmd, nats)
+	l, err := reach(ctx, cmd, nats)
+	if errors.Is(context.Cause(ctx), errNotConverged) && err != nil {
+		return cli.WithHint(fmt.Errorf("%w (%s): %w", errNotConverged, timeout, err), hintWait)
+	}
 	if err != nil {
 		return err
 	}
@@ -54,11 +62,50 @@ func waitFor(ctx context.Context, cmd *cobra.Command, nats *cli.NATSFlags, timeo
 		return errors.Join(err, readErr)
 	}
 	if errors.Is(context.Cause(ctx), errNotConverged) && err != nil {
-		return fmt.Errorf("%w (%s): %s", errNotConverged, timeout, missing(s))
+		return cli.WithHint(fmt.Errorf("%w (%s): %s", errNotConverged, timeout, missing(s)), hintWait)
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "converged at sequence %d\n", s.Sequence)
-	return nil
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "converged at sequence %d\n", s.Sequence)
+	return err
+}
+
+// reachAgain is how long after a failure the fleet is looked for again.
+const reachAgain = 500 * time.Millisecond
+
+// reach follows the fleet as soon as there is one: whoever starts a fleet and
+// waits for it in the next line must not have to know what is up already. When
+// ctx ends first, the error says what is missing.
+func reach(ctx context.Context, cmd *cobra.Command, nats *cli.NATSFlags) (*live, error) {
+	if _, err := nats.Options(""); err != nil {
+		return nil, err
+	}
+	var missing error
+	told := ""
+	for {
+		l, err := follow(ctx, cmd, nats)
+		if err == nil || errors.Is(err, eventlog.ErrSettings) || errors.Is(err, eventlog.ErrGap) {
+			return l, err
+		}
+		if ctx.Err() == nil || missing == nil {
+			missing = err // when the time is up, that is all an error says
+		}
+		what := "log"
+		if c := (*eventlog.ConnectError)(nil); errors.As(err, &c) {
+			what = "server"
+		}
+		if told != what && ctx.Err() == nil {
+			fmt.Fprintf(cmd.ErrOrStderr(), "waiting for the %s of the fleet: %v\n", what, err)
+			told = what
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), errNotConverged) {
+				return nil, missing
+			}
+			return nil, ctx.Err()
+		case <-time.After(reachAgain):
+		}
+	}
 }

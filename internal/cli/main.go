@@ -49,6 +49,8 @@ func Prepare(root *cobra.Command) {
 	if root.Version == "" {
 		root.Version = version()
 	}
+	addBuiltIn(root)
+	wrapHelp(root)
 	for _, cmd := range Commands(root) {
 		BindEnv(cmd)
 		cmd.Example = strings.ReplaceAll(cmd.Example, PathMark, cmd.CommandPath())
@@ -56,14 +58,11 @@ func Prepare(root *cobra.Command) {
 	}
 }
 
-// Commands lists root and all commands below it, parents first, without the
-// ones that cobra adds itself.
+// Commands lists root and all commands below it, parents first.
 func Commands(root *cobra.Command) []*cobra.Command {
 	all := []*cobra.Command{root}
 	for _, c := range root.Commands() {
-		if c.Name() != "help" && c.Name() != "completion" {
-			all = append(all, Commands(c)...)
-		}
+		all = append(all, Commands(c)...)
 	}
 	return all
 }

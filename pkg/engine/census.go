@@ -29,7 +29,7 @@ func (c *census) detail() string {
 	if more := c.lost - len(c.some); more > 0 {
 		names += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Sprintf("%d of %d desired nodes of %s are lost, which looks like our own blindness: %s", c.lost, c.desired, c.what, names)
+	return fmt.Sprintf("%d of %d desired nodes of %s are lost, which looks like our own blindness (if they are gone for good, raise --blind-fraction): %s", c.lost, c.desired, c.what, names)
 }
 
 // count walks the desired nodes once.

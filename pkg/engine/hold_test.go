@@ -222,7 +222,7 @@ func TestHeldTellsAPersonWhatToDo(t *testing.T) {
 		"a budget names the approval":   {func(h *holding) { h.ghosts(6) }, "6 of 16 observed nodes would be removed and 5 may be at once; approve with: fleetfold approve removal-"},
 		"a pause names who paused what": {func(h *holding) { h.pause(fleet.Target{Scope: fleet.ScopeFleet}); h.strict() }, "the fleet was paused by kim at 2026-01-02T12:00:00Z: storm"},
 		"blindness names who is lost": {func(h *holding) { h.lost("nyc/0", "nyc/1", "nyc/2", "nyc/3") },
-			"4 of 5 desired nodes of region nyc are lost, which looks like our own blindness: nyc/0, nyc/1, nyc/2 and 1 more"},
+			"4 of 5 desired nodes of region nyc are lost, which looks like our own blindness (if they are gone for good, raise --blind-fraction): nyc/0, nyc/1, nyc/2 and 1 more"},
 		"a node lost a moment ago has an end": {func(h *holding) { h.lost("nyc/0"); h.told.ago["nyc/0"] = -8 * time.Second },
 			"lost a moment ago, not enrolled again until 2026-01-02T12:00:03Z"},
 		"a damped node has an end": {func(h *holding) { h.lost("nyc/0"); h.told.penalty["nyc/0"] = 6 }, "was lost too often, not enrolled again until 2026-01-02T12:10:00Z"},

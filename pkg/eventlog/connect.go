@@ -248,21 +248,6 @@ func (b *Bus) online(ctx context.Context) error {
 	}
 }
 
-// offlineError says in plain words that there is no connection.
-type offlineError struct{ err error }
-
-func (offlineError) Error() string   { return "not connected to the server" }
-func (e offlineError) Unwrap() error { return e.err }
-
-// plain replaces what the client library says when it is asked to send and is
-// not connected: it speaks of a buffer that we do not use.
-func plain(err error) error {
-	if errors.Is(err, nats.ErrReconnectBufExceeded) {
-		return offlineError{err}
-	}
-	return err
-}
-
 // Connected says whether there is a connection right now.
 func (b *Bus) Connected() bool { return b.nc.IsConnected() }
 

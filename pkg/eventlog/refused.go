@@ -63,3 +63,18 @@ func diagnose(urls string, err error) (settings bool, hint string) {
 	}
 	return false, "start a server there, or name another with --nats, NATS_URL or --context"
 }
+
+// offlineError says in plain words that there is no connection.
+type offlineError struct{ err error }
+
+func (offlineError) Error() string   { return "not connected to the server" }
+func (e offlineError) Unwrap() error { return e.err }
+
+// plain replaces what the client library says when it is asked to send and is
+// not connected: it speaks of a buffer that we do not use.
+func plain(err error) error {
+	if errors.Is(err, nats.ErrReconnectBufExceeded) {
+		return offlineError{err}
+	}
+	return err
+}

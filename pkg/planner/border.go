@@ -38,10 +38,17 @@ func (p *Planner) sense(s sighted) {
 		}
 		p.sensor.see(sighting)
 	}
-	if s.caughtUp && !p.sensor.caughtUp {
-		p.View.Read(func(st *projection.State) { p.sensor.beginWatch(st, p.Now()) })
-		p.Logger.Info().Int("unseen", len(p.sensor.unseen)).Dur("lease", p.Lease).Msg("watching leases")
+	p.leasesRead = s.caughtUp
+}
+
+// watch begins to watch once all leases were read. It needs a fold of the whole
+// log, for on a shorter one nobody would be missed.
+func (p *Planner) watch() {
+	if !p.leasesRead || p.sensor.caughtUp {
+		return
 	}
+	p.View.Read(func(st *projection.State) { p.sensor.beginWatch(st, p.Now()) })
+	p.Logger.Info().Int("unseen", len(p.sensor.unseen)).Dur("lease", p.Lease).Msg("watching leases")
 }
 
 // hear checks what nodes said of their credentials, on a fold that is at least
@@ -133,8 +140,8 @@ func (p *Planner) appendFacts(ctx context.Context) (bool, error) {
 		p.sensor.folded(st, p.touched.take())
 		entries, looked = p.sensor.conclude(st, p.Now())
 	})
-	p.noteSettled()
 	if len(entries) == 0 {
+		p.noteSettled() // only now: whoever is lost is on the log
 		return false, nil
 	}
 	last, err := p.Log.Append(ctx, entries...)

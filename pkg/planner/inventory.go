@@ -22,6 +22,15 @@ type InventoryStore interface {
 // Apply puts an inventory into force unless it is in force already, and returns
 // its generation. A text with errors changes nothing and gives them all.
 func Apply(ctx context.Context, store InventoryStore, log eventlog.Log, v *view.View, text []byte, actor, note string, now time.Time) (generation uint64, applied bool, err error) {
+	return ApplyWhile(ctx, func() error { return nil }, store, log, v, text, actor, note, now)
+}
+
+// ApplyWhile is Apply for a text that is a copy and may be outdated when at last
+// it can be applied, as after an outage. It asks current after folding to the
+// end of the log, and appends only if no other inventory came since that fold;
+// an error of current ends it. So whoever put a newer text into force, having
+// read it from the same place, is never overruled with an older one.
+func ApplyWhile(ctx context.Context, current func() error, store InventoryStore, log eventlog.Log, v *view.View, text []byte, actor, note string, now time.Time) (generation uint64, applied bool, err error) {
 	if _, rep := inventory.Parse(text); !rep.Valid() {
 		return 0, false, rep.Err()
 	}
@@ -34,6 +43,9 @@ func Apply(ctx context.Context, store InventoryStore, log eventlog.Log, v *view.
 		v.Read(func(st *projection.State) { ref, last = st.Inventory(), st.LastInventory() })
 		if ref.Digest == inventory.Digest(text) {
 			return ref.Generation, false, nil
+		}
+		if err := current(); err != nil {
+			return 0, false, err
 		}
 		digest, err := store.PutInventory(ctx, text)
 		if err != nil {

@@ -1,11 +1,15 @@
 package planner_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/planner"
+	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
 // A fact that the fold passes over, such as one of an older generation, moves
@@ -27,4 +31,31 @@ func TestApplyIsNotStoppedByAnInventoryThatCountsForNothing(t *testing.T) {
 	if d := last.Event.Data.(*events.InventoryApplied); d.Generation != 2 || d.Actor != "test" {
 		t.Errorf("the newest inventory.applied is %+v", d)
 	}
+}
+
+// A planner that was stopped with an old text in its hands finds a newer one in
+// force, or loses its race to it. It must not bring the old one back.
+func TestAnOldCopyOfAFileIsNotAppliedOverItsNewText(t *testing.T) {
+	s := newSite(t)
+	v, _ := s.planner()
+	s.apply(v, twoNodes)
+	old, newer := strings.ReplaceAll(twoNodes, "n2", "n3"), strings.ReplaceAll(twoNodes, "n2", "n4")
+	edited := errors.New("edited")
+	asked := 0
+	current := func() error {
+		if asked++; asked > 1 {
+			return edited
+		}
+		s.apply(v, newer) // behind the back of whoever was just told that old is current
+		return nil
+	}
+	_, applied, err := planner.ApplyWhile(s.ctx, current, s.bus, s.log, v, []byte(old), "test", "", time.Now())
+	if applied || !errors.Is(err, edited) || asked != 2 {
+		t.Errorf("applied %v, %v, asked %d times", applied, err, asked)
+	}
+	v.Read(func(st *projection.State) {
+		if have := st.Inventory().Generation; have != 2 {
+			t.Errorf("generation %d is in force, want the newer text, 2", have)
+		}
+	})
 }

@@ -74,6 +74,8 @@ type Planner struct {
 	// awaiting is the last sequence appended by this planner: until the fold has
 	// reached it, concluding again would conclude the same again.
 	awaiting uint64
+	// leasesRead says that all leases that ran at the start have been read.
+	leasesRead bool
 	// owed says that facts were appended and nothing was decided on them yet:
 	// a stream of facts must not keep the planner from planning.
 	owed bool
@@ -191,6 +193,7 @@ func (p *Planner) step(ctx context.Context) error {
 	if !p.View.CaughtUp() {
 		return nil
 	}
+	p.watch()
 	behind := false
 	p.View.Read(func(st *projection.State) { behind = st.Sequence() < p.awaiting })
 	if behind {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -314,6 +316,30 @@ func TestStrictIsAskedForOnlyAfterEveryProof(t *testing.T) {
 	}
 	if enable := s.next(events.TypeEnableStrictEnforcement); enable.Event.Step.Basis < proved[1].Sequence {
 		t.Errorf("enable decided on %d, before the last proof at %d", enable.Event.Step.Basis, proved[1].Sequence)
+	}
+}
+
+// The leases, here none at all, are read long before a long log is folded: whom
+// that log calls present is missed all the same.
+func TestWhoIsGoneWhenThePlannerStartsIsLost(t *testing.T) {
+	s := newSite(t)
+	const nodes = 500
+	entries := make([]eventlog.Entry, nodes)
+	for i := range entries {
+		id := fleet.NodeID(fmt.Sprintf("n%d", i))
+		entries[i].Event = &events.Event{
+			ID: string(id), Source: events.SourcePlanner, Type: events.TypeNodeAppeared, Node: id, Time: time.Now(),
+			Data: &events.NodeAppeared{Epoch: 1, Session: "s", KeyFingerprint: "sha256:" + strings.Repeat("0", 64)},
+		}
+	}
+	if _, err := s.log.Append(s.ctx, entries...); err != nil {
+		t.Fatal(err)
+	}
+	s.planner()
+	for range nodes {
+		if d := s.next(events.TypeNodeLost).Event.Data.(*events.NodeLost); d.Reason != planner.LostNoLease {
+			t.Fatalf("lost for %s, want %s", d.Reason, planner.LostNoLease)
+		}
 	}
 }
 

@@ -28,6 +28,9 @@ const (
 type presence struct {
 	beat *events.Heartbeat // nil: the lease has ended
 	at   time.Time
+	// outlived: the log has ended the node's life since. Whoever goes on beating
+	// after that lives again, whether or not its session is a new one.
+	outlived bool
 }
 
 // sensor turns observations into the facts that the log lacks. It does no I/O
@@ -77,9 +80,9 @@ func (s *sensor) see(sighting eventlog.Sighting) {
 	if now == nil && (!known || before.beat == nil) {
 		return
 	}
-	s.presence[sighting.Node] = presence{now, sighting.Time}
+	s.presence[sighting.Node] = presence{beat: now, at: sighting.Time}
 	delete(s.unseen, sighting.Node)
-	same := known && before.beat != nil && now != nil && before.beat.Session == now.Session &&
+	same := known && !before.outlived && before.beat != nil && now != nil && before.beat.Session == now.Session &&
 		before.beat.Leaving == now.Leaving && before.beat.KeyFingerprint == now.KeyFingerprint
 	if !same {
 		s.agenda.add(sighting.Node)
@@ -214,7 +217,11 @@ func (s *sensor) alive(f *factMaker, st *projection.State, n projection.Node, kn
 	lost := known && n.Proved != nil && n.Session != p.beat.Session && p.beat.Serial != n.Proved.Serial
 	switch {
 	case !known && !p.at.After(st.RemovedAt(f.id)):
-		return // the last heartbeat of a life that the log has ended
+		// The last heartbeat of a life that the log has ended, or an early one of
+		// the next: another one tells.
+		p.outlived = true
+		s.presence[f.id] = p
+		return
 	case known && n.Present && n.Session == p.beat.Session:
 		return
 	case known && n.Present && !lost && s.damp(f.id, f.now):

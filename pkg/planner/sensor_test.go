@@ -287,6 +287,23 @@ func TestSensorIgnoresTheLastHeartbeatOfARemovedNode(t *testing.T) {
 	}
 }
 
+// An agent that was not reached, or was started again before its removal was on
+// the log, keeps its session through it.
+func TestSensorSeesWhoGoesOnBeatingAfterItsRemoval(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	c.beat("n", events.Heartbeat{Session: "a"})
+	c.want("a first heartbeat", "node.appeared")
+	c.later(time.Second)
+	c.log(events.TypeNodeRemoved, "n", &events.NodeRemoved{Epoch: 1})
+	c.want("its lease still runs", "")
+	c.later(time.Second)
+	c.beat("n", events.Heartbeat{Session: "a"})
+	c.want("it beats on", "node.appeared")
+	c.beat("n", events.Heartbeat{Session: "a"})
+	c.want("a renewal is no news", "")
+}
+
 func TestSensorPassesOnlyProofsOfTheNewestChallenge(t *testing.T) {
 	c := newScene(t)
 	c.s.beginWatch(c.st, c.now)

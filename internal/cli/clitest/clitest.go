@@ -13,7 +13,7 @@ import (
 
 // CheckHelp checks that every command below root says in one line what it does
 // and shows an example that could be typed, and that every flag says what it
-// means and which variable sets it.
+// means, which variable sets it and, in capitals, what it takes.
 func CheckHelp(t testing.TB, root *cobra.Command) {
 	t.Helper()
 	cli.Prepare(root)
@@ -85,6 +85,10 @@ func checkFlags(t testing.TB, cmd *cobra.Command) {
 		usage, note, _ := strings.Cut(f.Usage, " (env ")
 		if usage == "" {
 			t.Errorf("%s --%s: no usage", cmd.CommandPath(), f.Name)
+		}
+		takes, _ := pflag.UnquoteUsage(f)
+		if takes != strings.ToUpper(takes) || takes == "" && f.Value.Type() != "bool" {
+			t.Errorf("%s --%s: no NAME in capitals for its value, but %q", cmd.CommandPath(), f.Name, takes)
 		}
 		for _, name := range env {
 			if !strings.Contains(note, name) {

@@ -59,14 +59,14 @@ root issuer in their folder.`,
 	fs := cmd.Flags()
 	f.nats.AddTo(fs)
 	f.log.AddTo(fs)
-	f.driver = cli.Choice(fs, "driver", "who brings agents up: others, and the executor waits for them, or the executor on this machine", driverWait, driverLocal)
+	f.driver = cli.Choice(fs, "driver", "`DRIVER` that brings agents up: with wait others do and the executor waits for them, with local the executor does on this machine", driverWait, driverLocal)
 	fs.StringVar(&f.dir, "dir", "", "`DIR` of the root issuer (DIR/ca) and, with --driver local, of the nodes (DIR/nodes); required")
 	fs.StringVar(&f.agent, "agent", "", "`FILE` of the agent that --driver local runs; without it node-agent beside this program or on the PATH")
 	fs.DurationVar(&f.lease, "lease", 15*time.Second, "lease `DURATION` of the agents that --driver local runs")
 	fs.IntVar(&f.concurrency, "concurrency", executor.DefaultConcurrency, "most actions that run side by side, `N` of 1 to 256; 1 is strict one by one")
 	fs.DurationVar(&f.enrollTimeout, "enroll-timeout", handlers.DefaultEnrollTimeout, "`DURATION` after which an enrolment has failed")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8081; empty means none")
-	fs.IntVar(&f.replicas, "replicas", 1, "`N` replicas of the streams when they are created: 3 in a cluster")
+	fs.IntVar(&f.replicas, "replicas", 1, "`N` replicas of the streams when they are created, 1, 3 or 5: 3 in a cluster")
 	return cmd
 }
 
@@ -78,6 +78,8 @@ func (f *flags) check() error {
 		return cli.Usagef("--concurrency is %d, must be 1 to %d", f.concurrency, executor.MaxConcurrency)
 	case f.enrollTimeout <= 0:
 		return cli.Usagef("--enroll-timeout is %s, must be above 0", f.enrollTimeout)
+	case f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
+		return cli.Usagef("--replicas is %d, must be 1, 3 or 5", f.replicas)
 	case f.lease < time.Second || f.lease%time.Second != 0:
 		return cli.Usagef("--lease is %s, must be whole seconds, at least 1", f.lease)
 	}

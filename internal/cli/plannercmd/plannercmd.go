@@ -2,6 +2,7 @@
 package plannercmd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -178,19 +179,29 @@ func problem(e *zerolog.Event, file string, p inventory.Problem) *zerolog.Event 
 	return e.Str("tag", p.Tag).Str(field.Reason, p.Message)
 }
 
+// errEdited: the file is no longer what is being applied.
+var errEdited = errors.New("the file was edited meanwhile")
+
 // apply tries until it succeeds: a file that was edited while the server was
-// away must not wait for the next edit.
+// away must not wait for the next edit. If it is edited again meanwhile, that
+// text is left to the next call, since another planner may have applied it.
 func (f *flags) apply(ctx context.Context, bus *eventlog.Bus, v *view.View, text []byte, logger zerolog.Logger) {
 	const again = 2 * time.Second
+	current := func() error {
+		if now, err := os.ReadFile(f.inventory); err == nil && !bytes.Equal(now, text) {
+			return errEdited
+		}
+		return nil // also for a file that is gone: the last good one stays in force
+	}
 	for ctx.Err() == nil {
-		generation, applied, err := planner.Apply(ctx, bus, bus.Log(), v, text, actor(), "from "+f.inventory, time.Now())
+		generation, applied, err := planner.ApplyWhile(ctx, current, bus, bus.Log(), v, text, actor(), "from "+f.inventory, time.Now())
 		if err == nil {
 			if applied {
 				logger.Info().Uint64(field.Generation, generation).Str(field.Path, f.inventory).Msg("inventory applied")
 			}
 			return
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, errEdited) {
 			return
 		}
 		logger.Error().Err(err).Dur(field.Wait, again).Msg("cannot apply inventory, trying again")
