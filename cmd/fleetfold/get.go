@@ -58,16 +58,25 @@ func newGetNodes() *cobra.Command {
 
 func nodesTable(w io.Writer, nodes []status.Node) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NODE\tREGION\tDESIRED\tPRESENT\tSIGNS\tEPOCH\tCREDENTIAL UNTIL\tIN FLIGHT\tLAST ERROR")
+	fmt.Fprintln(t, "NODE\tREGION\tDESIRED\tPRESENT\tSIGNS\tEPOCH\tCREDENTIAL UNTIL (UTC)\tIN FLIGHT\tLAST ERROR")
 	for _, n := range nodes {
 		until := "-"
 		if n.NotAfter != nil {
-			until = n.NotAfter.Local().Format(time.DateTime)
+			until = n.NotAfter.UTC().Format(time.DateTime)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", n.ID, dash(n.Region), yes(n.Desired), yes(n.Present), yes(n.CanSign),
-			n.Epoch, until, dash(string(n.InFlight)), dash(n.LastError))
+			n.Epoch, until, dash(string(n.InFlight)), dash(cut(n.LastError)))
 	}
 	return t.Flush()
+}
+
+// cut keeps a table a table; the JSON form has all of it.
+func cut(s string) string {
+	const shown = 40
+	if r := []rune(s); len(r) > shown {
+		return string(r[:shown-1]) + "…"
+	}
+	return s
 }
 
 func yes(b bool) string {

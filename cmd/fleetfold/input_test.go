@@ -37,7 +37,11 @@ func TestUpTellsProblemsLikeValidate(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := upFlags{inventory: "f.yaml"}
-	f.apply(t.Context(), nil, newScreen(&out, &problems, false), nil, []byte(text), nil)
+	s := newScreen(&out, &problems, false)
+	f.checked(s, rep)
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
 	if !bytes.HasSuffix(problems.Bytes(), want.Bytes()) {
 		t.Errorf("got %q, want it to end in %q", &problems, &want)
 	}

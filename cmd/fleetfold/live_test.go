@@ -256,6 +256,10 @@ func TestCommandsReadARunningFleet(t *testing.T) {
 			t.Errorf("log line %s: %+v, %v", line, m, err)
 		}
 	}
+	out, err := fleetfold(t.Context(), "log", "--node", "nope", "--nats", p.url).CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(out), "nothing on the log concerns node nope") {
+		t.Errorf("log of a node that is not there: %v, %q", err, out)
+	}
 	p.stop()
 	if out, err := fleetfold(t.Context(), "status", "--nats", p.url).CombinedOutput(); err == nil || !strings.Contains(string(out), "hint: ") && !strings.Contains(string(out), "127.0.0.1") {
 		t.Errorf("status of a stopped fleet: %v\n%s", err, out)

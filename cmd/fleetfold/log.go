@@ -52,10 +52,24 @@ func (f *logFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer bus.Close()
-	print := func(r eventlog.Record) error { return f.print(cmd.OutOrStdout(), r, only) }
+	w := cmd.OutOrStdout()
+	found := false
+	var columns logline.Columns
+	print := func(records []eventlog.Record) error {
+		records = concerning(records, only)
+		found = found || len(records) > 0
+		columns.See(records)
+		return f.print(w, records, &columns)
+	}
 	last, err := printHistory(cmd.Context(), bus.Log(), print)
-	if err != nil || !f.follow {
+	if err != nil {
 		return err
+	}
+	if only != "" && !found {
+		fmt.Fprintf(cmd.ErrOrStderr(), "nothing on the log concerns node %s ('fleetfold get nodes' lists those there are)\n", only)
+	}
+	if !f.follow {
+		return nil
 	}
 	err = printLive(cmd.Context(), bus.Log(), last, print)
 	if errors.Is(err, context.Canceled) {
@@ -64,26 +78,43 @@ func (f *logFlags) run(cmd *cobra.Command) error {
 	return err
 }
 
-func (f *logFlags) print(w io.Writer, r eventlog.Record, only fleet.NodeID) error {
-	if only != "" && (r.Event == nil || r.Event.Node != only) {
-		return nil
+// concerning leaves the records of one node; an empty id means all.
+func concerning(records []eventlog.Record, only fleet.NodeID) []eventlog.Record {
+	if only == "" {
+		return records
 	}
-	if *f.output == "text" {
-		_, err := fmt.Fprintln(w, logline.Text(r))
-		return err
+	var some []eventlog.Record
+	for _, r := range records {
+		if r.Event != nil && r.Event.Node == only {
+			some = append(some, r)
+		}
 	}
-	line, err := logline.JSON(r)
-	if err != nil {
-		return err
+	return some
+}
+
+func (f *logFlags) print(w io.Writer, records []eventlog.Record, columns *logline.Columns) error {
+	for _, r := range records {
+		text := ""
+		if *f.output == "text" {
+			text = columns.Text(r)
+		} else {
+			line, err := logline.JSON(r)
+			if err != nil {
+				return err
+			}
+			text = string(line)
+		}
+		if _, err := fmt.Fprintln(w, text); err != nil {
+			return err
+		}
 	}
-	_, err = fmt.Fprintf(w, "%s\n", line)
-	return err
+	return nil
 }
 
 // readPage is how many records are read at a time.
 const readPage = 500
 
-func printHistory(ctx context.Context, log eventlog.Log, print func(eventlog.Record) error) (last uint64, err error) {
+func printHistory(ctx context.Context, log eventlog.Log, print func([]eventlog.Record) error) (last uint64, err error) {
 	for {
 		records, err := log.Read(ctx, last, readPage)
 		if err != nil {
@@ -92,16 +123,14 @@ func printHistory(ctx context.Context, log eventlog.Log, print func(eventlog.Rec
 		if len(records) == 0 {
 			return last, nil
 		}
-		for _, r := range records {
-			if err := print(r); err != nil {
-				return last, err
-			}
-			last = r.Sequence
+		if err := print(records); err != nil {
+			return last, err
 		}
+		last = records[len(records)-1].Sequence
 	}
 }
 
-func printLive(ctx context.Context, log eventlog.Log, after uint64, print func(eventlog.Record) error) error {
+func printLive(ctx context.Context, log eventlog.Log, after uint64, print func([]eventlog.Record) error) error {
 	cursor, err := log.Follow(ctx, after)
 	if err != nil {
 		return fmt.Errorf("follow the log after sequence %d: %w", after, err)
@@ -112,10 +141,8 @@ func printLive(ctx context.Context, log eventlog.Log, after uint64, print func(e
 		if err != nil {
 			return err
 		}
-		for _, r := range records {
-			if err := print(r); err != nil {
-				return err
-			}
+		if err := print(records); err != nil {
+			return err
 		}
 	}
 }

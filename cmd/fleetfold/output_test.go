@@ -82,3 +82,22 @@ func TestAFullDiskIsAnError(t *testing.T) {
 		})
 	}
 }
+
+// A failed action has its line on the screen: the log does not tell of it again.
+func TestAFailedActionIsToldOnce(t *testing.T) {
+	dir := t.TempDir()
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	code, said := upInto(t, dir, "--enroll-timeout", "1ms", "--until-converged", "--timeout", "30s")(out)
+	shown, err := os.ReadFile(out.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code != 0 || !strings.Contains(string(shown), "✗ EnrollNode") || strings.Contains(said, "action settled") {
+		t.Errorf("exit code %d, shown\n%ssaid\n%s", code, shown, said)
+	}
+	nothingLeft(t, dir)
+}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/inventoryfile"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/planner"
@@ -122,5 +123,5 @@ func wordOf(note string) (planner.Word, error) {
 	if len(note) > maxNoteBytes {
 		return planner.Word{}, cli.Usagef("--message has %d bytes, at most %d are allowed", len(note), maxNoteBytes)
 	}
-	return planner.Word{Actor: actor(), Note: note, At: time.Now()}, nil
+	return planner.Word{Actor: inventoryfile.Actor(), Note: note, At: time.Now()}, nil
 }

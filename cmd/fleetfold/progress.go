@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/logline"
 	"github.com/fleetfold/fleetfold/internal/render"
@@ -28,6 +30,8 @@ type screen struct {
 
 	// The goroutine of out alone uses what follows.
 	desired int
+	// node is the width of the column of nodes.
+	node int
 	// count of nodes as the fold stood at the last record.
 	present, signing map[fleet.NodeID]bool
 	// done counts outcomes of this run.
@@ -70,6 +74,9 @@ func say(to *spool, text string) {
 func (s *screen) desire(inv *fleet.Inventory) {
 	s.out.put(func(io.Writer) error {
 		s.desired = inv.Len()
+		for n := range inv.Nodes() {
+			s.node = max(s.node, len(n.ID))
+		}
 		return nil
 	})
 }
@@ -87,7 +94,8 @@ func (s *screen) note(text string) {
 // decommission, which the log shows.
 func (s *screen) agentExit(id fleet.NodeID, pid int, err error) {
 	if err != nil {
-		s.problem(fmt.Sprintf("agent of %s (pid %d) died: %v", id, pid, err))
+		at := time.Since(s.started)
+		s.problem(s.stamp(at, "·", fmt.Sprintf("agent of %s (pid %d) died: %v", id, pid, err)))
 	}
 }
 
@@ -145,13 +153,13 @@ func (s *screen) line(at time.Duration, e *events.Event) string {
 	case events.TypeInventoryApplied, events.TypeEnforcementEnabled, events.TypeEnforcementDisabled,
 		events.TypeNodeLost, events.TypeNodeLeft, events.TypeCredentialExpired, events.TypeCredentialRevoked,
 		events.TypePlanApproved, events.TypeControlPaused, events.TypeControlResumed:
-		return s.stamp(at, "·", fmt.Sprintf("%-24s %s", e.Type, strings.TrimSpace(string(e.Node)+"  "+logline.Describe(e))))
+		return s.stamp(at, "·", s.row(string(e.Type), e.Node, logline.Describe(e)))
 	case events.TypePlanDecided:
 		d := e.Data.(*events.PlanDecided)
-		return s.stamp(at, "»", fmt.Sprintf("%-24s %s", e.Type, counts(d)))
+		return s.stamp(at, "»", s.row(string(e.Type), "", counts(d)))
 	case events.TypeNodeAppeared, events.TypeCredentialProved:
-		return s.stamp(at, "·", fmt.Sprintf("%-24s %-24s %d of %d present, %d signing",
-			e.Type, e.Node, len(s.present), s.desired, len(s.signing)))
+		return s.stamp(at, "·", s.row(string(e.Type), e.Node,
+			fmt.Sprintf("%d/%d present, %d signing", len(s.present), s.desired, len(s.signing))))
 	}
 	if e.Type.IsOutcome() {
 		s.done[e.Type]++
@@ -163,20 +171,23 @@ func (s *screen) line(at time.Duration, e *events.Event) string {
 func (s *screen) outcome(at time.Duration, e *events.Event) string {
 	switch d := e.Data.(type) {
 	case *events.ActionSucceeded:
-		return s.stamp(at, "✓", fmt.Sprintf("%-24s %-24s %s", d.Type, d.ID, took(d.DurationMS)))
+		return s.stamp(at, "✓", s.row(string(d.Type), d.ID, logline.Took(d.DurationMS)))
 	case *events.ActionFailed:
-		return s.stamp(at, "✗", fmt.Sprintf("%-24s %-24s %s: %s", d.Type, d.ID, d.Reason, d.Detail))
+		return s.stamp(at, "✗", s.row(string(d.Type), d.ID, fmt.Sprintf("%s: %s", d.Reason, d.Detail)))
 	case *events.ActionRefused:
-		return s.stamp(at, "–", fmt.Sprintf("%-24s %-24s %s: %s", d.Type, d.ID, d.Reason, d.Detail))
+		return s.stamp(at, "–", s.row(string(d.Type), d.ID, fmt.Sprintf("%s: %s", d.Reason, d.Detail)))
 	}
 	return ""
 }
 
-func took(ms int64) string {
-	if ms == 0 {
-		return "under 1ms"
+// row is what happened, to which node, and more. What concerns no node takes the
+// place of the node, too.
+func (s *screen) row(what string, node fleet.NodeID, more string) string {
+	if node == "" {
+		return fmt.Sprintf("%-24s %s", what, more)
 	}
-	return (time.Duration(ms) * time.Millisecond).String()
+	s.node = max(s.node, len(node)) // one that is on its way out, say
+	return fmt.Sprintf("%-24s %s  %s", what, logline.Fit(node, s.node), more)
 }
 
 // stamp puts a time since the start and a symbol before the text.
@@ -218,27 +229,15 @@ func (s *screen) summary(st status.Status) {
 	})
 }
 
-// missing says what keeps a fleet from being converged, in one line.
-func missing(s status.Status) string {
-	const shown = 5
-	if s.Inventory.Digest == "" {
-		return "no inventory is in force"
+// quieter leaves the ends of actions out of a log of warnings: the screen shows
+// them. Whoever asks for more of the log gets all of it.
+func quieter(log zerolog.Logger) zerolog.Logger {
+	if log.GetLevel() < zerolog.WarnLevel {
+		return log
 	}
-	var parts []string
-	for i, a := range s.Plan.Actions {
-		if i == shown {
-			parts = append(parts, fmt.Sprintf("and %d more", len(s.Plan.Actions)-shown))
-			break
+	return log.Hook(zerolog.HookFunc(func(e *zerolog.Event, level zerolog.Level, message string) {
+		if level == zerolog.WarnLevel && message == "action settled" {
+			e.Discard()
 		}
-		parts = append(parts, strings.TrimSpace(fmt.Sprintf("%s %s", a.Type, a.ID)))
-	}
-	text := "to do: " + strings.Join(parts, ", ")
-	if len(parts) == 0 {
-		text = "nothing more to do"
-	}
-	text = fmt.Sprintf("%s; %d in flight", text, len(s.InFlight))
-	if len(s.Held) > 0 {
-		text += fmt.Sprintf("; %d held, the first because of %s: %s", len(s.Held), s.Held[0].Reason, s.Held[0].Detail)
-	}
-	return text
+	}))
 }

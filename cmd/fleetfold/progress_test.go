@@ -2,16 +2,21 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/projection"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
@@ -71,5 +76,79 @@ func TestAReaderThatSleepsDoesNotStopTheFleet(t *testing.T) {
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// shownOf is what a person sees of those events.
+func shownOf(t *testing.T, inv *fleet.Inventory, es ...*events.Event) []string {
+	t.Helper()
+	var out bytes.Buffer
+	s := newScreen(&out, io.Discard, false)
+	s.desire(inv)
+	for i, e := range es {
+		s.record(eventlog.Record{Sequence: uint64(i + 1), Time: time.Now(), Event: e}, projection.Change{})
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+}
+
+func inventoryOf(ids ...fleet.NodeID) *fleet.Inventory {
+	inv := &fleet.Inventory{Regions: []fleet.Region{{Name: "nyc"}}}
+	for _, id := range ids {
+		inv.Regions[0].Nodes = append(inv.Regions[0].Nodes, fleet.Node{ID: id})
+	}
+	return inv
+}
+
+func appeared(node fleet.NodeID) *events.Event {
+	return &events.Event{Type: events.TypeNodeAppeared, Node: node, Data: &events.NodeAppeared{Epoch: 1}}
+}
+
+func succeeded(kind fleet.ActionType, node fleet.NodeID) *events.Event {
+	return &events.Event{Type: events.TypeActionSucceeded, Node: node, Data: &events.ActionSucceeded{Type: kind, ID: node, DurationMS: 158}}
+}
+
+func TestLinesFitATerminalAndStandBelowEachOther(t *testing.T) {
+	long := fleet.NodeID(strings.Repeat("x", 60))
+	for does, c := range map[string]struct {
+		node  fleet.NodeID
+		shown string
+		most  int
+	}{
+		"a short id":             {"region/nyc/node-1", "region/nyc/node-1", 80},
+		"an id that is too long": {long, string(long[:39]) + "…", 120},
+	} {
+		lines := shownOf(t, inventoryOf("a", c.node), appeared("a"), appeared(c.node), succeeded(fleet.EnrollNode, c.node))
+		ends := []string{"1/2 present, 0 signing", "2/2 present, 0 signing", "158ms"}
+		for i, line := range lines {
+			head, found := strings.CutSuffix(line, "  "+ends[i])
+			if n := utf8.RuneCountInString(line); !found || n > c.most || i > 0 && !strings.HasSuffix(head, " "+c.shown) {
+				t.Errorf("%s: %d columns: %q", does, n, line)
+			}
+			if i > 0 && utf8.RuneCountInString(head) != utf8.RuneCountInString(strings.TrimSuffix(lines[0], "  "+ends[0])) {
+				t.Errorf("%s: not aligned: %q", does, line)
+			}
+		}
+	}
+}
+
+func TestANodeOfNoInventoryIsShown(t *testing.T) {
+	lines := shownOf(t, inventoryOf(), succeeded(fleet.DecommissionNode, "gone"))
+	if len(lines) != 1 || !strings.HasSuffix(lines[0], "DecommissionNode         gone  158ms") {
+		t.Errorf("shown: %q", lines)
+	}
+}
+
+func TestADeadAgentIsToldWithItsTime(t *testing.T) {
+	var problems bytes.Buffer
+	s := newScreen(io.Discard, &problems, false)
+	s.agentExit("a", 7, errors.New("signal: killed"))
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := problems.String(); !strings.Contains(got, "0.00s · agent of a (pid 7) died: signal: killed\n") {
+		t.Errorf("told as %q", got)
 	}
 }

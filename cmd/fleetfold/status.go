@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/logline"
 	"github.com/fleetfold/fleetfold/internal/render"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -55,7 +56,7 @@ func statusText(w io.Writer, s status.Status) error {
 	}
 	inv := "none applied yet"
 	if s.Inventory.Digest != "" {
-		inv = fmt.Sprintf("generation %d, %s", s.Inventory.Generation, s.Inventory.Digest)
+		inv = fmt.Sprintf("generation %d, %s", s.Inventory.Generation, logline.Digest(s.Inventory.Digest))
 	}
 	b := bufio.NewWriter(w) // it keeps the first error of writing
 	fmt.Fprintf(b, "state        %s at sequence %d\ninventory    %s\nnodes        %d observed, %d present, %d signing\nenforcement  %s\nin flight    %d\n",

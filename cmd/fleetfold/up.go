@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"os/user"
 	"sync"
 	"syscall"
 	"time"
@@ -15,13 +14,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/inventoryfile"
 	"github.com/fleetfold/fleetfold/internal/standalone"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
-	"github.com/fleetfold/fleetfold/pkg/planner"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
@@ -90,7 +89,8 @@ func (f *upFlags) check() error {
 	if f.timeout <= 0 || f.enroll <= 0 {
 		return cli.Usagef("--timeout and --enroll-timeout must be above 0")
 	}
-	return nil
+	_, err := events.NewSubjects(f.prefix)
+	return cli.UsageError(err)
 }
 
 // run owns what must be undone: the folder, the fleet, the screen.
@@ -112,16 +112,17 @@ func (f *upFlags) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, removeDir()) }()
+	logger := quieter(f.log.Logger(cmd.ErrOrStderr()))
 	fl, err := standalone.Start(cmd.Context(), standalone.Options{
 		Dir: dir, Port: f.port, Prefix: f.prefix, Lease: f.lease, Concurrency: f.concurrency, EnrollTimeout: f.enroll,
-		Safeguards: f.safeguards, OnRecord: out.record, OnAgentExit: out.agentExit, Logger: f.log.Logger(cmd.ErrOrStderr()),
+		Safeguards: f.safeguards, OnRecord: out.record, OnAgentExit: out.agentExit, Logger: logger,
 	})
 	if err != nil {
 		return err
 	}
 	defer fl.Close()
 	out.begin(dir, fl.URL())
-	return f.attend(cmd.Context(), fl, out, f.log.Logger(cmd.ErrOrStderr()))
+	return f.attend(cmd.Context(), fl, out, logger)
 }
 
 // endOutput adds what became of the output to how the run ended. A reader that
@@ -164,11 +165,7 @@ func (f *upFlags) attend(ctx context.Context, fl *standalone.Fleet, out *screen,
 	working.Go(func() { failed <- fl.Run(ctx) })
 
 	applied := make(chan uint64, 1)
-	working.Go(func() {
-		failed <- planner.WatchFile(ctx, f.inventory, func(text []byte, err error) {
-			f.apply(ctx, fl, out, applied, text, err)
-		})
-	})
+	working.Go(func() { failed <- f.follow(ctx, fl, out, applied) })
 	if !f.untilConverged {
 		select {
 		case <-ctx.Done():
@@ -192,42 +189,42 @@ func (f *upFlags) attend(ctx context.Context, fl *standalone.Fleet, out *screen,
 	}
 }
 
-func (f *upFlags) apply(ctx context.Context, fl *standalone.Fleet, out *screen, applied chan<- uint64, text []byte, err error) {
-	if err != nil {
-		out.problem(fmt.Sprintf("cannot read %s, the last good inventory stays in force: %v", f.inventory, err))
-		return
-	}
-	inv, rep := inventory.Parse(text)
+// follow puts each valid version of the file into force, and reports the others.
+func (f *upFlags) follow(ctx context.Context, fl *standalone.Fleet, out *screen, applied chan<- uint64) error {
+	return inventoryfile.Follower{
+		Path: f.inventory,
+		Unreadable: func(err error) {
+			out.problem(fmt.Sprintf("cannot read %s, the last good inventory stays in force: %v", f.inventory, err))
+		},
+		Checked: func(rep inventory.Report) { f.checked(out, rep) },
+		Apply: func(ctx context.Context, text []byte, inv *fleet.Inventory, _ func() error) error {
+			out.desire(inv)
+			generation, _, err := fl.Apply(ctx, text, inventoryfile.Actor())
+			if err != nil {
+				return err
+			}
+			select {
+			case applied <- generation:
+			default:
+			}
+			return nil
+		},
+		Failed: func(err error) {
+			out.problem(fmt.Sprintf("cannot apply %s, trying again: %v", f.inventory, err))
+		},
+	}.Run(ctx)
+}
+
+func (f *upFlags) checked(out *screen, rep inventory.Report) {
 	for _, w := range rep.Warnings {
 		out.problem(problemLine(f.inventory, "warning: ", w))
 	}
-	if inv == nil {
+	if !rep.Valid() {
 		out.problem(fmt.Sprintf("%s is not valid, the last good inventory stays in force:", f.inventory))
-		for _, p := range rep.Errors {
-			out.problem(problemLine(f.inventory, "", p))
-		}
-		return
 	}
-	out.desire(inv)
-	generation, _, err := fl.Apply(ctx, text, actor())
-	if err != nil {
-		if ctx.Err() == nil {
-			out.problem(fmt.Sprintf("cannot apply %s: %v", f.inventory, err))
-		}
-		return
+	for _, p := range rep.Errors {
+		out.problem(problemLine(f.inventory, "", p))
 	}
-	select {
-	case applied <- generation:
-	default:
-	}
-}
-
-// actor is who is named as having applied an inventory.
-func actor() string {
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		return u.Username
-	}
-	return "unknown"
 }
 
 // errNotConverged says that the time was up.
@@ -269,22 +266,15 @@ func (f *upFlags) conclude(ctx context.Context, fl *standalone.Fleet, out *scree
 	if err != nil && !errors.Is(err, errNotConverged) {
 		return err
 	}
-	var inv *fleet.Inventory
-	var digest string
-	fl.View().Read(func(st *projection.State) { digest = st.Inventory().Digest })
-	if digest != "" {
-		got, getErr := fl.Inventory(ctx, digest)
-		if getErr != nil {
-			return getErr
-		}
-		inv = got
-	}
 	var s status.Status
-	fl.View().Read(func(st *projection.State) { s = status.Of(st, inv, time.Now()) })
+	readErr := read(ctx, fl.View(), fl.Inventory, func(st *projection.State, inv *fleet.Inventory) { s = status.Of(st, inv, time.Now()) })
+	if readErr != nil {
+		return errors.Join(err, readErr)
+	}
 	if err == nil {
 		out.summary(s)
 		return nil
 	}
-	return cli.WithHint(fmt.Errorf("%w (%s): %s", err, f.timeout, missing(s)),
+	return cli.WithHint(fmt.Errorf("%w (%s): %s", err, f.timeout, s.Missing()),
 		"look at the messages above, at DIR/nodes/*.log with --dir DIR, or give it more time with --timeout")
 }

@@ -62,7 +62,7 @@ func waitFor(ctx context.Context, cmd *cobra.Command, nats *cli.NATSFlags, timeo
 		return errors.Join(err, readErr)
 	}
 	if errors.Is(context.Cause(ctx), errNotConverged) && err != nil {
-		return cli.WithHint(fmt.Errorf("%w (%s): %s", errNotConverged, timeout, missing(s)), hintWait)
+		return cli.WithHint(fmt.Errorf("%w (%s): %s", errNotConverged, timeout, s.Missing()), hintWait)
 	}
 	if err != nil {
 		return err

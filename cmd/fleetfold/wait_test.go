@@ -63,7 +63,7 @@ func TestWaitWaitsForServerAndLog(t *testing.T) {
 	}
 	t.Cleanup(server.Shutdown)
 	next("waiting for the log of the fleet: ")
-	applyEmpty(ctx, t, server)
+	applyTo(ctx, t, server, nothingToDo)
 	if said.Scan() {
 		t.Errorf("said again: %q", said.Text())
 	}
@@ -72,8 +72,11 @@ func TestWaitWaitsForServerAndLog(t *testing.T) {
 	}
 }
 
-// applyEmpty makes a fleet that has nothing to do.
-func applyEmpty(ctx context.Context, t *testing.T, server *natsd.Server) {
+// nothingToDo is an inventory of nobody.
+const nothingToDo = "trust_domain: fleet.example\nquorum: {width: 1}\nenforcement: {require_sig: false}\n"
+
+// applyTo makes the log of a fleet and puts an inventory into force.
+func applyTo(ctx context.Context, t *testing.T, server *natsd.Server, text string) {
 	t.Helper()
 	bus, err := eventlog.Connect(ctx, eventlog.Options{InProcess: server, Replicas: 1})
 	if err != nil {
@@ -87,8 +90,7 @@ func applyEmpty(ctx context.Context, t *testing.T, server *natsd.Server) {
 	running, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- v.Run(running) }()
-	text := []byte("trust_domain: fleet.example\nquorum: {width: 1}\nenforcement: {require_sig: false}\n")
-	if _, _, err := planner.Apply(ctx, bus, bus.Log(), v, text, "ada", "", time.Now()); err != nil {
+	if _, _, err := planner.Apply(ctx, bus, bus.Log(), v, []byte(text), "ada", "", time.Now()); err != nil {
 		t.Error(err)
 	}
 	stop()
@@ -122,5 +124,21 @@ func TestWaitSaysAtTheTimeoutWhatIsMissing(t *testing.T) {
 				t.Errorf("exit code %d", exitCode(err))
 			}
 		})
+	}
+}
+
+func TestWaitSaysAtTheTimeoutWhatIsToDo(t *testing.T) {
+	server, err := natsd.Start(natsd.Options{Dir: t.TempDir(), Port: natsd.RandomPort})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Shutdown)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	applyTo(ctx, t, server, fleetOf(false, "a"))
+	said, err := fleetfold(ctx, "wait", "--for", "converged", "--timeout", "1s", "--nats", server.URL()).CombinedOutput()
+	const want = "error: the fleet did not converge in time (1s): to do: EnrollNode a; 0 in flight\nhint: 'fleetfold status' and"
+	if exitCode(err) != 1 || !strings.HasPrefix(string(said), want) {
+		t.Errorf("exit code %d, said\n%s", exitCode(err), said)
 	}
 }

@@ -4,10 +4,12 @@ package logline
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 
+	"github.com/fleetfold/fleetfold/internal/render"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -39,30 +41,56 @@ func JSON(r eventlog.Record) ([]byte, error) {
 	return json.Marshal(l)
 }
 
+// MaxNode is the widest that a column of nodes gets; longer ids are cut.
+const MaxNode = 40
+
+// Fit brings a node id to width columns, at most MaxNode; a longer one is cut.
+func Fit(id fleet.NodeID, width int) string {
+	width = max(1, min(width, MaxNode))
+	if len(id) > width {
+		return string(id[:width-1]) + "…"
+	}
+	return fmt.Sprintf("%-*s", width, id)
+}
+
+// Columns writes lines below each other. The zero value is ready for use.
+type Columns struct{ node int }
+
+// See makes room for the nodes of the records that are written next.
+func (c *Columns) See(records []eventlog.Record) {
+	for _, r := range records {
+		if r.Event != nil {
+			c.node = max(c.node, min(len(r.Event.Node), MaxNode))
+		}
+	}
+}
+
 // Text returns the record as one line for a person, without the line end:
-// local time, sequence, type, node and what it says.
-func Text(r eventlog.Record) string {
+// local time, sequence, type, node and what it says. What concerns no node
+// takes the place of the node, too.
+func (c *Columns) Text(r eventlog.Record) string {
+	c.See([]eventlog.Record{r})
 	head := fmt.Sprintf("%s %6d  ", r.Time.Local().Format("15:04:05.000"), r.Sequence)
 	if r.Event == nil {
 		return head + fmt.Sprintf("%-26s %s: %v", "(unfit)", r.Message.Subject, r.Err)
 	}
-	text := head + fmt.Sprintf("%-26s", r.Event.Type)
+	text := head + fmt.Sprintf("%-26s ", r.Event.Type)
 	if r.Event.Node != "" {
-		text += " " + string(r.Event.Node)
+		text += Fit(r.Event.Node, c.node) + "  "
 	}
-	if what := Describe(r.Event); what != "" {
-		text += "  " + what
-	}
-	return text
+	return strings.TrimRight(text+Describe(r.Event), " ")
 }
+
+// Text is Columns.Text for a record that stands alone.
+func Text(r eventlog.Record) string { return new(Columns).Text(r) }
 
 // Describe says in a few words what an event says beyond its type and node.
 func Describe(e *events.Event) string {
 	switch d := e.Data.(type) {
 	case *events.InventoryApplied:
-		return fmt.Sprintf("generation %d by %s, %s", d.Generation, d.Actor, short(d.Digest)) + note(d.Note)
+		return fmt.Sprintf("generation %d by %s, %s", d.Generation, d.Actor, Digest(d.Digest)) + note(d.Note)
 	case *events.TrustPublished:
-		return d.TrustDomain + ", root " + short(d.Fingerprint)
+		return d.TrustDomain + ", root " + Digest(d.Fingerprint)
 	case *events.NodeLost:
 		return string(d.Reason)
 	case *events.CredentialIssued:
@@ -80,9 +108,9 @@ func Describe(e *events.Event) string {
 	case *events.ControlResumed:
 		return fmt.Sprintf("%s by %s", d.Target, d.Actor) + note(d.Note)
 	case *events.PlanDecided:
-		return fmt.Sprintf("%s: %d actions, %d held, on sequence %d", d.Plan, len(d.Actions), d.HeldTotal, d.Basis)
+		return fmt.Sprintf("%s: %s, %d held, on sequence %d", short(string(d.Plan)), render.Count(len(d.Actions), "action"), d.HeldTotal, d.Basis)
 	case *events.ActionRequested:
-		return fmt.Sprintf("%s, attempt %d", d.Action, d.Attempt)
+		return fmt.Sprintf("%s, attempt %d", short(string(d.Action)), d.Attempt)
 	default:
 		return describeOutcome(e)
 	}
@@ -91,18 +119,26 @@ func Describe(e *events.Event) string {
 func describeOutcome(e *events.Event) string {
 	switch d := e.Data.(type) {
 	case *events.ActionSucceeded:
-		return fmt.Sprintf("%s in %s", action(d.Type, d.Action), milliseconds(d.DurationMS))
+		return fmt.Sprintf("%s in %s", action(d.Type, d.Action), Took(d.DurationMS))
 	case *events.ActionFailed:
-		return fmt.Sprintf("%s after %s: %s: %s", action(d.Type, d.Action), milliseconds(d.DurationMS), d.Reason, d.Detail)
+		return fmt.Sprintf("%s after %s: %s: %s", action(d.Type, d.Action), Took(d.DurationMS), d.Reason, d.Detail)
 	case *events.ActionRefused:
 		return fmt.Sprintf("%s: %s: %s", action(d.Type, d.Action), d.Reason, d.Detail)
 	}
 	return ""
 }
 
-func action(t fleet.ActionType, id fleet.ActionID) string { return fmt.Sprintf("%s %s", t, id) }
+func action(t fleet.ActionType, id fleet.ActionID) string {
+	return fmt.Sprintf("%s %s", t, short(string(id)))
+}
 
-func milliseconds(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
+// Took is a duration for a person, who would take "0s" for a mistake.
+func Took(ms int64) string {
+	if ms == 0 {
+		return "under 1ms"
+	}
+	return (time.Duration(ms) * time.Millisecond).String()
+}
 
 func note(s string) string {
 	if s == "" {
@@ -111,15 +147,16 @@ func note(s string) string {
 	return fmt.Sprintf(" (%q)", s)
 }
 
-// short cuts a digest or serial to what a person compares.
-func short(s string) string {
+// Digest cuts a digest to what a person compares.
+func Digest(s string) string {
 	const shown = 12
-	prefix := ""
-	if len(s) > 7 && s[:7] == "sha256:" {
-		prefix, s = s[:7], s[7:]
-	}
-	if len(s) > shown {
-		s = s[:shown]
-	}
-	return prefix + s
+	s = strings.TrimPrefix(s, "sha256:")
+	return s[:min(shown, len(s))]
+}
+
+// short cuts a serial, or what an id has after its kind: "plan-22c959bb".
+func short(s string) string {
+	const shown = 8
+	from := strings.LastIndex(s, "-") + 1
+	return s[:min(from+shown, len(s))]
 }

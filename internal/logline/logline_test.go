@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 
@@ -119,5 +120,44 @@ func TestAMessageThatDoesNotFitIsShownWithItsReason(t *testing.T) {
 	want := `{"seq":7,"time":"0001-01-01T00:00:00Z","subject":"fleet.events.plan","error":"unknown_type: no such type","data":"Z2FyYmFnZQ=="}`
 	if string(line) != want {
 		t.Errorf("line %s", line)
+	}
+}
+
+func TestTheLinesForPeopleFitTheirColumns(t *testing.T) {
+	records := examples(t)
+	explains := map[events.Type]bool{events.TypeInventoryApplied: true, events.TypeActionFailed: true, events.TypeActionRefused: true, events.TypePlanApproved: true}
+	var columns Columns
+	columns.See(records)
+	for _, r := range records {
+		text := columns.Text(r)
+		if n := utf8.RuneCountInString(text); n > 110 && !explains[r.Event.Type] {
+			t.Errorf("%d columns: %s", n, text)
+		}
+		if strings.Contains(text, "sha256:") || strings.Contains(text, " 1 actions") || strings.Contains(text, " 0s") || strings.HasSuffix(text, " ") {
+			t.Errorf("hard to read: %q", text)
+		}
+		if what := Describe(r.Event); r.Event.Node != "" && what != "" && strings.Index(text, "  "+what) != 48+len("region/nyc/node-2") {
+			t.Errorf("not aligned: %q", text)
+		}
+	}
+}
+
+func TestALongNodeIsCut(t *testing.T) {
+	for does, c := range map[string]struct {
+		id    fleet.NodeID
+		width int
+		want  string
+	}{
+		"a short one is filled up":        {"a", 3, "a  "},
+		"one that fits stays":             {"abc", 3, "abc"},
+		"one that is too long":            {"abcd", 3, "ab…"},
+		"no column is wider than allowed": {fleet.NodeID(strings.Repeat("x", 60)), 60, strings.Repeat("x", MaxNode-1) + "…"},
+	} {
+		if got := Fit(c.id, c.width); got != c.want {
+			t.Errorf("%s: %q, want %q", does, got, c.want)
+		}
+	}
+	if Took(0) != "under 1ms" || Took(1500) != "1.5s" {
+		t.Errorf("took %s and %s", Took(0), Took(1500))
 	}
 }

@@ -3,6 +3,8 @@
 package status
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/engine"
@@ -134,6 +136,8 @@ func node(st *projection.State, id fleet.NodeID, region string, desired bool) No
 	if _, kind, ok := st.Ledger().InFlight(id); ok {
 		n.InFlight = kind
 	}
+	// Of the failures of several needs the one of the later phase counts: what
+	// came before it was achieved, or is no longer wanted.
 	for _, kind := range []fleet.ActionType{fleet.EnrollNode, fleet.IssueCredential, fleet.DecommissionNode} {
 		a := st.Ledger().AttemptsAt(fleet.Action{Type: kind, ID: id}, st.Ledger().Epoch(id), st.Inventory().Generation)
 		if a.Failures > 0 {
@@ -141,4 +145,29 @@ func node(st *projection.State, id fleet.NodeID, region string, desired bool) No
 		}
 	}
 	return n
+}
+
+// Missing says what keeps a fleet from being converged, in one line.
+func (s Status) Missing() string {
+	const shown = 5
+	if s.Inventory.Digest == "" {
+		return "no inventory is in force"
+	}
+	var parts []string
+	for i, a := range s.Plan.Actions {
+		if i == shown {
+			parts = append(parts, fmt.Sprintf("and %d more", len(s.Plan.Actions)-shown))
+			break
+		}
+		parts = append(parts, strings.TrimSpace(fmt.Sprintf("%s %s", a.Type, a.ID)))
+	}
+	text := "to do: " + strings.Join(parts, ", ")
+	if len(parts) == 0 {
+		text = "nothing more to do"
+	}
+	text = fmt.Sprintf("%s; %d in flight", text, len(s.InFlight))
+	if len(s.Held) > 0 {
+		text += fmt.Sprintf("; %d held, the first because of %s: %s", len(s.Held), s.Held[0].Reason, s.Held[0].Detail)
+	}
+	return text
 }

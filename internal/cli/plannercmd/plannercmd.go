@@ -2,12 +2,9 @@
 package plannercmd
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/user"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -17,9 +14,11 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/field"
+	"github.com/fleetfold/fleetfold/internal/cli/inventoryfile"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
 	"github.com/fleetfold/fleetfold/pkg/planner"
 	"github.com/fleetfold/fleetfold/pkg/view"
@@ -149,22 +148,30 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Log
 }
 
 func (f *flags) watch(ctx context.Context, bus *eventlog.Bus, v *view.View, logger zerolog.Logger) error {
-	return planner.WatchFile(ctx, f.inventory, func(text []byte, err error) {
-		if err != nil {
+	return inventoryfile.Follower{
+		Path: f.inventory,
+		Unreadable: func(err error) {
 			logger.Error().Err(err).Str(field.Path, f.inventory).Msg("cannot read inventory, the last good one stays in force")
-			return
-		}
-		_, rep := inventory.Parse(text)
-		for _, p := range rep.Warnings {
-			problem(logger.Warn(), f.inventory, p).Msg("inventory warning")
-		}
-		for _, p := range rep.Errors {
-			problem(logger.Error(), f.inventory, p).Msg("inventory is not valid, the last good one stays in force")
-		}
-		if rep.Valid() {
-			f.apply(ctx, bus, v, text, logger)
-		}
-	})
+		},
+		Checked: func(rep inventory.Report) {
+			for _, p := range rep.Warnings {
+				problem(logger.Warn(), f.inventory, p).Msg("inventory warning")
+			}
+			for _, p := range rep.Errors {
+				problem(logger.Error(), f.inventory, p).Msg("inventory is not valid, the last good one stays in force")
+			}
+		},
+		Apply: func(ctx context.Context, text []byte, _ *fleet.Inventory, current func() error) error {
+			generation, applied, err := planner.ApplyWhile(ctx, current, bus, bus.Log(), v, text, inventoryfile.Actor(), "from "+f.inventory, time.Now())
+			if applied {
+				logger.Info().Uint64(field.Generation, generation).Str(field.Path, f.inventory).Msg("inventory applied")
+			}
+			return err
+		},
+		Failed: func(err error) {
+			logger.Error().Err(err).Dur(field.Wait, inventoryfile.Again).Msg("cannot apply inventory, trying again")
+		},
+	}.Run(ctx)
 }
 
 // problem leaves out the line and the place of what concerns the whole file.
@@ -177,45 +184,4 @@ func problem(e *zerolog.Event, file string, p inventory.Problem) *zerolog.Event 
 		e = e.Str("at", p.Path)
 	}
 	return e.Str("tag", p.Tag).Str(field.Reason, p.Message)
-}
-
-// errEdited: the file is no longer what is being applied.
-var errEdited = errors.New("the file was edited meanwhile")
-
-// apply tries until it succeeds: a file that was edited while the server was
-// away must not wait for the next edit. If it is edited again meanwhile, that
-// text is left to the next call, since another planner may have applied it.
-func (f *flags) apply(ctx context.Context, bus *eventlog.Bus, v *view.View, text []byte, logger zerolog.Logger) {
-	const again = 2 * time.Second
-	current := func() error {
-		if now, err := os.ReadFile(f.inventory); err == nil && !bytes.Equal(now, text) {
-			return errEdited
-		}
-		return nil // also for a file that is gone: the last good one stays in force
-	}
-	for ctx.Err() == nil {
-		generation, applied, err := planner.ApplyWhile(ctx, current, bus, bus.Log(), v, text, actor(), "from "+f.inventory, time.Now())
-		if err == nil {
-			if applied {
-				logger.Info().Uint64(field.Generation, generation).Str(field.Path, f.inventory).Msg("inventory applied")
-			}
-			return
-		}
-		if ctx.Err() != nil || errors.Is(err, errEdited) {
-			return
-		}
-		logger.Error().Err(err).Dur(field.Wait, again).Msg("cannot apply inventory, trying again")
-		select {
-		case <-ctx.Done():
-		case <-time.After(again):
-		}
-	}
-}
-
-func actor() string {
-	host, _ := os.Hostname()
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		return u.Username + "@" + host
-	}
-	return "planner@" + host
 }
