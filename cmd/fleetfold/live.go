@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -101,7 +102,7 @@ func waitConverged(ctx context.Context, v *view.View, get func(context.Context, 
 	for {
 		changed := v.Changed()
 		var s status.Status
-		if err := read(ctx, v, get, func(st *projection.State, inv *fleet.Inventory) { s = status.Of(st, inv) }); err != nil {
+		if err := read(ctx, v, get, func(st *projection.State, inv *fleet.Inventory) { s = status.Of(st, inv, time.Now()) }); err != nil {
 			return err
 		}
 		if s.Converged {

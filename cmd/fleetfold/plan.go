@@ -74,16 +74,25 @@ func (f *planFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	plan, blockers := engine.Reconcile(desired, state), engine.Blocking(desired, state)
+	held := heldOffline(plan, desired, state)
 	w := cmd.OutOrStdout()
 	if *f.output == "json" {
-		err = render.JSON(w, newPlanJSON(plan, blockers, desired, state))
+		err = render.JSON(w, newPlanJSON(plan, blockers, held, desired, state))
 	} else {
-		err = render.Plan(w, plan, blockers, render.Options{Colour: render.Colour(w)})
+		o := render.Options{Colour: render.Colour(w)}
+		err = errors.Join(render.Plan(w, plan, blockers, o), render.Held(w, held, o))
 	}
 	if err == nil && !plan.Empty() {
 		err = cli.Exit{Code: exitChanges}
 	}
 	return err
+}
+
+// heldOffline is what of the plan a planner with the default safeguards would
+// hold, as far as two files tell: by the removal budget and the quorum.
+func heldOffline(plan fleet.Plan, desired *fleet.Inventory, state *fleet.ObservedState) []fleet.Held {
+	_, held := engine.Hold(plan, engine.Situation{Desired: desired, Observed: state, Settled: true}, engine.DefaultSafeguards())
+	return held
 }
 
 // read reports the problems of both files at once, or else what is odd about
@@ -132,9 +141,11 @@ func readObserved(cmd *cobra.Command, name string) (state *fleet.ObservedState, 
 type planJSON struct {
 	Actions []fleet.Action `json:"actions"`
 	// Counts has the types that the plan holds, and no others.
-	Counts      map[fleet.ActionType]int `json:"counts"`
-	BlockedBy   []engine.Blocker         `json:"blocked_by"`
-	Enforcement enforcementJSON          `json:"enforcement"`
+	Counts    map[fleet.ActionType]int `json:"counts"`
+	BlockedBy []engine.Blocker         `json:"blocked_by"`
+	// Held is what a planner would not publish, though it is planned.
+	Held        []fleet.Held    `json:"held"`
+	Enforcement enforcementJSON `json:"enforcement"`
 }
 
 // enforcementJSON says "strict" or "permissive" of both sides.
@@ -145,11 +156,12 @@ type enforcementJSON struct {
 	Withheld bool `json:"withheld"`
 }
 
-func newPlanJSON(plan fleet.Plan, blockers []engine.Blocker, desired *fleet.Inventory, state *fleet.ObservedState) planJSON {
+func newPlanJSON(plan fleet.Plan, blockers []engine.Blocker, held []fleet.Held, desired *fleet.Inventory, state *fleet.ObservedState) planJSON {
 	return planJSON{
 		Actions:   append([]fleet.Action{}, plan.Actions...),
 		Counts:    plan.Counts(),
 		BlockedBy: append([]engine.Blocker{}, blockers...),
+		Held:      append([]fleet.Held{}, held...),
 		Enforcement: enforcementJSON{
 			Desired:  render.Posture(desired.RequireSig),
 			Observed: render.Posture(state.StrictEnforced),

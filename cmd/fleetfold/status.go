@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -31,7 +33,7 @@ func newStatus() *cobra.Command {
 			}
 			defer l.close()
 			var s status.Status
-			err = read(cmd.Context(), l.view, l.inventories.Get, func(st *projection.State, inv *fleet.Inventory) { s = status.Of(st, inv) })
+			err = read(cmd.Context(), l.view, l.inventories.Get, func(st *projection.State, inv *fleet.Inventory) { s = status.Of(st, inv, time.Now()) })
 			if err != nil {
 				return err
 			}
@@ -62,11 +64,22 @@ func statusText(w io.Writer, s status.Status) error {
 	for _, f := range s.InFlight {
 		fmt.Fprintf(b, "             %s %s (attempt %d, since %s)\n", f.Type, f.ID, f.Attempt, f.Since.Local().Format("15:04:05"))
 	}
+	for _, p := range s.Paused {
+		fmt.Fprintf(b, "paused       %s by %s since %s%s\n", p.Target, p.Actor, p.Since.Local().Format(time.DateTime), because(p.Note))
+	}
 	if s.Inventory.Digest != "" {
 		fmt.Fprintln(b)
-		if err := render.Plan(b, s.Plan, s.BlockedBy, render.Options{Colour: render.Colour(w)}); err != nil {
+		o := render.Options{Colour: render.Colour(w)}
+		if err := errors.Join(render.Plan(b, s.Plan, s.BlockedBy, o), render.Held(b, s.Held, o)); err != nil {
 			return err
 		}
 	}
 	return b.Flush()
+}
+
+func because(note string) string {
+	if note == "" {
+		return ""
+	}
+	return ": " + note
 }

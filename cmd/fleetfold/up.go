@@ -17,6 +17,7 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli/inventoryfile"
 	"github.com/fleetfold/fleetfold/internal/standalone"
 	"github.com/fleetfold/fleetfold/internal/status"
+	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
@@ -28,13 +29,14 @@ type upFlags struct {
 	inventory, dir, prefix string
 	untilConverged         bool
 	timeout, lease, enroll time.Duration
+	safeguards             engine.Safeguards
 	port, concurrency      int
 	output                 *string
 	log                    cli.LogFlags
 }
 
 func newUp() *cobra.Command {
-	var f upFlags
+	f := upFlags{safeguards: engine.DefaultSafeguards()}
 	cmd := &cobra.Command{
 		Use:   "up --inventory FILE",
 		Short: "Run a whole fleet on this machine: server, planner, executor and agents",
@@ -55,6 +57,8 @@ edit takes effect at once, an invalid one is reported and changes nothing.`,
 	flags.StringVar(&f.dir, "dir", "", "`DIR` for log, CA and agents, kept and taken up again; default a temporary folder, removed at the end")
 	flags.BoolVar(&f.untilConverged, "until-converged", false, "exit 0 once the fleet is as the inventory asks and nothing is in flight")
 	flags.DurationVar(&f.timeout, "timeout", time.Minute, "with --until-converged: exit 1 after this `DURATION`, saying what is missing")
+	flags.Float64Var(&f.safeguards.BlindFraction, "blind-fraction", f.safeguards.BlindFraction,
+		"when more than this `PART` of a region or the fleet is lost, 0 to 1, at least 3, nobody is enrolled again; 1 means never")
 	flags.DurationVar(&f.lease, "lease", 6*time.Second, "`DURATION` after its last heartbeat at which a node is lost, in whole seconds")
 	flags.DurationVar(&f.enroll, "enroll-timeout", time.Minute, "`DURATION` an enrolment may take before it failed and is tried again")
 	flags.IntVar(&f.port, "port", 0, "`PORT` of the server on 127.0.0.1; 0 means a free one")
@@ -72,6 +76,10 @@ func (f *upFlags) check() error {
 	}
 	if f.lease < time.Second || f.lease%time.Second != 0 || f.lease > time.Hour {
 		return cli.Usagef("--lease is %s, must be whole seconds from 1s to 1h", f.lease)
+	}
+	f.safeguards.LostWait = f.lease / 3 // the time between two heartbeats
+	if err := f.safeguards.Validate(); err != nil {
+		return cli.UsageError(err)
 	}
 	if f.concurrency < 1 || f.concurrency > 256 {
 		return cli.Usagef("--concurrency is %d, must be 1 to 256", f.concurrency)
@@ -108,7 +116,7 @@ func (f *upFlags) run(cmd *cobra.Command) (err error) {
 	logger := quieter(f.log.Logger(cmd.ErrOrStderr()))
 	fl, err := standalone.Start(cmd.Context(), standalone.Options{
 		Dir: dir, Port: f.port, Prefix: f.prefix, Lease: f.lease, Concurrency: f.concurrency, EnrollTimeout: f.enroll,
-		OnRecord: out.record, OnAgentExit: out.agentExit, Logger: logger,
+		Safeguards: f.safeguards, OnRecord: out.record, OnAgentExit: out.agentExit, Logger: logger,
 	})
 	if err != nil {
 		return err
@@ -260,7 +268,7 @@ func (f *upFlags) conclude(ctx context.Context, fl *standalone.Fleet, out *scree
 		return err
 	}
 	var s status.Status
-	readErr := read(ctx, fl.View(), fl.Inventory, func(st *projection.State, inv *fleet.Inventory) { s = status.Of(st, inv) })
+	readErr := read(ctx, fl.View(), fl.Inventory, func(st *projection.State, inv *fleet.Inventory) { s = status.Of(st, inv, time.Now()) })
 	if readErr != nil {
 		return errors.Join(err, readErr)
 	}

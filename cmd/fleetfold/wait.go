@@ -58,7 +58,7 @@ func waitFor(ctx context.Context, cmd *cobra.Command, nats *cli.NATSFlags, timeo
 	defer l.close()
 	err = waitConverged(ctx, l.view, l.inventories.Get)
 	var s status.Status
-	if readErr := read(context.WithoutCancel(ctx), l.view, l.inventories.Get, func(st *projection.State, inv *fleet.Inventory) { s = status.Of(st, inv) }); readErr != nil {
+	if readErr := read(context.WithoutCancel(ctx), l.view, l.inventories.Get, func(st *projection.State, inv *fleet.Inventory) { s = status.Of(st, inv, time.Now()) }); readErr != nil {
 		return errors.Join(err, readErr)
 	}
 	if errors.Is(context.Cause(ctx), errNotConverged) && err != nil {

@@ -227,7 +227,7 @@ func (f *chaosFleet) awaitConverged(bus *eventlog.Bus, last desired) {
 	err := v.CatchUp(ctx) // a fleet that was there once, under the same inventory, may have left
 	if err == nil {
 		err = v.Wait(ctx, func(s *projection.State) bool {
-			now = status.Of(s, inv)
+			now = status.Of(s, inv, time.Now())
 			return now.Inventory.Digest == inventory.Digest(text) && now.Converged
 		})
 	}

@@ -101,6 +101,12 @@ func Describe(e *events.Event) string {
 		return "serial " + short(d.Serial)
 	case *events.CredentialRevoked:
 		return fmt.Sprintf("serial %s, %s", short(d.Serial), d.Reason)
+	case *events.PlanApproved:
+		return fmt.Sprintf("%s by %s, on sequence %d", d.Approval, d.Actor, d.Basis) + note(d.Note)
+	case *events.ControlPaused:
+		return fmt.Sprintf("%s by %s", d.Target, d.Actor) + note(d.Note)
+	case *events.ControlResumed:
+		return fmt.Sprintf("%s by %s", d.Target, d.Actor) + note(d.Note)
 	case *events.PlanDecided:
 		return fmt.Sprintf("%s: %s, %d held, on sequence %d", short(string(d.Plan)), render.Count(len(d.Actions), "action"), d.HeldTotal, d.Basis)
 	case *events.ActionRequested:

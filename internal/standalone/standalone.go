@@ -45,6 +45,8 @@ type Options struct {
 	Concurrency int
 	// EnrollTimeout is the deadline of an enrolment.
 	EnrollTimeout time.Duration
+	// Safeguards of the planner; zero means the defaults.
+	Safeguards engine.Safeguards
 	// OnRecord sees each record of the log as it is folded, old ones first.
 	OnRecord func(eventlog.Record, projection.Change)
 	// OnAgentExit hears of each agent process that ended on its own.
@@ -129,7 +131,7 @@ func (f *Fleet) assemble() (err error) {
 	o := f.options
 	f.planner, err = planner.New(planner.Config{
 		Log: f.log, View: f.view, Inventories: f.inventories, Sightings: f.sightings, Statements: f.statements,
-		Lease: o.Lease, Policy: engine.DefaultPolicy(), Logger: o.Logger,
+		Lease: o.Lease, Policy: engine.DefaultPolicy(), Safeguards: o.Safeguards, Logger: o.Logger,
 	})
 	if err != nil {
 		return err

@@ -18,6 +18,11 @@ type Status struct {
 	Observed  fleet.ObservedState `json:"observed"`
 	Plan      fleet.Plan          `json:"plan"`
 	InFlight  []Flight            `json:"in_flight"`
+	// Held is what of the plan a safeguard holds, as engine.Hold answers on this
+	// fold. Whether a planner is warm is not on the log: it is taken to be.
+	Held []fleet.Held `json:"held"`
+	// Paused lists what people paused.
+	Paused []fleet.Pause `json:"paused"`
 	// BlockedBy are the nodes that keep strict enforcement off while it is wanted.
 	BlockedBy []engine.Blocker `json:"blocked_by"`
 	// Converged: an inventory is in force, the plan is empty, nothing is in flight.
@@ -42,15 +47,17 @@ type Flight struct {
 	Since    time.Time        `json:"since"`
 }
 
-// Of is the status of a fold. inv is the inventory in force, nil for none; the
-// result shares nothing with st.
-func Of(st *projection.State, inv *fleet.Inventory) Status {
+// Of is the status of a fold. inv is the inventory in force, nil for none; now
+// is for what time alone ends. The result shares nothing with st.
+func Of(st *projection.State, inv *fleet.Inventory, now time.Time) Status {
 	ref := st.Inventory()
 	s := Status{
 		Inventory: Inventory{ref.Digest, ref.Generation},
 		Observed:  *st.Observed(),
 		Plan:      fleet.Plan{Actions: []fleet.Action{}},
 		InFlight:  []Flight{},
+		Held:      []fleet.Held{},
+		Paused:    st.Pauses(),
 		BlockedBy: []engine.Blocker{},
 		Sequence:  st.Sequence(),
 	}
@@ -64,6 +71,11 @@ func Of(st *projection.State, inv *fleet.Inventory) Status {
 	if inv != nil {
 		s.Plan.Actions = append(s.Plan.Actions, engine.Reconcile(inv, &s.Observed).Actions...)
 		s.BlockedBy = append(s.BlockedBy, engine.Blocking(inv, &s.Observed)...)
+		_, held := engine.Hold(s.Plan, situation(st, inv, now), safeguards(st))
+		s.Held = append(s.Held, held...)
+	}
+	for i := range s.Paused {
+		s.Paused[i].Since = s.Paused[i].Since.UTC()
 	}
 	s.Converged = inv != nil && s.Plan.Empty() && len(s.InFlight) == 0
 	return s
@@ -153,5 +165,9 @@ func (s Status) Missing() string {
 	if len(parts) == 0 {
 		text = "nothing more to do"
 	}
-	return fmt.Sprintf("%s; %d in flight", text, len(s.InFlight))
+	text = fmt.Sprintf("%s; %d in flight", text, len(s.InFlight))
+	if len(s.Held) > 0 {
+		text += fmt.Sprintf("; %d held, the first because of %s: %s", len(s.Held), s.Held[0].Reason, s.Held[0].Detail)
+	}
+	return text
 }

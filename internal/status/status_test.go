@@ -3,6 +3,7 @@ package status
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
@@ -19,7 +20,7 @@ func TestBlockersAreNamedAsInAPlan(t *testing.T) {
 		"a list stays a list when it is empty":  {&fleet.Inventory{}, `[]`},
 		"without an inventory nothing is asked": {nil, `[]`},
 	} {
-		text, err := json.Marshal(Of(projection.New(), c.inv))
+		text, err := json.Marshal(Of(projection.New(), c.inv, time.Now()))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,9 +1,9 @@
 // Package engine decides. It holds the one rule of the project, Reconcile,
 // which says what lies between the fleet that an inventory asks for and the
-// fleet that the log tells of, and Dispatch, which says which part of that to
-// publish now. The same rule plans, is asked again before an action is carried
-// out, and is asked once more, years later, by an audit. There is no second
-// copy of it.
+// fleet that the log tells of; Hold, which says what of that must wait for a
+// safeguard; and Dispatch, which says which part of the rest to publish now.
+// The same rule plans, is asked again before an action is carried out, and is
+// asked once more, years later, by an audit. There is no second copy of it.
 //
 // # What it promises
 //
@@ -33,9 +33,10 @@
 //     one does, its first mention in the observed state counts.)
 //   - Fold the log to its end before deciding, and publish only if nothing was
 //     decided meanwhile. The engine cannot know how old its arguments are.
-//   - Remove from the plan what safeguards hold, before Dispatch.
-//   - Check a Policy with Validate before it is used.
-//   - Take the time once and pass it in; decide again at Dispatched.Wake.
+//   - Pass the plan through Hold, and what Hold allows through Dispatch.
+//   - Check Safeguards and a Policy with Validate before they are used.
+//   - Take the time once and pass it in; decide again at Dispatched.Wake and
+//     at HoldEnds.
 //   - Wait for every outcome of a phase before acting on the next.
 //   - Record RuleVersion with each decision.
 //

@@ -60,3 +60,24 @@ func Example() {
 	// publish issue-4f78406ce1a4b47eac5a
 	// hold DecommissionNode old/1 max_in_flight
 }
+
+// Six nodes that nobody desires any more are more than the budget allows, so
+// they wait for a person; a node to be enrolled does not.
+func ExampleHold() {
+	desired := &fleet.Inventory{QuorumWidth: 1, Regions: []fleet.Region{{Name: "nyc", Nodes: []fleet.Node{{ID: "nyc/1"}, {ID: "nyc/2"}}}}}
+	observed := &fleet.ObservedState{Nodes: []fleet.ObservedNode{{ID: "nyc/1", Present: true, CanSign: true}}}
+	for i := range 6 {
+		observed.Nodes = append(observed.Nodes, fleet.ObservedNode{ID: fleet.NodeID(fmt.Sprintf("old/%d", i))})
+	}
+	plan := engine.Reconcile(desired, observed)
+	allowed, held := engine.Hold(plan, engine.Situation{Desired: desired, Observed: observed, Settled: true}, engine.DefaultSafeguards())
+	for _, a := range allowed.Actions {
+		fmt.Println(a.Type, a.ID)
+	}
+	fmt.Println(len(held), "held:", held[0].Reason)
+	fmt.Println(held[0].Detail)
+	// Output:
+	// EnrollNode nyc/2
+	// 6 held: removal_budget
+	// 6 of 7 observed nodes would be removed and 5 may be at once; approve with: fleetfold approve removal-3f4819e61e4a96dc139a
+}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"slices"
 
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
@@ -33,6 +34,27 @@ func PlanIDFor(steps []Step) fleet.PlanID {
 		b = appendField(b, string(steps[i].ActionID))
 	}
 	return fleet.PlanID("plan-" + digest(b))
+}
+
+// ApprovalIDFor names the exact set of decommissions of a plan, in whatever
+// order; empty for a plan without any. Another set has another id, so that an
+// approval cannot be given to what nobody has looked at.
+func ApprovalIDFor(plan fleet.Plan) fleet.ApprovalID {
+	var ids []string
+	for _, a := range plan.Actions {
+		if a.Type == fleet.DecommissionNode {
+			ids = append(ids, string(a.ID))
+		}
+	}
+	if len(ids) == 0 {
+		return ""
+	}
+	slices.Sort(ids)
+	b := []byte("fleetfold approval 1\n")
+	for _, id := range ids {
+		b = appendField(b, id)
+	}
+	return fleet.ApprovalID("removal-" + digest(b))
 }
 
 // appendField appends s behind its length, so that no two lists of fields

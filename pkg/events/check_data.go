@@ -23,6 +23,12 @@ func checkData(e *Event) error {
 		return checkAction(d.Action)
 	case *PlanDecided:
 		return checkPlan(d)
+	case *PlanApproved:
+		return need(isID(string(d.Approval)) && d.Basis > 0, "approval %q is not a legal id, or has no basis", d.Approval)
+	case *ControlPaused:
+		return checkTarget(d.Target, e.Node)
+	case *ControlResumed:
+		return checkTarget(d.Target, e.Node)
 	case *ActionRequested:
 		if want := TypeOfAction(d.Type); want != e.Type {
 			return refuse(ReasonBadData, "data of %s asks for %q", e.Type, d.Type)
@@ -111,6 +117,14 @@ func checkPlan(d *PlanDecided) error {
 		if err := checkConcern(h.Type, h.ID); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkTarget checks that a target is valid, and that a node it names is the subject.
+func checkTarget(t fleet.Target, subject fleet.NodeID) error {
+	if !t.Valid() || t.ID != subject {
+		return refuse(ReasonBadData, "scope is %q, region %q, id %q, and the subject %q", t.Scope, t.Region, t.ID, subject)
 	}
 	return nil
 }

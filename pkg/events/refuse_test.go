@@ -182,11 +182,19 @@ func TestDecodeRefusesData(t *testing.T) {
 		"a removal by an action without an id":     {TypeNodeRemoved, replace(`"decommission-`, `" `), ReasonBadData, "legal id"},
 		"a revocation by an action without an id":  {TypeCredentialRevoked, replace(`"decommission-`, `" `), ReasonBadData, "legal id"},
 		"a challenge without a nonce":              {TypeCredentialIssued, replace(`"616e206578616d706c65206e6f6e6365"`, `""`), ReasonBadData, "nonce"},
+		"a pause of no known scope":                {TypeControlPaused, replace(`"region",`, `"rack",`), ReasonBadData, "rack"},
+		"a pause of a region without its name":     {TypeControlPaused, replace(`"region": "nyc",`, ""), ReasonBadData, `region ""`},
+		"a pause of the fleet that names a region": {TypeControlPaused, replace(`"scope": "region"`, `"scope": "fleet"`), ReasonBadData, `scope is "fleet"`},
+		"a pause of a region that names a node":    {TypeControlPaused, replace(`{`, `{"id":"n1",`), ReasonBadData, `id "n1"`},
+		"the resumption of another node":           {TypeControlResumed, replace("node-1", "node-2"), ReasonBadData, "node-2"},
+		"an approval of nothing":                   {TypePlanApproved, replace(`"removal-`, `"*`), ReasonBadData, "legal id"},
+		"an approval on no basis":                  {TypePlanApproved, replace(`"basis": 41`, `"basis": 0`), ReasonBadData, "basis"},
 		"a certificate that ends at no known time": {TypeCredentialIssued, replace(`"not_after": "`, `"not_after": "x`), ReasonBadData, "time"},
 	})
 }
 
-var planWithNull = []byte(`{"plan":"p","basis":1,"inventory_digest":"d","generation":1,"rule_version":"1","decided_at":"2026-01-01T00:00:00Z",` +
+var planWithNull = []byte(`{"plan":"p","basis":1,"inventory_digest":"d","generation":1,"rule_version":"1","decided_at":"2026-01-01T00:00:00Z","settled":true,` +
+	`"safeguards":{"removal_min":5,"removal_fraction":0.02,"blind_fraction":0.55,"blind_min":3,"lost_wait_seconds":5,"flap_threshold":3,"flap_half_life_seconds":600},` +
 	`"policy":{"max_in_flight":1,"backoff_base_seconds":1,"backoff_cap_seconds":1,"jitter":0},"actions":null,"held_total":0}`)
 
 func TestDecodeRefusesSubjects(t *testing.T) {

@@ -24,7 +24,7 @@ type scope int
 const (
 	scopeFleet  scope = iota // no subject
 	scopeNode                // the node id
-	scopeAction              // the node id when the action concerns one
+	scopeAction              // the node id when the action, or the pause, concerns one
 )
 
 // Descriptor is one row of the registry.
@@ -94,6 +94,9 @@ var registry = []Descriptor{
 	{Type: TypeActionSucceeded, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[ActionSucceeded], tail: outcomeOf},
 	{Type: TypeActionFailed, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[ActionFailed], tail: outcomeOf},
 	{Type: TypeActionRefused, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[ActionRefused], tail: outcomeOf},
+	{Type: TypePlanApproved, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[PlanApproved], tail: fixed("events.control")},
+	{Type: TypeControlPaused, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[ControlPaused], tail: fixed("events.control")},
+	{Type: TypeControlResumed, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[ControlResumed], tail: fixed("events.control")},
 
 	{Type: TypeEnrollNode, Channel: ChannelAction, scope: scopeNode, fresh: payloadOf[ActionRequested], tail: actionTail},
 	{Type: TypeIssueCredential, Channel: ChannelAction, scope: scopeNode, fresh: payloadOf[ActionRequested], tail: actionTail},

@@ -129,6 +129,9 @@ func (s Subjects) Trust() string { return s.prefix + ".events.trust" }
 // Plan is the subject of plan.decided: every published batch is fenced on it.
 func (s Subjects) Plan() string { return s.prefix + ".events.plan" }
 
+// Control is the subject of what a person decides: pauses and approvals.
+func (s Subjects) Control() string { return s.prefix + ".events.control" }
+
 // Enforcement is the subject of the two enforcement facts.
 func (s Subjects) Enforcement() string { return s.prefix + ".events.enforcement" }
 

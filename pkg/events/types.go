@@ -25,6 +25,9 @@ const (
 	TypeEnforcementEnabled  Type = "enforcement.enabled"
 	TypeEnforcementDisabled Type = "enforcement.disabled"
 	TypePlanDecided         Type = "plan.decided"
+	TypePlanApproved        Type = "plan.approved"
+	TypeControlPaused       Type = "control.paused"
+	TypeControlResumed      Type = "control.resumed"
 	TypeActionSucceeded     Type = "action.succeeded"
 	TypeActionFailed        Type = "action.failed"
 	TypeActionRefused       Type = "action.refused"
@@ -160,8 +163,12 @@ type PlanDecided struct {
 	// RuleVersion names the version of the decision rule.
 	RuleVersion string `json:"rule_version"`
 	// DecidedAt is the planner's clock when it decided: backoff ends by it.
-	DecidedAt time.Time      `json:"decided_at"`
-	Policy    DispatchPolicy `json:"policy"`
+	DecidedAt time.Time `json:"decided_at"`
+	// Settled says that the planner was warm: it had seen every node that the log
+	// called present, or had watched for a whole lease.
+	Settled    bool           `json:"settled"`
+	Safeguards HoldSafeguards `json:"safeguards"`
+	Policy     DispatchPolicy `json:"policy"`
 	// Actions published in this batch, in order.
 	Actions []ActionRequested `json:"actions"`
 	// Held lists what the plan wants and this batch leaves out, at most
@@ -174,12 +181,50 @@ type PlanDecided struct {
 // still fits into one message.
 const MaxHeldListed = 200
 
+// HoldSafeguards records the thresholds a plan was held against.
+type HoldSafeguards struct {
+	RemovalMin          int     `json:"removal_min"`
+	RemovalFraction     float64 `json:"removal_fraction"`
+	BlindFraction       float64 `json:"blind_fraction"`
+	BlindMin            int     `json:"blind_min"`
+	LostWaitSeconds     float64 `json:"lost_wait_seconds"`
+	FlapThreshold       float64 `json:"flap_threshold"`
+	FlapHalfLifeSeconds float64 `json:"flap_half_life_seconds"`
+}
+
 // DispatchPolicy records the thresholds a plan was dispatched under.
 type DispatchPolicy struct {
 	MaxInFlight        int     `json:"max_in_flight"`
 	BackoffBaseSeconds float64 `json:"backoff_base_seconds"`
 	BackoffCapSeconds  float64 `json:"backoff_cap_seconds"`
 	Jitter             float64 `json:"jitter"`
+}
+
+// PlanApproved says that a person approved the decommissions of a plan, which
+// are more than a planner carries out on its own.
+type PlanApproved struct {
+	// Approval names exactly the decommissions that the person has seen.
+	Approval fleet.ApprovalID `json:"approval"`
+	// Basis is the sequence of the log at which they were those of the plan. The
+	// approval covers the lives of nodes that had begun by then, until another
+	// inventory is applied.
+	Basis uint64 `json:"basis"`
+	Actor string `json:"actor"`
+	Note  string `json:"note,omitempty"`
+}
+
+// ControlPaused says that a person wants nothing done to a target from here on.
+type ControlPaused struct {
+	fleet.Target
+	Actor string `json:"actor"`
+	Note  string `json:"note,omitempty"`
+}
+
+// ControlResumed ends the pause of exactly that target.
+type ControlResumed struct {
+	fleet.Target
+	Actor string `json:"actor"`
+	Note  string `json:"note,omitempty"`
 }
 
 // ActionRequested is the data of the five action types.
@@ -278,6 +323,9 @@ func (*CredentialRevoked) payload()    {}
 func (*EnforcementEnabled) payload()   {}
 func (*EnforcementDisabled) payload()  {}
 func (*PlanDecided) payload()          {}
+func (*PlanApproved) payload()         {}
+func (*ControlPaused) payload()        {}
+func (*ControlResumed) payload()       {}
 func (*ActionRequested) payload()      {}
 func (*ActionSucceeded) payload()      {}
 func (*ActionFailed) payload()         {}

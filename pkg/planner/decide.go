@@ -3,7 +3,8 @@ package planner
 import (
 	"context"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,17 +15,13 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
-// ReasonUnsettled: the sensor has not yet seen all nodes that the log calls
-// present, and its first lease is not over. Nothing that removes or enforces
-// is published on the log's word alone.
-const ReasonUnsettled fleet.Reason = "unsettled"
-
 // decision is what was decided on one fold.
 type decision struct {
 	basis, lastPlan uint64
 	inventory       projection.InventoryRef
 	plan            fleet.Plan
 	dispatched      engine.Dispatched
+	settled         bool
 	at              time.Time
 }
 
@@ -65,37 +62,42 @@ func (p *Planner) conclude(inv *fleet.Inventory, ref projection.InventoryRef) (d
 		d = decision{basis: st.Sequence(), lastPlan: st.LastPlan(), inventory: ref, at: p.Now()}
 		p.Metrics.observe(st.Observed())
 		d.plan = engine.Reconcile(inv, st.Observed())
-		allowed, held := p.holdUnsettled(d.plan)
-		d.dispatched = engine.Dispatch(allowed, ledger{st.Ledger(), ref.Generation}, ref.Generation, p.Policy, d.at)
-		d.dispatched.Held = append(d.dispatched.Held, held...)
+		p.hold(&d, st, inv)
 	})
 	return d, ok
 }
 
-// holdUnsettled takes out what would remove or enforce while the sensor has
-// not seen the nodes that the log calls present.
-func (p *Planner) holdUnsettled(plan fleet.Plan) (allowed fleet.Plan, held []fleet.Held) {
-	if p.sensor.settled() {
-		return plan, nil
+// hold divides the plan into what is published now and what is held.
+func (p *Planner) hold(d *decision, st *projection.State, inv *fleet.Inventory) {
+	situation := p.situation(st, inv, d.at)
+	d.settled = situation.Settled
+	allowed, held := engine.Hold(d.plan, situation, p.Safeguards)
+	generation := d.inventory.Generation
+	d.dispatched = engine.Dispatch(allowed, ledger{st.Ledger(), generation}, generation, p.Policy, d.at)
+	if ends := engine.HoldEnds(held, situation, p.Safeguards); !ends.IsZero() && (d.dispatched.Wake.IsZero() || ends.Before(d.dispatched.Wake)) {
+		d.dispatched.Wake = ends
 	}
-	detail := "waiting until every present node was seen"
-	if p.sensor.caughtUp {
-		detail += ", at the latest until " + p.sensor.warmAt.UTC().Format(time.RFC3339)
-	}
-	for _, a := range plan.Actions {
-		if a.Type == fleet.DecommissionNode || a.Type == fleet.EnableStrictEnforcement {
-			held = append(held, fleet.Held{Action: a, Reason: ReasonUnsettled, Detail: detail})
-			continue
+	// What a safeguard holds comes first: if not all can be listed, it is of
+	// more interest than what only waits its turn.
+	d.dispatched.Held = append(held, d.dispatched.Held...)
+}
+
+// situation is what the plan of a fold is held against.
+func (p *Planner) situation(st *projection.State, inv *fleet.Inventory, now time.Time) engine.Situation {
+	s := engine.Situation{Desired: inv, Observed: st.Observed(), Facts: st, Settled: p.sensor.settled(), Now: now}
+	if !s.Settled {
+		s.Waiting = "waiting until every present node was seen"
+		if p.sensor.caughtUp {
+			s.Waiting += ", at the latest until " + p.sensor.warmAt.UTC().Format(time.RFC3339)
 		}
-		allowed.Actions = append(allowed.Actions, a)
 	}
-	return allowed, held
+	return s
 }
 
 // publish appends the plan as one batch: whole or not at all, and only if no
 // other plan came since the fold it was decided on.
 func (p *Planner) publish(ctx context.Context, d decision) error {
-	entries, planID := d.batch(p.Policy)
+	entries, planID := d.batch(p.Policy, p.Safeguards)
 	last, err := p.Log.Append(ctx, entries...)
 	if err != nil {
 		return fmt.Errorf("publish plan %s: %w", planID, err)
@@ -110,16 +112,13 @@ func (p *Planner) publish(ctx context.Context, d decision) error {
 	return nil
 }
 
-func (d decision) batch(policy engine.Policy) ([]eventlog.Entry, fleet.PlanID) {
+func (d decision) batch(policy engine.Policy, guards engine.Safeguards) ([]eventlog.Entry, fleet.PlanID) {
 	steps := d.dispatched.Publish
 	planID := engine.PlanIDFor(steps)
 	decided := &events.PlanDecided{
 		Plan: planID, Basis: d.basis, InventoryDigest: d.inventory.Digest, Generation: d.inventory.Generation,
 		RuleVersion: engine.RuleVersion, DecidedAt: d.at,
-		Policy: events.DispatchPolicy{
-			MaxInFlight: policy.MaxInFlight, Jitter: policy.Jitter,
-			BackoffBaseSeconds: policy.BackoffBase.Seconds(), BackoffCapSeconds: policy.BackoffCap.Seconds(),
-		},
+		Settled: d.settled, Safeguards: recordedSafeguards(guards), Policy: recordedPolicy(policy),
 		Held: d.dispatched.Held[:min(len(d.dispatched.Held), events.MaxHeldListed)], HeldTotal: len(d.dispatched.Held),
 	}
 	entries := make([]eventlog.Entry, 1, len(steps)+1)
@@ -143,23 +142,42 @@ func (d decision) batch(policy engine.Policy) ([]eventlog.Entry, fleet.PlanID) {
 	return entries, planID
 }
 
+func recordedPolicy(p engine.Policy) events.DispatchPolicy {
+	return events.DispatchPolicy{
+		MaxInFlight: p.MaxInFlight, Jitter: p.Jitter,
+		BackoffBaseSeconds: p.BackoffBase.Seconds(), BackoffCapSeconds: p.BackoffCap.Seconds(),
+	}
+}
+
+func recordedSafeguards(g engine.Safeguards) events.HoldSafeguards {
+	return events.HoldSafeguards{
+		RemovalMin: g.RemovalMin, RemovalFraction: g.RemovalFraction,
+		BlindFraction: g.BlindFraction, BlindMin: g.BlindMin, LostWaitSeconds: g.LostWait.Seconds(),
+		FlapThreshold: g.FlapThreshold, FlapHalfLifeSeconds: g.FlapHalfLife.Seconds(),
+	}
+}
+
 // account shows what the plan wants and what is held, in metrics, and in the
 // log when the account changed.
 func (p *Planner) account(d decision) {
 	byReason := make(map[fleet.Reason]int)
+	details := make(map[fleet.Reason]string) // of the first that is held for it
 	for _, h := range d.dispatched.Held {
-		byReason[h.Reason]++
+		if byReason[h.Reason]++; byReason[h.Reason] == 1 {
+			details[h.Reason] = h.Detail
+		}
 	}
 	p.Metrics.account(len(d.plan.Actions), byReason)
-	parts := make([]string, 0, len(byReason))
-	for reason, n := range byReason {
-		parts = append(parts, fmt.Sprintf("%s=%d", reason, n))
+	reasons := slices.Sorted(maps.Keys(byReason))
+	var counts, why []string
+	for _, reason := range reasons {
+		counts = append(counts, fmt.Sprintf("%s=%d", reason, byReason[reason]))
+		why = append(why, details[reason])
 	}
-	sort.Strings(parts)
-	if now := strings.Join(parts, " "); now != p.withheld {
+	if now := strings.Join(counts, " "); now != p.withheld {
 		p.withheld = now
 		if now != "" {
-			p.Logger.Info().Str("held", now).Uint64("basis", d.basis).Msg("actions are held")
+			p.Logger.Info().Str("held", now).Strs("why", why).Uint64("basis", d.basis).Msg("actions are held")
 		}
 	}
 }

@@ -2,8 +2,9 @@
 //
 // The sensor is the border between nodes, which are not trusted, and the log:
 // it turns first heartbeats, ended leases and verified proofs into facts. The
-// decider folds the log, asks engine.Reconcile what is to be done and
-// engine.Dispatch what of it now, and publishes the answer as one atomic batch.
+// decider folds the log, asks engine.Reconcile what is to be done, engine.Hold
+// what of it must wait for a safeguard and engine.Dispatch what of the rest to
+// do now, and publishes the answer as one atomic batch.
 //
 // What it promises. Each fact is appended under the condition that the node's
 // facts are still the ones it was concluded from, and each plan under the

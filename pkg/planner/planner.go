@@ -27,7 +27,7 @@ type Statements interface {
 	Next(ctx context.Context) ([]eventlog.Statement, error)
 }
 
-// Config of a Planner. All fields but Policy, Now, Metrics and Logger are required.
+// Config of a Planner. All fields but Policy, Safeguards, Now, Metrics and Logger are required.
 type Config struct {
 	Log         eventlog.Log
 	View        *view.View
@@ -39,6 +39,8 @@ type Config struct {
 	Lease time.Duration
 	// Policy bounds what is published; zero means engine.DefaultPolicy.
 	Policy engine.Policy
+	// Safeguards say what must wait; zero means engine.DefaultSafeguards.
+	Safeguards engine.Safeguards
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Metrics counts; nil means that nobody looks.
@@ -55,8 +57,10 @@ func (c *Config) Validate() error {
 	if c.Lease < time.Second || c.Lease > time.Hour {
 		problems = append(problems, fmt.Errorf("lease is %s, must be 1s to 1h", c.Lease))
 	}
-	if err := c.Policy.Validate(); err != nil {
-		problems = append(problems, err)
+	for _, err := range []error{c.Policy.Validate(), c.Safeguards.Validate()} {
+		if err != nil {
+			problems = append(problems, err)
+		}
 	}
 	return errors.Join(problems...)
 }
@@ -89,6 +93,9 @@ func New(c Config) (*Planner, error) {
 	}
 	if c.Policy == (engine.Policy{}) {
 		c.Policy = engine.DefaultPolicy()
+	}
+	if c.Safeguards == (engine.Safeguards{}) {
+		c.Safeguards = engine.DefaultSafeguards()
 	}
 	if c.Metrics == nil {
 		c.Metrics = NewMetrics()

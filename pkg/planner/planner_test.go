@@ -74,6 +74,13 @@ func (s *site) connect() *eventlog.Bus {
 // planner runs a planner with a view of its own until the test ends.
 func (s *site) planner() (*view.View, *planner.Metrics) {
 	s.t.Helper()
+	safeguards := engine.DefaultSafeguards()
+	safeguards.LostWait = 0
+	return s.guardedPlanner(safeguards)
+}
+
+func (s *site) guardedPlanner(safeguards engine.Safeguards) (*view.View, *planner.Metrics) {
+	s.t.Helper()
 	bus := s.connect()
 	sightings, err := bus.Sightings(s.ctx)
 	if err != nil {
@@ -87,7 +94,7 @@ func (s *site) planner() (*view.View, *planner.Metrics) {
 	p, err := planner.New(planner.Config{
 		Log: bus.Log(), View: v, Inventories: view.NewInventories(bus.GetInventory), Sightings: sightings, Statements: statements,
 		Lease: time.Second, Metrics: metrics, Logger: zerolog.Nop(),
-		Policy: engine.Policy{MaxInFlight: 256, BackoffBase: 20 * time.Millisecond, BackoffCap: time.Second},
+		Safeguards: safeguards, Policy: engine.Policy{MaxInFlight: 256, BackoffBase: 20 * time.Millisecond, BackoffCap: time.Second},
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -168,10 +175,15 @@ func (s *site) node(id fleet.NodeID) *node {
 
 func (s *site) beat(n *node) {
 	s.t.Helper()
+	s.beatFor(n, time.Minute)
+}
+
+func (s *site) beatFor(n *node, lease time.Duration) {
+	s.t.Helper()
 	err := s.bus.Beat(s.ctx, n.id, &events.Event{
 		ID: events.NewID("beat", string(n.id)), Source: events.NodeSource(n.id), Type: events.TypeNodeHeartbeat, Node: n.id, Time: time.Now(),
-		Data: &events.Heartbeat{Session: "session", LeaseSeconds: 60, KeyFingerprint: n.fingerprint},
-	}, time.Minute)
+		Data: &events.Heartbeat{Session: "session", LeaseSeconds: int(lease.Seconds()), KeyFingerprint: n.fingerprint},
+	}, lease)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -22,11 +22,13 @@ type Change struct {
 	// Inventory, Enforcement and Trust say that it changed, Ledger that an
 	// action began or ended.
 	Inventory, Enforcement, Trust, Ledger bool
+	// Control says that something was paused, resumed or approved.
+	Control bool
 }
 
 // Empty says that nothing was touched.
 func (c Change) Empty() bool {
-	return len(c.Nodes) == 0 && !c.Inventory && !c.Enforcement && !c.Trust && !c.Ledger
+	return len(c.Nodes) == 0 && !c.Inventory && !c.Enforcement && !c.Trust && !c.Ledger && !c.Control
 }
 
 // Fact is one message of the log as the fold sees it.
@@ -125,9 +127,13 @@ func (s *State) apply(seq uint64, at time.Time, e *events.Event) (c Change, fits
 	case events.TypePlanDecided:
 		d, ok := data[events.PlanDecided](e)
 		if ok {
+			s.safeguards = d.Safeguards
 			s.planEnd = seq + uint64(len(d.Actions))
 		}
 		return Change{}, ok
+	case events.TypePlanApproved, events.TypeControlPaused, events.TypeControlResumed:
+		changed, fits := s.applyControl(at, e)
+		return Change{Control: changed}, fits
 	}
 	changed, fits := s.applyNodeFact(at, e)
 	if changed {
@@ -150,6 +156,7 @@ func (s *State) applyInventory(seq uint64, d *events.InventoryApplied) bool {
 	}
 	s.inventory = InventoryRef{Digest: d.Digest, Generation: d.Generation, Sequence: seq, Actor: d.Actor, Note: d.Note}
 	s.ledger.forgetStrangers()
+	s.forgetApprovals()
 	return true
 }
 

@@ -13,20 +13,34 @@
 //     node.lost and node.left make it absent; its credential stays.
 //     node.removed ends a life of the id: the node is no longer observed, and
 //     the id's epoch is one more, for ever.
+//
 //   - Facts and actions of another epoch than the id's present one count for
 //     nothing.
+//
 //   - A node can sign from the moment it answers its newest challenge
 //     (credential.proved with the serial and nonce of credential.issued) until
 //     that credential expires or is revoked, or the node appears with another
 //     key. A new challenge does not end what was proved before.
+//
 //   - An inventory counts if its generation is higher than the one in force.
+//
 //   - An action is in flight from its event to its first outcome; a second
 //     outcome, or the same action again, counts for nothing.
+//
+//   - control.paused and control.resumed begin and end the pause of exactly
+//     their target; the first pause counts.
+//
+//   - plan.approved counts if its basis lies between the inventory in force and
+//     the approval itself. Another inventory ends all approvals.
+//
+//   - A loss adds to the node's penalty, a farewell does not. A removal ends the
+//     penalty.
 //
 // The nodes of Observed stand in order of first appearance; one that was
 // removed and comes back stands last. Of what is past only this is kept: for
 // each id ever seen its epoch, when it was last removed and the last sequence
-// on its subject, and for each need of a living node its newest attempts.
+// on its subject, for each living node its newest losses, and for each need of
+// one its newest attempts.
 //
 // The caller must hand over every sequence, in order, from 1: else Apply
 // returns ErrGap. When a message does not fit but its subject is known, Skip

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
@@ -35,6 +36,7 @@ func tell(s *projection.State, ids ...fleet.NodeID) string {
 	if inv := s.Inventory(); inv.Digest != "" {
 		fmt.Fprintf(&b, "inventory %s, generation %d, by %s\n", inv.Digest, inv.Generation, inv.Actor)
 	}
+	b.WriteString(tellControl(s, ids))
 	for _, f := range s.Ledger().Flights() {
 		fmt.Fprintf(&b, "in flight: %s = %s, attempt %d\n", f.ID, tellNeed(f.Action), f.Attempt)
 	}
@@ -49,6 +51,27 @@ func tell(s *projection.State, ids ...fleet.NodeID) string {
 	}
 	if s.Unfit() > 0 {
 		fmt.Fprintf(&b, "unfit: %d\n", s.Unfit())
+	}
+	return b.String()
+}
+
+// tellControl says what people decided, who is lost and who flaps. The penalty
+// is of midnight, when nothing has decayed: it counts the losses.
+func tellControl(s *projection.State, ids []fleet.NodeID) string {
+	var b strings.Builder
+	for _, p := range s.Pauses() {
+		fmt.Fprintln(&b, strings.TrimSpace(fmt.Sprintf("paused: %s by %s since %s %s", p.Target, p.Actor, p.Since.Format("15:04:05"), p.Note)))
+	}
+	for _, a := range s.Approvals() {
+		fmt.Fprintf(&b, "approved: %s by %s on %d\n", a.ID, a.Actor, a.Basis)
+	}
+	for _, id := range ids {
+		if n := s.FlapPenalty(id, midnight, time.Hour); n > 0 {
+			fmt.Fprintf(&b, "losses: %s %.0f, %s\n", id, n, word(s.Lost(id), "lost", "not lost"))
+		}
+		if s.RemovalApproved(id) {
+			fmt.Fprintf(&b, "may be removed: %s\n", id)
+		}
 	}
 	return b.String()
 }
@@ -83,6 +106,7 @@ func needs(ids []fleet.NodeID) []fleet.Action {
 func facts(s *projection.State, ids ...fleet.NodeID) string {
 	var b strings.Builder
 	b.WriteString(tellObserved(s))
+	b.WriteString(tellControl(s, ids))
 	fmt.Fprintf(&b, "%+v %q %s\n", s.Inventory(), s.Trust(), s.EnforcementAction())
 	for _, id := range ids {
 		n, known := s.Node(id)

@@ -14,7 +14,8 @@ import (
 // it observes must make sense.
 func FuzzApply(f *testing.F) {
 	f.Add([]byte{2, 2, 1, 1, 1, 6, 6, 1, 1, 1, 7, 7, 1, 1, 1, 5, 5, 1, 1, 1})
-	f.Add([]byte{16, 16, 1, 1, 1, 13, 13, 1, 1, 1, 2, 255, 1, 1, 1, 2, 254, 1, 1, 1})
+	f.Add([]byte{19, 19, 1, 1, 1, 13, 13, 1, 1, 1, 2, 255, 1, 1, 1, 2, 254, 1, 1, 1})
+	f.Add([]byte{17, 17, 0, 1, 0, 17, 17, 1, 1, 2, 18, 18, 0, 1, 0, 0, 0, 0, 1, 1, 16, 16, 0, 3, 1, 17, 254, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, script []byte) {
 		s := projection.New()
 		for ; len(script) >= 5; script = script[5:] {
@@ -61,7 +62,8 @@ func payloads() []events.Payload {
 		&events.InventoryApplied{}, &events.TrustPublished{}, &events.NodeAppeared{}, &events.NodeLost{}, &events.NodeLeft{},
 		&events.NodeRemoved{}, &events.CredentialIssued{}, &events.CredentialProved{}, &events.CredentialExpired{},
 		&events.CredentialRevoked{}, &events.EnforcementEnabled{}, &events.EnforcementDisabled{}, &events.PlanDecided{},
-		&events.ActionSucceeded{}, &events.ActionFailed{}, &events.ActionRefused{}, &events.ActionRequested{}, &events.Heartbeat{},
+		&events.ActionSucceeded{}, &events.ActionFailed{}, &events.ActionRefused{}, &events.PlanApproved{},
+		&events.ControlPaused{}, &events.ControlResumed{}, &events.ActionRequested{}, &events.Heartbeat{},
 	}
 }
 
@@ -73,6 +75,12 @@ func fill(v reflect.Value, node, number, text byte) {
 			field.SetString([]string{"", "n1", "n2"}[node%3])
 		case field.Type() == reflect.TypeFor[fleet.ActionType]():
 			field.SetString(string(fleet.ActionTypes[int(text)%len(fleet.ActionTypes)]))
+		case field.Type() == reflect.TypeFor[fleet.Target]():
+			fill(field, node, number, text)
+		case field.Type() == reflect.TypeFor[fleet.Scope]():
+			field.SetString(string([]fleet.Scope{fleet.ScopeFleet, fleet.ScopeRegion, fleet.ScopeNode}[text%3]))
+		case v.Type().Field(i).Name == "Region":
+			field.SetString([]string{"", "nyc"}[number%2])
 		case field.Kind() == reflect.String:
 			field.SetString(string('a' + rune(text%3)))
 		case field.Kind() == reflect.Uint64:

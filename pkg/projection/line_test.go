@@ -112,10 +112,29 @@ func (l line) fleetFact() *events.Event {
 		return &events.Event{Type: events.TypeEnforcementEnabled, Data: &events.EnforcementEnabled{Action: by}}
 	case "disabled":
 		return &events.Event{Type: events.TypeEnforcementDisabled, Data: &events.EnforcementDisabled{Action: by}}
+	case "approved":
+		return &events.Event{Type: events.TypePlanApproved, Data: &events.PlanApproved{Approval: fleet.ApprovalID(l.who), Basis: l.number("basis"), Actor: "kim"}}
+	case "paused":
+		t := l.target()
+		return &events.Event{Type: events.TypeControlPaused, Node: t.ID, Data: &events.ControlPaused{Target: t, Actor: l.text("actor", "kim"), Note: l.text("note", "")}}
+	case "resumed":
+		t := l.target()
+		return &events.Event{Type: events.TypeControlResumed, Node: t.ID, Data: &events.ControlResumed{Target: t, Actor: "kim"}}
 	case "plan":
 		return &events.Event{Type: events.TypePlanDecided, Data: &events.PlanDecided{Plan: fleet.PlanID(l.who)}}
 	}
 	return nil
+}
+
+// target is as in "paused", "paused region=nyc" or "paused n1".
+func (l line) target() fleet.Target {
+	switch region := l.text("region", ""); {
+	case region != "":
+		return fleet.Target{Scope: fleet.ScopeRegion, Region: region}
+	case l.who != "":
+		return fleet.Target{Scope: fleet.ScopeNode, ID: fleet.NodeID(l.who)}
+	}
+	return fleet.Target{Scope: fleet.ScopeFleet}
 }
 
 // outcome names its action, as in "failed enroll-1".

@@ -19,7 +19,7 @@ func (s *State) applyNodeFact(at time.Time, e *events.Event) (changed, fits bool
 		return ok && s.appear(e, d), ok
 	case events.TypeNodeLost:
 		d, ok := data[events.NodeLost](e)
-		return ok && s.leave(s.living(e, d.Epoch)), ok
+		return ok && s.lose(at, s.living(e, d.Epoch)), ok
 	case events.TypeNodeLeft:
 		d, ok := data[events.NodeLeft](e)
 		return ok && s.leave(s.living(e, d.Epoch)), ok
@@ -60,7 +60,7 @@ func (s *State) appear(e *events.Event, d *events.NodeAppeared) bool {
 		return false
 	}
 	if r.node == nil {
-		r.node = &Node{ID: e.Node, Present: true, Epoch: d.Epoch, Session: d.Session, KeyFingerprint: d.KeyFingerprint}
+		r.node = &Node{ID: e.Node, Present: true, Began: s.sequence, Epoch: d.Epoch, Session: d.Session, KeyFingerprint: d.KeyFingerprint}
 		s.observed.add(r)
 		return true
 	}
@@ -68,11 +68,21 @@ func (s *State) appear(e *events.Event, d *events.NodeAppeared) bool {
 	if n.Present && n.Session == d.Session && n.KeyFingerprint == d.KeyFingerprint {
 		return false
 	}
-	n.Present, n.Session, n.KeyFingerprint = true, d.Session, d.KeyFingerprint
+	n.Present, n.Lost, n.Session, n.KeyFingerprint = true, false, d.Session, d.KeyFingerprint
 	// A node with another key cannot sign with what the old key was given.
 	n.Issued = n.Issued.ofKey(d.KeyFingerprint)
 	n.Proved = n.Proved.ofKey(d.KeyFingerprint)
 	s.observed.update(r)
+	return true
+}
+
+// lose makes a node absent that did not say farewell.
+func (s *State) lose(at time.Time, r *record) bool {
+	if !s.leave(r) {
+		return false
+	}
+	r.node.Lost = true
+	r.noteLoss(at)
 	return true
 }
 
@@ -94,7 +104,7 @@ func (s *State) remove(at time.Time, r *record) bool {
 	}
 	s.observed.remove(r)
 	s.ledger.forget(r.node.ID)
-	r.node, r.removedAt = nil, at
+	r.node, r.removedAt, r.losses = nil, at, nil
 	r.epoch++
 	return true
 }

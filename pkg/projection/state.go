@@ -20,6 +20,8 @@ type State struct {
 	inventory   InventoryRef
 	trust       [][]byte
 	enforcement fleet.ActionID
+	control     control
+	safeguards  events.HoldSafeguards
 
 	last    fences
 	ignored map[string]int
@@ -37,8 +39,9 @@ type record struct {
 	epoch     uint64
 	last      uint64
 	removedAt time.Time
-	node      *Node // nil: not observed
-	slot      int   // of the node in the observed order
+	node      *Node       // nil: not observed
+	slot      int         // of the node in the observed order
+	losses    []time.Time // of the present life, oldest first
 }
 
 // InventoryRef names the inventory in force. The zero value means that none
@@ -54,6 +57,10 @@ type InventoryRef struct {
 type Node struct {
 	ID      fleet.NodeID
 	Present bool
+	// Lost says that it is absent and did not say farewell.
+	Lost bool
+	// Began is the sequence at which the present life was first seen.
+	Began uint64
 	// Epoch counts the lives of the id from 1.
 	Epoch uint64
 	// Session and KeyFingerprint as of the newest node.appeared.
@@ -79,7 +86,10 @@ type Credential struct {
 // New is the state before the first event.
 func New() *State {
 	ids := make(map[fleet.NodeID]*record)
-	return &State{ids: ids, ledger: newLedger(ids), ignored: make(map[string]int)}
+	return &State{
+		ids: ids, ledger: newLedger(ids), ignored: make(map[string]int),
+		control: control{pauses: make(map[fleet.Target]fleet.Pause)},
+	}
 }
 
 // Sequence is the last one folded; 0 before the first.
@@ -120,6 +130,10 @@ func (s *State) Inventory() InventoryRef { return s.inventory }
 // Trust is the roots of the trust bundle, each as PEM, in the order published.
 // The caller must not change them.
 func (s *State) Trust() [][]byte { return s.trust[:len(s.trust):len(s.trust)] }
+
+// Safeguards are those of the newest plan: what planners hold by, as far as the
+// log tells. Zero while there is no plan.
+func (s *State) Safeguards() events.HoldSafeguards { return s.safeguards }
 
 // Ledger is the account of actions. It is the State's own and moves with it.
 func (s *State) Ledger() *Ledger { return &s.ledger }

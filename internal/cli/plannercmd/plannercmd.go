@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
@@ -30,11 +31,12 @@ type flags struct {
 	lease             time.Duration
 	replicas          int
 	policy            engine.Policy
+	safeguards        engine.Safeguards
 }
 
 // New returns the command.
 func New() *cobra.Command {
-	f := flags{policy: engine.DefaultPolicy()}
+	f := flags{policy: engine.DefaultPolicy(), safeguards: engine.DefaultSafeguards()}
 	cmd := &cobra.Command{
 		Use:   "planner",
 		Short: "Sense, fold, reconcile and publish plans",
@@ -56,7 +58,19 @@ actions. Any number of planners may run side by side.`,
 	fs.IntVar(&f.policy.MaxInFlight, "max-in-flight", f.policy.MaxInFlight, "most actions without an outcome, `N`")
 	fs.DurationVar(&f.policy.BackoffBase, "backoff-base", f.policy.BackoffBase, "`DURATION` before the second attempt, doubled by each further failure")
 	fs.DurationVar(&f.policy.BackoffCap, "backoff-cap", f.policy.BackoffCap, "longest `DURATION` between attempts")
+	f.addSafeguards(fs)
 	return cmd
+}
+
+func (f *flags) addSafeguards(fs *pflag.FlagSet) {
+	g := &f.safeguards
+	fs.IntVar(&g.RemovalMin, "removal-min", g.RemovalMin, "most decommissions, `N`, that a plan may ask for without approval")
+	fs.Float64Var(&g.RemovalFraction, "removal-fraction", g.RemovalFraction, "the same as a `PART` of the observed nodes, 0 to 1; the larger of both counts")
+	fs.Float64Var(&g.BlindFraction, "blind-fraction", g.BlindFraction, "when more than this `PART` of a region or the fleet is lost, 0 to 1, the planner takes itself to be blind; 1 means never")
+	fs.IntVar(&g.BlindMin, "blind-min", g.BlindMin, "fewest lost nodes, `N`, for that")
+	fs.DurationVar(&g.LostWait, "lost-wait", g.LostWait, "`DURATION` for which a lost node is not enrolled again: the time between two heartbeats, a third of the lease")
+	fs.Float64Var(&g.FlapThreshold, "flap-threshold", g.FlapThreshold, "a node is not enrolled again above this `PENALTY`, 1 to 15; each loss adds 1")
+	fs.DurationVar(&g.FlapHalfLife, "flap-half-life", g.FlapHalfLife, "`DURATION` in which a penalty falls by half")
 }
 
 func (f *flags) check() error {
@@ -66,7 +80,7 @@ func (f *flags) check() error {
 	case f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
 		return cli.Usagef("--replicas is %d, must be 1, 3 or 5", f.replicas)
 	}
-	return cli.UsageError(f.policy.Validate())
+	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate()))
 }
 
 func (f *flags) run(cmd *cobra.Command) error {
@@ -107,7 +121,7 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Log
 	metrics := planner.NewMetrics()
 	p, err := planner.New(planner.Config{
 		Log: bus.Log(), View: v, Inventories: view.NewInventories(bus.GetInventory),
-		Sightings: sightings, Statements: statements, Lease: f.lease, Policy: f.policy,
+		Sightings: sightings, Statements: statements, Lease: f.lease, Policy: f.policy, Safeguards: f.safeguards,
 		Metrics: metrics, Logger: logger,
 	})
 	if err != nil {

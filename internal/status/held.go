@@ -1,0 +1,60 @@
+package status
+
+import (
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/engine"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/projection"
+)
+
+// situation is what a plan of this fold is held against, by a warm planner.
+func situation(st *projection.State, inv *fleet.Inventory, now time.Time) engine.Situation {
+	return engine.Situation{Desired: inv, Observed: st.Observed(), Facts: st, Settled: true, Now: now}
+}
+
+// safeguards are those of the newest plan on the log: a reader does not know
+// how its planners were started. Before the first plan they are the defaults.
+func safeguards(st *projection.State) engine.Safeguards {
+	r := st.Safeguards()
+	g := engine.Safeguards{
+		RemovalMin: r.RemovalMin, RemovalFraction: r.RemovalFraction,
+		BlindFraction: r.BlindFraction, BlindMin: r.BlindMin, LostWait: seconds(r.LostWaitSeconds),
+		FlapThreshold: r.FlapThreshold, FlapHalfLife: seconds(r.FlapHalfLifeSeconds),
+	}
+	if g.Validate() != nil {
+		return engine.DefaultSafeguards()
+	}
+	return g
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// Approval is a set of decommissions that waits for a person.
+type Approval struct {
+	ID fleet.ApprovalID
+	// Nodes that would be removed, in plan order.
+	Nodes []fleet.NodeID
+	// Basis is the sequence at which they are what the plan asks for.
+	Basis uint64
+}
+
+// Waiting is what of the plan waits for an approval on this fold; false if
+// nothing does.
+func Waiting(st *projection.State, inv *fleet.Inventory, now time.Time) (Approval, bool) {
+	if inv == nil {
+		return Approval{}, false
+	}
+	plan := engine.Reconcile(inv, st.Observed())
+	id, waits := engine.NeedsApproval(plan, situation(st, inv, now), safeguards(st))
+	if !waits {
+		return Approval{}, false
+	}
+	a := Approval{ID: id, Basis: st.Sequence()}
+	for _, action := range plan.Actions {
+		if action.Type == fleet.DecommissionNode {
+			a.Nodes = append(a.Nodes, action.ID)
+		}
+	}
+	return a, true
+}

@@ -1,0 +1,277 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+// The reasons for which Hold holds an action. When several apply, the first of
+// this list is given. DisableStrictEnforcement is never held: relaxing cuts
+// nobody off.
+const (
+	// ReasonPaused: a person paused the fleet, the node's region or the node.
+	// Resuming ends it. The flip to strict is held by a pause of the fleet only,
+	// a decommission by one of the fleet or the node: a node that nobody desires
+	// is in no region.
+	ReasonPaused fleet.Reason = "paused"
+	// ReasonUnsettled: whoever decides has not yet seen all nodes that the log
+	// calls present, and its first lease is not over. Holds decommissions and the
+	// flip to strict. Seeing the nodes, or the lease's end, ends it.
+	ReasonUnsettled fleet.Reason = "unsettled"
+	// ReasonBlindFleet: so many of the desired nodes are lost at once that the
+	// fault is taken to be ours. Holds decommissions, the flip to strict, and the
+	// enrolment of every lost node. Their return ends it, and needs no action.
+	ReasonBlindFleet fleet.Reason = "blind_fleet"
+	// ReasonBlindRegion: the same of one region. Holds decommissions, the flip
+	// to strict, and the enrolment of the lost nodes of that region.
+	ReasonBlindRegion fleet.Reason = "blind_region"
+	// ReasonQuorum: fewer desired nodes are present and sign than the quorum's
+	// width. Holds decommissions.
+	ReasonQuorum fleet.Reason = "quorum"
+	// ReasonRemovalBudget: the plan would remove more nodes at once than the
+	// budget allows, or everyone. Holds all decommissions until a person approves
+	// them, or the inventory asks for fewer.
+	ReasonRemovalBudget fleet.Reason = "removal_budget"
+	// ReasonJustLost: the node was lost so short a while ago that it cannot be
+	// told yet whether it is alone in that: leases do not end together, even if
+	// their nodes are cut off together. Holds its enrolment. Time ends it.
+	ReasonJustLost fleet.Reason = "just_lost"
+	// ReasonFlapping: the node was lost so often lately that enrolling it again
+	// helps nobody. Time ends it.
+	ReasonFlapping fleet.Reason = "flapping"
+)
+
+// Facts is what the log tells beyond the observed state; a projection's State
+// offers it. Hold only reads it, and it must not change meanwhile.
+type Facts interface {
+	// LostAt says that a node is observed absent, did not say farewell, and since
+	// when.
+	LostAt(id fleet.NodeID) (since time.Time, lost bool)
+	// FlapPenalty is 1 for each loss of the node, halved by each half-life since.
+	FlapPenalty(id fleet.NodeID, now time.Time, halfLife time.Duration) float64
+	// Paused returns the pause of exactly that target, if it is paused.
+	Paused(fleet.Target) (fleet.Pause, bool)
+	// RemovalApproved says that a person approved, for the inventory in force, a
+	// set of decommissions that this life of the node was in.
+	RemovalApproved(id fleet.NodeID) bool
+}
+
+// Situation is what a plan is held against.
+type Situation struct {
+	// Desired and Observed are what the plan was reconciled from; not nil.
+	Desired  *fleet.Inventory
+	Observed *fleet.ObservedState
+	// Facts of the same fold as Observed; nil where there is no log.
+	Facts Facts
+	// Settled: the fold is complete, and nobody is believed present on the log's
+	// word alone. Waiting says, while that is not so, what is waited for.
+	Settled bool
+	Waiting string
+	Now     time.Time
+}
+
+// Hold divides a plan into what may be done and what a safeguard holds, each
+// with its reason. Both keep the plan's order, and together they are the plan.
+//
+// An action is held for the first of the Reason constants that applies to it.
+// Nothing here makes a plan wanted or unwanted: what is held today is asked for
+// again by the next decision. The same arguments give the same answer; neither
+// plan nor situation is changed. Its cost is linear in the nodes of both sides.
+// The safeguards must be valid.
+func Hold(plan fleet.Plan, situation Situation, safeguards Safeguards) (allowed fleet.Plan, held []fleet.Held) {
+	if plan.Empty() {
+		return plan, nil
+	}
+	h := newHolder(plan, situation, safeguards)
+	for _, a := range plan.Actions {
+		if reason, detail := h.why(a); reason != "" {
+			held = append(held, fleet.Held{Action: a, Reason: reason, Detail: detail})
+			continue
+		}
+		allowed.Actions = append(allowed.Actions, a)
+	}
+	return allowed, held
+}
+
+// NeedsApproval returns what a person would have to approve for the plan's
+// decommissions not to be held for ReasonRemovalBudget; false if nothing.
+func NeedsApproval(plan fleet.Plan, situation Situation, safeguards Safeguards) (fleet.ApprovalID, bool) {
+	if plan.Empty() || newHolder(plan, situation, safeguards).budget == "" {
+		return "", false
+	}
+	return ApprovalIDFor(plan), true
+}
+
+// holder is one run of Hold.
+type holder struct {
+	Situation
+	safeguards Safeguards
+	// region of each node that the plan names and the inventory desires.
+	region map[fleet.NodeID]string
+	fleet  census
+	// regions by name: one may stand twice in an inventory.
+	regions map[string]*census
+	// blindIn is the first region that is blind; nil: none is.
+	blindIn *census
+	signing int
+	// budget is the detail of ReasonRemovalBudget; empty: it does not apply.
+	budget string
+}
+
+func newHolder(plan fleet.Plan, s Situation, g Safeguards) *holder {
+	if s.Facts == nil {
+		s.Facts = noFacts{}
+	}
+	h := &holder{
+		Situation: s, safeguards: g, fleet: census{what: "the fleet"},
+		region: make(map[fleet.NodeID]string), regions: make(map[string]*census),
+	}
+	for _, a := range plan.Actions {
+		if a.ID != "" {
+			h.region[a.ID] = ""
+		}
+	}
+	h.count()
+	h.budget = h.overBudget(plan)
+	return h
+}
+
+// overBudget says why the plan's decommissions need approval; empty: they do not.
+func (h *holder) overBudget(plan fleet.Plan) string {
+	removals, approved := 0, true
+	for _, a := range plan.Actions {
+		if a.Type == fleet.DecommissionNode {
+			removals++
+			approved = approved && h.Facts.RemovalApproved(a.ID)
+		}
+	}
+	all, budget := len(h.Observed.Nodes), h.safeguards.RemovalBudget(len(h.Observed.Nodes))
+	if removals == 0 || approved || removals <= budget && removals < all {
+		return ""
+	}
+	why := fmt.Sprintf("%d of %d observed nodes would be removed and %d may be at once", removals, all, budget)
+	if removals >= all {
+		why = fmt.Sprintf("all %d observed nodes would be removed", all)
+	}
+	return fmt.Sprintf("%s; approve with: fleetfold approve %s", why, ApprovalIDFor(plan))
+}
+
+// why returns the first reason that applies to an action; none if it is free.
+func (h *holder) why(a fleet.Action) (fleet.Reason, string) {
+	if a.Type == fleet.DisableStrictEnforcement {
+		return "", ""
+	}
+	if p, ok := h.pause(a); ok {
+		return ReasonPaused, pauseDetail(p)
+	}
+	switch a.Type {
+	case fleet.DecommissionNode, fleet.EnableStrictEnforcement:
+		if reason, detail := h.unsure(); reason != "" {
+			return reason, detail
+		}
+	case fleet.EnrollNode:
+		return h.whyNotEnroll(a.ID)
+	}
+	if a.Type == fleet.DecommissionNode {
+		return h.whyNotRemove()
+	}
+	return "", ""
+}
+
+// unsure is why nothing may be removed or enforced on what is believed now.
+func (h *holder) unsure() (fleet.Reason, string) {
+	switch {
+	case !h.Settled:
+		return ReasonUnsettled, h.Waiting
+	case h.fleet.blind:
+		return ReasonBlindFleet, h.fleet.detail()
+	case h.blindIn != nil:
+		return ReasonBlindRegion, h.blindIn.detail()
+	}
+	return "", ""
+}
+
+func (h *holder) whyNotRemove() (fleet.Reason, string) {
+	switch {
+	case h.signing < h.Desired.QuorumWidth:
+		return ReasonQuorum, fmt.Sprintf("%d desired nodes are present and sign, and the quorum's width is %d", h.signing, h.Desired.QuorumWidth)
+	case h.budget != "":
+		return ReasonRemovalBudget, h.budget
+	}
+	return "", ""
+}
+
+func (h *holder) whyNotEnroll(id fleet.NodeID) (fleet.Reason, string) {
+	since, lost := h.Facts.LostAt(id)
+	if lost {
+		if h.fleet.blind {
+			return ReasonBlindFleet, h.fleet.detail()
+		}
+		if c := h.regions[h.region[id]]; c != nil && c.blind {
+			return ReasonBlindRegion, c.detail()
+		}
+	}
+	if until := since.Add(h.safeguards.LostWait); lost && until.After(h.Now) {
+		return ReasonJustLost, "lost a moment ago, not enrolled again until " + until.UTC().Format(time.RFC3339)
+	}
+	if until := flapEnds(id, h.Situation, h.safeguards); until.After(h.Now) {
+		return ReasonFlapping, "was lost too often, not enrolled again until " + until.UTC().Format(time.RFC3339)
+	}
+	return "", ""
+}
+
+func flapEnds(id fleet.NodeID, s Situation, g Safeguards) time.Time {
+	return g.FlapEnds(s.Facts.FlapPenalty(id, s.Now, g.FlapHalfLife), s.Now)
+}
+
+// HoldEnds is when time alone ends the first of the holds; zero: it ends none
+// of them. The situation is the one of Hold, and so are the safeguards.
+func HoldEnds(held []fleet.Held, s Situation, g Safeguards) (first time.Time) {
+	for _, h := range held {
+		var at time.Time
+		switch h.Reason {
+		case ReasonJustLost:
+			since, _ := s.Facts.LostAt(h.ID)
+			at = since.Add(g.LostWait)
+		case ReasonFlapping:
+			at = flapEnds(h.ID, s, g)
+		default:
+			continue
+		}
+		if first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
+	return first
+}
+
+// pause is the widest pause that covers an action.
+func (h *holder) pause(a fleet.Action) (fleet.Pause, bool) {
+	if p, ok := h.Facts.Paused(fleet.Target{Scope: fleet.ScopeFleet}); ok || a.ID == "" {
+		return p, ok
+	}
+	if a.Type != fleet.DecommissionNode {
+		if p, ok := h.Facts.Paused(fleet.Target{Scope: fleet.ScopeRegion, Region: h.region[a.ID]}); ok {
+			return p, true
+		}
+	}
+	return h.Facts.Paused(fleet.Target{Scope: fleet.ScopeNode, ID: a.ID})
+}
+
+func pauseDetail(p fleet.Pause) string {
+	detail := fmt.Sprintf("%s was paused by %s at %s", p.Target, p.Actor, p.Since.UTC().Format(time.RFC3339))
+	if p.Note != "" {
+		detail += ": " + p.Note
+	}
+	return detail
+}
+
+// noFacts is a log that tells nothing.
+type noFacts struct{}
+
+func (noFacts) LostAt(fleet.NodeID) (time.Time, bool)                      { return time.Time{}, false }
+func (noFacts) FlapPenalty(fleet.NodeID, time.Time, time.Duration) float64 { return 0 }
+func (noFacts) Paused(fleet.Target) (fleet.Pause, bool)                    { return fleet.Pause{}, false }
+func (noFacts) RemovalApproved(fleet.NodeID) bool                          { return false }
