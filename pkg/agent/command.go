@@ -7,6 +7,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli/field"
 	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/identity"
 	"github.com/fleetfold/fleetfold/pkg/proof"
 )
@@ -21,7 +22,7 @@ func (a *Agent) answer(ctx context.Context, bus Bus, command *events.Event) *eve
 	if err := a.obey(ctx, bus, command, answered); err != nil {
 		answered.Error = err.Error()
 		a.log.Warn().Err(err).Str(field.Command, string(command.Type)).Str(field.Event, command.ID).
-			Str(field.Reason, string(identity.ReasonOf(err))).Msg("command refused")
+			Str(field.Reason, string(fleet.ReasonOf(err))).Msg("command refused")
 	} else {
 		a.log.Debug().Str(field.Command, string(command.Type)).Str(field.Event, command.ID).Msg("command done")
 	}

@@ -73,7 +73,7 @@ func (s store) loadCredential(id fleet.NodeID, own string, now time.Time) (c *ev
 		return nil, nil, damaged(path, fmt.Errorf("no credential: %w", err))
 	}
 	err = checkCredential(c, id, own, now)
-	switch identity.ReasonOf(err) {
+	switch fleet.ReasonOf(err) {
 	case "":
 		if err != nil {
 			return nil, nil, damaged(path, err)
@@ -144,10 +144,10 @@ func checkCredential(c *events.CredentialDelivered, id fleet.NodeID, own string,
 		return fmt.Errorf("read key of certificate: %w", err)
 	}
 	if fingerprint != own {
-		return &identity.Refusal{Code: reasonOtherKey, Detail: "the certificate is for key " + fingerprint + ", this node's is " + own}
+		return &identity.Refusal{Reason: reasonOtherKey, Detail: "the certificate is for key " + fingerprint + ", this node's is " + own}
 	}
 	if serial := identity.SerialOf(cert); serial != c.Serial {
-		return &identity.Refusal{Code: reasonOtherSerial, Detail: fmt.Sprintf("the certificate has serial %s, the delivery says %q", serial, c.Serial)}
+		return &identity.Refusal{Reason: reasonOtherSerial, Detail: fmt.Sprintf("the certificate has serial %s, the delivery says %q", serial, c.Serial)}
 	}
 	return nil
 }

@@ -18,14 +18,8 @@ const (
 	ReasonWrongIdentity fleet.Reason = "wrong_identity"
 )
 
-// Refusal says why a message does not fit. It harms nobody: the caller counts
-// it by its Reason and goes on with the next message.
-type Refusal struct {
-	Reason fleet.Reason
-	Detail string
-}
-
-func (r *Refusal) Error() string { return string(r.Reason) + ": " + r.Detail }
+// Refusal says why a message does not fit.
+type Refusal = fleet.Refusal
 
 func refuse(reason fleet.Reason, format string, args ...any) *Refusal {
 	return &Refusal{Reason: reason, Detail: fmt.Sprintf(format, args...)}

@@ -25,7 +25,7 @@ func newCSR(t testing.TB, key crypto.Signer) []byte {
 
 func wantCode(t *testing.T, err error, want fleet.Reason) {
 	t.Helper()
-	if got := ReasonOf(err); got != want {
+	if got := fleet.ReasonOf(err); got != want {
 		t.Fatalf("code %q, want %q: %v", got, want, err)
 	}
 }
@@ -89,7 +89,7 @@ func FuzzParseCSR(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		csr, err := ParseCSR(in)
 		switch {
-		case err != nil && ReasonOf(err) == "":
+		case err != nil && fleet.ReasonOf(err) == "":
 			t.Fatalf("an error without a code: %v", err)
 		case err == nil && !supportedKey(csr.PublicKey):
 			t.Fatal("an unsupported key is accepted")

@@ -14,7 +14,7 @@
 //   - A proof is checked over the bytes that came. Nothing is encoded again
 //     before the signature is verified.
 //   - Every refusal about something that came from outside is a *Refusal with
-//     a stable code; [ReasonOf] finds it in any wrapped error. Other errors
+//     a stable reason; [fleet.ReasonOf] finds it in any wrapped error. Other errors
 //     are about this machine (a file, a folder) or about the caller.
 //
 // In which order things happen: a node calls [LoadOrCreateKey] and [NewCSR];

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/identity"
 )
 
@@ -40,7 +41,7 @@ func Example() {
 
 	event.Data = []byte(`{"nonce":"y"}`)
 	_, err = identity.Verify(proof, leaf.PublicKey, event, nil)
-	fmt.Println(identity.ReasonOf(err))
+	fmt.Println(fleet.ReasonOf(err))
 	// Output:
 	// spiffe://fleet.example/_enc/eu_2Fnode_3A1 <nil>
 	// proof_core_mismatch

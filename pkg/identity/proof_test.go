@@ -207,7 +207,7 @@ func FuzzVerify(f *testing.F) {
 	want := payloadOf(env)
 	f.Fuzz(func(t *testing.T, in []byte) {
 		_, err := Verify(in, pub, sample, lookup)
-		if err != nil && ReasonOf(err) == "" {
+		if err != nil && fleet.ReasonOf(err) == "" {
 			t.Fatalf("an error without a code: %v", err)
 		}
 		if err == nil && !bytes.Equal(payloadOf(in), want) {

@@ -1,12 +1,8 @@
 package identity
 
-import (
-	"errors"
+import "github.com/fleetfold/fleetfold/pkg/fleet"
 
-	"github.com/fleetfold/fleetfold/pkg/fleet"
-)
-
-// Codes of a Refusal. They are written to the log, so none is ever renamed.
+// Reasons of a Refusal. They are written to the log, so none is ever renamed.
 const (
 	// CSRUnparsable: not one well-formed PEM certificate request of at most 64 KiB.
 	CSRUnparsable fleet.Reason = "csr_unparsable"
@@ -59,27 +55,9 @@ const (
 	ProofExtMismatch fleet.Reason = "proof_ext_mismatch"
 )
 
-// Refusal is the error for something from outside that is not accepted.
-type Refusal struct {
-	// Code is one of the constants of this package; stable.
-	Code fleet.Reason
-	// Detail is one sentence for a person; it may change. It never holds key
-	// material.
-	Detail string
-}
+// Refusal is the error of this package for something that is not accepted.
+type Refusal = fleet.Refusal
 
-// Error joins code and detail.
-func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Detail }
-
-// ReasonOf returns the code of the Refusal in err's tree, or "" when there is
-// none.
-func ReasonOf(err error) fleet.Reason {
-	if r, ok := errors.AsType[*Refusal](err); ok {
-		return r.Code
-	}
-	return ""
-}
-
-func refuse(code fleet.Reason, detail string) error {
-	return &Refusal{Code: code, Detail: detail}
+func refuse(reason fleet.Reason, detail string) error {
+	return &Refusal{Reason: reason, Detail: detail}
 }

@@ -77,12 +77,12 @@ func TestVerifyLeaf(t *testing.T) {
 			}
 		})
 	}
-	if _, err := VerifyLeaf(tampered, [][]byte{ca.CertificatePEM()}, td, "n", t0); ReasonOf(err) == "" {
+	if _, err := VerifyLeaf(tampered, [][]byte{ca.CertificatePEM()}, td, "n", t0); fleet.ReasonOf(err) == "" {
 		t.Fatalf("a tampered leaf: %v", err)
 	}
 	_, err := VerifyLeaf(good, nil, td, "n", t0)
 	wantCode(t, err, ChainUntrusted)
-	if _, err := VerifyLeaf(good, [][]byte{[]byte("x")}, td, "n", t0); err == nil || ReasonOf(err) != "" {
+	if _, err := VerifyLeaf(good, [][]byte{[]byte("x")}, td, "n", t0); err == nil || fleet.ReasonOf(err) != "" {
 		t.Fatalf("an unreadable root: %v", err)
 	}
 }

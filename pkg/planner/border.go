@@ -2,7 +2,6 @@ package planner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
@@ -120,11 +119,7 @@ func (p *Planner) verify(e *events.Event, issued projection.Credential, roots []
 
 // refuse counts and reports what did not hold; it harms nobody else.
 func (p *Planner) refuse(channel string, id fleet.NodeID, err error) {
-	reason := identity.ReasonOf(err)
-	var r *events.Refusal
-	if errors.As(err, &r) {
-		reason = r.Reason
-	}
+	reason := fleet.ReasonOf(err)
 	if reason == "" {
 		reason = RefusedUnreadable
 	}

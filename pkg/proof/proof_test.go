@@ -42,7 +42,7 @@ func TestASignedEventVerifiesWithItsKeyOnly(t *testing.T) {
 	if err := proof.VerifyEvent(e, key.Public()); err != nil {
 		t.Errorf("own key: %v", err)
 	}
-	if err := proof.VerifyEvent(e, newKey(t).Public()); identity.ReasonOf(err) != identity.ProofSignature {
+	if err := proof.VerifyEvent(e, newKey(t).Public()); fleet.ReasonOf(err) != identity.ProofSignature {
 		t.Errorf("a stranger's key: %v", err)
 	}
 	if e.Time.Nanosecond() != 0 || e.Time.Location() != time.UTC {
@@ -66,12 +66,12 @@ func TestEveryChangeBreaksTheProof(t *testing.T) {
 			t.Fatal(err)
 		}
 		change(e)
-		if err := proof.VerifyEvent(e, key.Public()); identity.ReasonOf(err) != identity.ProofCoreMismatch {
+		if err := proof.VerifyEvent(e, key.Public()); fleet.ReasonOf(err) != identity.ProofCoreMismatch {
 			t.Errorf("%s changed: %v", name, err)
 		}
 	}
 	e := statement()
-	if err := proof.VerifyEvent(e, key.Public()); identity.ReasonOf(err) != identity.ProofMissing {
+	if err := proof.VerifyEvent(e, key.Public()); fleet.ReasonOf(err) != identity.ProofMissing {
 		t.Errorf("unsigned: %v", err)
 	}
 }

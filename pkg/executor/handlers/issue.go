@@ -11,6 +11,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/identity"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
@@ -92,7 +93,7 @@ func (h *issuer) sign(ca *identity.CA, t executor.Task, csrPEM string) (*identit
 			return issued, nil
 		}
 	}
-	if reason := identity.ReasonOf(err); reason != "" {
+	if reason := fleet.ReasonOf(err); reason != "" {
 		return nil, executor.Failed(reason, "%v", err)
 	}
 	return nil, executor.Failed(ReasonIssuer, "%v", err)
