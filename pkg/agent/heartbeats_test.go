@@ -30,11 +30,11 @@ func TestAnAgentIsReadyWhileItsLeaseRuns(t *testing.T) {
 			t.Errorf("after the first heartbeat: %v", err)
 		}
 		bus.fail(errors.New("away"), nil)
-		time.Sleep(15*time.Second - time.Nanosecond)
+		time.Sleep(15*time.Second - time.Nanosecond) // fake time
 		if err := a.Ready(); err != nil {
 			t.Errorf("while the lease runs: %v", err)
 		}
-		time.Sleep(time.Nanosecond)
+		time.Sleep(time.Nanosecond) // fake time
 		if a.Ready() == nil {
 			t.Error("ready at the end of the lease")
 		}
@@ -43,7 +43,7 @@ func TestAnAgentIsReadyWhileItsLeaseRuns(t *testing.T) {
 			t.Errorf("heartbeats are %+v", beats)
 		}
 		bus.fail(nil, nil)
-		time.Sleep(15 * time.Second)
+		time.Sleep(15 * time.Second) // fake time
 		synctest.Wait()
 		if err := a.Ready(); err != nil {
 			t.Errorf("after the bus came back: %v", err)

@@ -54,7 +54,7 @@ func TestABusThatIsAwayIsWaitedFor(t *testing.T) {
 		r := start(t, agent.Config{Dir: dir, Random: steady})
 		<-r.beats
 		r.fail(errors.New("away"), nil)
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) // fake time
 		r.fail(nil, nil)
 		back := time.Now()
 		<-r.beats

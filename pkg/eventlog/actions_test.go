@@ -123,7 +123,7 @@ func TestInProgressKeepsAnAction(t *testing.T) {
 		defer a.Close()
 		d := take(t, a)
 		for range 12 {
-			time.Sleep(ackWait / 3)
+			time.Sleep(ackWait / 3) // fake time
 			if err := d.InProgress(); err != nil {
 				t.Fatal(err)
 			}

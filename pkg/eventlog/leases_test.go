@@ -111,7 +111,7 @@ func TestARenewedLeaseDoesNotEnd(t *testing.T) {
 			if s := w.next(); s.Heartbeat == nil {
 				t.Fatalf("sighting is %+v, although the lease was renewed", s)
 			}
-			time.Sleep(lease / 3)
+			time.Sleep(lease / 3) // fake time
 		}
 		if s := w.next(); s.Heartbeat != nil || s.Time.Sub(last) < lease {
 			t.Fatalf("lease ended %s after the last heartbeat: %+v", s.Time.Sub(last), s)
@@ -125,7 +125,7 @@ func TestAFarewellCanBeReadForALease(t *testing.T) {
 		if err := b.Beat(t.Context(), "n1", heartbeat("n1", "a", true), lease); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(lease - 2*time.Second)
+		time.Sleep(lease - 2*time.Second) // fake time
 		w := watch(t, b)
 		defer w.s.Close()
 		if s := w.next(); s.Heartbeat == nil || !s.Heartbeat.Leaving {
