@@ -35,13 +35,8 @@ func newGetNodes() *cobra.Command {
   fleetfold get nodes -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			l, err := follow(cmd.Context(), cmd, &nats)
-			if err != nil {
-				return err
-			}
-			defer l.close()
 			var nodes []status.Node
-			err = read(cmd.Context(), l.view, l.inventories.Get, func(st *projection.State, inv *fleet.Inventory) { nodes = status.Nodes(st, inv) })
+			err := now(cmd, &nats, func(st *projection.State, inv *fleet.Inventory) { nodes = status.Nodes(st, inv) })
 			if err != nil {
 				return err
 			}

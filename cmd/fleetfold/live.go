@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -58,6 +57,16 @@ func follow(ctx context.Context, cmd *cobra.Command, flags *cli.NATSFlags) (*liv
 	return l, nil
 }
 
+// now runs fn once on the fold as it is now, with the inventory in force.
+func now(cmd *cobra.Command, flags *cli.NATSFlags, fn func(*projection.State, *fleet.Inventory)) error {
+	l, err := follow(cmd.Context(), cmd, flags)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	return read(cmd.Context(), l.view, l.inventories.Get, fn)
+}
+
 func (l *live) close() {
 	l.stop()
 	<-l.done
@@ -101,11 +110,11 @@ func read(ctx context.Context, v *view.View, get func(context.Context, string) (
 func waitConverged(ctx context.Context, v *view.View, get func(context.Context, string) (*fleet.Inventory, error)) error {
 	for {
 		changed := v.Changed()
-		var s status.Status
-		if err := read(ctx, v, get, func(st *projection.State, inv *fleet.Inventory) { s = status.Of(st, inv, time.Now()) }); err != nil {
+		converged := false
+		if err := read(ctx, v, get, func(st *projection.State, inv *fleet.Inventory) { converged = status.Converged(st, inv) }); err != nil {
 			return err
 		}
-		if s.Converged {
+		if converged {
 			return nil
 		}
 		if err := v.Err(); err != nil {

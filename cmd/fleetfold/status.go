@@ -27,13 +27,8 @@ func newStatus() *cobra.Command {
   fleetfold status -o json | jq .converged`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			l, err := follow(cmd.Context(), cmd, &nats)
-			if err != nil {
-				return err
-			}
-			defer l.close()
 			var s status.Status
-			err = read(cmd.Context(), l.view, l.inventories.Get, func(st *projection.State, inv *fleet.Inventory) { s = status.Of(st, inv, time.Now()) })
+			err := now(cmd, &nats, func(st *projection.State, inv *fleet.Inventory) { s = status.Of(st, inv, time.Now()) })
 			if err != nil {
 				return err
 			}

@@ -63,7 +63,6 @@ type Fleet struct {
 	view        *view.View
 	inventories *view.Inventories
 	planner     *planner.Planner
-	executor    *executor.Executor
 	driver      *handlers.Local
 	sightings   eventlog.Sightings
 	statements  eventlog.Statements
@@ -103,7 +102,10 @@ func Start(ctx context.Context, o Options) (_ *Fleet, err error) {
 	if err = f.subscribe(ctx); err != nil {
 		return nil, err
 	}
-	return f, f.assemble()
+	if err = f.assemble(); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // port turns "a free one" into the server's word for it.
@@ -144,10 +146,7 @@ func (f *Fleet) assemble() (err error) {
 		Dir: filepath.Join(o.Dir, "nodes"), Program: []string{self, "node-agent"},
 		URL: f.server.URL(), Prefix: o.Prefix, Lease: o.Lease, OnExit: o.OnAgentExit, Logger: o.Logger,
 	})
-	if err != nil {
-		return err
-	}
-	return nil
+	return err
 }
 
 // URL other commands reach the fleet at.
@@ -217,14 +216,14 @@ func (f *Fleet) execute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.executor, err = executor.New(executor.Config{
+	e, err := executor.New(executor.Config{
 		Log: f.log, View: f.view, Inventories: f.inventories, Actions: f.actions, Handlers: set,
 		Concurrency: f.options.Concurrency, Logger: f.options.Logger,
 	})
 	if err != nil {
 		return err
 	}
-	return f.executor.Run(ctx)
+	return e.Run(ctx)
 }
 
 // Close stops what Start began, agents included, and waits for it.

@@ -77,8 +77,15 @@ func Of(st *projection.State, inv *fleet.Inventory, now time.Time) Status {
 	for i := range s.Paused {
 		s.Paused[i].Since = s.Paused[i].Since.UTC()
 	}
-	s.Converged = inv != nil && s.Plan.Empty() && len(s.InFlight) == 0
+	s.Converged = Converged(st, inv)
 	return s
+}
+
+// Converged says whether a fold is as the inventory in force asks, with nothing
+// in flight. It copies nothing and looks at the nodes only when the ledger is
+// empty: whoever waits for a large fleet asks it after each fold.
+func Converged(st *projection.State, inv *fleet.Inventory) bool {
+	return inv != nil && st.Ledger().Outstanding() == 0 && engine.Reconcile(inv, st.Observed()).Empty()
 }
 
 // Node is one node, desired or observed.
