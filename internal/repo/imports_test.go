@@ -85,7 +85,7 @@ var bans = []ban{
 
 // openInternal may be imported from pkg/ all the same: it holds the names of
 // log fields, constants only, so that all lines of a fleet's logs agree.
-const openInternal = module + "/internal/cli/field"
+const openInternal = module + "/internal/field"
 
 // serverClock may be imported by any test: it lets the embedded server run on
 // the fake time of testing/synctest.
@@ -149,7 +149,7 @@ func TestBansBite(t *testing.T) {
 		{"pkg/agent/a_test.go", "github.com/nats-io/nats-server/v2/server", true},
 		{"internal/cli/a.go", module + "/cmd/planner", true},
 		{"pkg/agent/a.go", module + "/internal/cli", true},
-		{"pkg/agent/a.go", module + "/internal/cli/field", false},
+		{"pkg/agent/a.go", module + "/internal/field", false},
 		{"cmd/planner/main.go", module + "/internal/cli", false},
 		{"pkg/planner/a_test.go", "go.uber.org/goleak", true},
 		{"pkg/executor/handlers/a_test.go", "go.uber.org/goleak", true},

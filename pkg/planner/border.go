@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -47,7 +48,7 @@ func (p *Planner) watch() {
 		return
 	}
 	p.View.Read(func(st *projection.State) { p.sensor.beginWatch(st, p.Now()) })
-	p.Logger.Info().Int("unseen", len(p.sensor.unseen)).Dur("lease", p.Lease).Msg("watching leases")
+	p.Logger.Info().Int(field.Unseen, len(p.sensor.unseen)).Dur(field.Lease, p.Lease).Msg("watching leases")
 }
 
 // hear checks what nodes said of their credentials, on a fold that is at least
@@ -124,7 +125,7 @@ func (p *Planner) refuse(channel string, id fleet.NodeID, err error) {
 		reason = RefusedUnreadable
 	}
 	p.Metrics.refused.WithLabelValues(channel, string(reason)).Inc()
-	p.Logger.Warn().Str("channel", channel).Str("node", string(id)).Str("reason", string(reason)).Err(err).Msg("refused a message")
+	p.Logger.Warn().Str(field.Channel, channel).Str(field.Node, string(id)).Str(field.Reason, string(reason)).Err(err).Msg("refused a message")
 }
 
 // appendFacts stores what the sensor concludes; it reports whether it stored anything.
@@ -148,7 +149,7 @@ func (p *Planner) appendFacts(ctx context.Context) (bool, error) {
 	p.awaiting = last
 	for _, e := range entries {
 		p.Metrics.facts.WithLabelValues(string(e.Event.Type)).Inc()
-		p.Logger.Info().Str("type", string(e.Event.Type)).Str("node", string(e.Event.Node)).Msg("fact")
+		p.Logger.Info().Str(field.Type, string(e.Event.Type)).Str(field.Node, string(e.Event.Node)).Msg("fact")
 	}
 	return true, nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
@@ -107,8 +108,8 @@ func (p *Planner) publish(ctx context.Context, d decision) error {
 	for _, s := range d.dispatched.Publish {
 		p.Metrics.actions.WithLabelValues(string(s.Type)).Inc()
 	}
-	p.Logger.Info().Str("plan", string(planID)).Uint64("basis", d.basis).Uint64("generation", d.inventory.Generation).
-		Int("actions", len(d.dispatched.Publish)).Int("held", len(d.dispatched.Held)).Msg("published a plan")
+	p.Logger.Info().Str(field.Plan, string(planID)).Uint64(field.Basis, d.basis).Uint64(field.Generation, d.inventory.Generation).
+		Int("actions", len(d.dispatched.Publish)).Int(field.Held, len(d.dispatched.Held)).Msg("published a plan")
 	return nil
 }
 
@@ -177,7 +178,7 @@ func (p *Planner) account(d decision) {
 	if now := strings.Join(counts, " "); now != p.withheld {
 		p.withheld = now
 		if now != "" {
-			p.Logger.Info().Str("held", now).Strs("why", why).Uint64("basis", d.basis).Msg("actions are held")
+			p.Logger.Info().Str(field.HeldBy, now).Strs(field.Why, why).Uint64(field.Basis, d.basis).Msg("actions are held")
 		}
 	}
 }

@@ -78,15 +78,7 @@ func (m *Metrics) account(wanted int, held map[fleet.Reason]int) {
 }
 
 func (m *Metrics) observe(o *fleet.ObservedState) {
-	present, signing := 0, 0
-	for _, n := range o.Nodes {
-		if n.Present {
-			present++
-		}
-		if n.CanSign {
-			signing++
-		}
-	}
+	present, signing := o.Counts()
 	m.nodes.WithLabelValues("observed").Set(float64(len(o.Nodes)))
 	m.nodes.WithLabelValues("present").Set(float64(present))
 	m.nodes.WithLabelValues("signing").Set(float64(signing))

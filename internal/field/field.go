@@ -10,8 +10,9 @@ const (
 	Actions     = "actions"     // count
 	Address     = "address"     // host:port that is listened on
 	Attempt     = "attempt"
-	Basis       = "basis" // sequence decided on
-	Cause       = "cause" // why a process or a node stopped
+	Basis       = "basis"   // sequence decided on
+	Channel     = "channel" // presence or credential
+	Cause       = "cause"   // why a process or a node stopped
 	Command     = "command"
 	Credential  = "credential" // file of a credential
 	Digest      = "digest"     // of an inventory
@@ -23,6 +24,7 @@ const (
 	Fingerprint = "fingerprint" // of a public key
 	Generation  = "generation"  // of the inventory
 	Held        = "held"        // count
+	HeldBy      = "held_by"     // reasons with their counts
 	Lease       = "lease"
 	Node        = "node"
 	Nodes       = "nodes" // count
@@ -35,7 +37,9 @@ const (
 	Session     = "session"
 	Step        = "step"
 	Subject     = "subject"
-	Type        = "type" // event type
+	Type        = "type"   // event type
+	Unseen      = "unseen" // count of nodes
+	Why         = "why"    // reasons in words
 	URL         = "url"
 	Wait        = "wait" // until the next try
 )
