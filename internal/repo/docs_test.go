@@ -41,6 +41,28 @@ func TestReadmeNamesCommandsThatExist(t *testing.T) {
 	}
 }
 
+// A newcomer finds each folder of code in ARCHITECTURE.md, by itself or by the
+// folder it lies in.
+func TestArchitectureNamesEveryRoom(t *testing.T) {
+	named := map[string]bool{}
+	for _, m := range link.FindAllStringSubmatch(read(t, "ARCHITECTURE.md"), -1) {
+		named[m[1]] = true
+	}
+	missing := map[string]bool{}
+	for _, s := range sources(t) {
+		room := s.dir
+		for room != "." && !named[room] {
+			room = path.Dir(room)
+		}
+		if room == "." {
+			missing[s.dir] = true
+		}
+	}
+	for dir := range missing {
+		t.Errorf("ARCHITECTURE.md says nothing of %s", dir)
+	}
+}
+
 // codeLines are the lines of fenced code, without a prompt and a comment behind them.
 func codeLines(markdown string) (lines []string) {
 	inside := false
