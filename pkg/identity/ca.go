@@ -1,16 +1,12 @@
 package identity
 
 import (
-	"crypto/ecdsa"
-	"crypto/rand"
-	"crypto/sha256"
+	"crypto"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math/big"
-	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -24,138 +20,159 @@ const (
 	SkewMargin = 30 * time.Second
 
 	certBlock = "CERTIFICATE"
-	rootYears = 10
 )
 
-// CA is the root issuer of one trust domain. It is safe for concurrent use.
+// CA is an issuer of one trust domain: its root, or the intermediate that the
+// root lets sign for the nodes of one region. It is safe for concurrent use.
 type CA struct {
 	trustDomain string
-	key         *ecdsa.PrivateKey
+	region      string // of an intermediate
+	signer      crypto.Signer
 	cert        *x509.Certificate
 	certPEM     []byte
+	parent      *CA // nil: a root
 }
 
-// CertificatePEM returns a copy of the root certificate.
+// CAConfig says which issuer to open. Dir and TrustDomain are required.
+type CAConfig struct {
+	// Dir holds ca.crt and, unless there is a Signer, ca.key.
+	Dir, TrustDomain string
+	// Signer signs in place of ca.key, such as one in a hardware module.
+	Signer crypto.Signer
+	// Parent is the root that certifies an intermediate; nil: the issuer is a root.
+	Parent *CA
+	// Region is the region whose nodes an intermediate signs for.
+	Region string
+}
+
+// CertificatePEM returns a copy of the issuer's own certificate.
 func (ca *CA) CertificatePEM() []byte { return append([]byte(nil), ca.certPEM...) }
 
-// LoadOrCreateCA returns the root issuer kept in dir as ca.key and ca.crt, and
-// makes what is missing; created is true when this call wrote the certificate.
-// Processes that share the folder get the same issuer.
-//
-// A root of another trust domain, one that is not valid at now, one that is
-// damaged, and a certificate without its key are errors that name the file;
-// nothing is ever overwritten.
+// RootPEM returns a copy of the certificate of the root that the issuer's
+// chain ends in.
+func (ca *CA) RootPEM() []byte { return ca.root().CertificatePEM() }
+
+// Region is the region that an intermediate signs for; empty for a root.
+func (ca *CA) Region() string { return ca.region }
+
+// NotAfter is when the issuer's own certificate ends.
+func (ca *CA) NotAfter() time.Time { return ca.cert.NotAfter }
+
+func (ca *CA) root() *CA {
+	if ca.parent == nil {
+		return ca
+	}
+	return ca.parent
+}
+
+func (ca *CA) what() string {
+	if ca.parent == nil {
+		return "root certificate"
+	}
+	return "intermediate certificate"
+}
+
+// LoadOrCreateCA opens the root issuer in dir whose key is ca.key; see OpenCA.
 func LoadOrCreateCA(dir, trustDomain string, now time.Time) (ca *CA, created bool, err error) {
-	td, err := parseTrustDomain(trustDomain)
+	return OpenCA(CAConfig{Dir: dir, TrustDomain: trustDomain}, now)
+}
+
+// OpenCA returns the issuer kept in a folder, and makes what is missing:
+// created is true when this call wrote the certificate. Processes that share
+// the folder get the same issuer. A root is made to be valid for ten years, an
+// intermediate for one, and for no longer than its root.
+//
+// A certificate of another trust domain or region, one that is not valid at
+// now, one that is damaged, one by another root, and one without its key are
+// errors that name the file; nothing is ever overwritten.
+func OpenCA(c CAConfig, now time.Time) (ca *CA, created bool, err error) {
+	td, err := parseTrustDomain(c.TrustDomain)
 	if err != nil {
 		return nil, false, err
 	}
-	keyPath, certPath := filepath.Join(dir, "ca.key"), filepath.Join(dir, "ca.crt")
-	key, err := caKey(keyPath, certPath)
-	if err != nil {
+	if err := c.checkParent(); err != nil {
 		return nil, false, err
 	}
-	if _, err := os.Stat(certPath); errors.Is(err, fs.ErrNotExist) {
-		created, err = createRoot(certPath, td, key, now)
-		if err != nil {
+	ca = &CA{trustDomain: c.TrustDomain, region: c.Region, parent: c.Parent}
+	path := filepath.Join(c.Dir, "ca.crt")
+	if ca.signer, err = c.signer(ca, path); err != nil {
+		return nil, false, err
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if created, err = ca.create(path, td, now); err != nil {
 			return nil, false, err
 		}
 	}
-	cert, err := loadRoot(certPath, td, key, now)
-	if err != nil {
+	if ca.cert, err = ca.load(path, td, now); err != nil {
 		return nil, false, err
 	}
-	return &CA{trustDomain: trustDomain, key: key, cert: cert, certPEM: toPEM(certBlock, cert.Raw)}, created, nil
+	ca.certPEM = toPEM(certBlock, ca.cert.Raw)
+	return ca, created, nil
 }
 
-// caKey makes a key only while there is no certificate. The key is always
+func (c CAConfig) checkParent() error {
+	switch {
+	case (c.Parent == nil) != (c.Region == ""):
+		return errors.New("open issuer: an intermediate needs both a root and a region, a root neither")
+	case c.Parent != nil && c.Parent.parent != nil:
+		return errors.New("open issuer: an intermediate cannot certify another one")
+	case c.Parent != nil && c.Parent.trustDomain != c.TrustDomain:
+		return fmt.Errorf("open issuer: the root is of trust domain %q, the intermediate of %q", c.Parent.trustDomain, c.TrustDomain)
+	}
+	return nil
+}
+
+// signer makes a key only while there is no certificate. The key is always
 // written first, so a certificate that stands alone has lost its key.
-func caKey(keyPath, certPath string) (*ecdsa.PrivateKey, error) {
+func (c CAConfig) signer(ca *CA, certPath string) (crypto.Signer, error) {
+	if c.Signer != nil {
+		return c.Signer, os.MkdirAll(c.Dir, 0o700)
+	}
+	keyPath := filepath.Join(c.Dir, "ca.key")
 	if _, err := os.Stat(certPath); errors.Is(err, fs.ErrNotExist) {
 		key, _, err := LoadOrCreateKey(keyPath)
 		return key, err
 	}
 	key, err := loadKey(keyPath)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("load root issuer: %s is there but its key %s is not: restore the key from a backup, or move the certificate away to have a new root made", certPath, keyPath)
+		return nil, fmt.Errorf("load %s: %s is there but its key %s is not: restore the key from a backup, or move the certificate away to have a new one made", ca.what(), certPath, keyPath)
 	}
 	return key, err
 }
 
-// createRoot says false, and no error, when another process was faster.
-func createRoot(path string, td spiffeid.TrustDomain, key *ecdsa.PrivateKey, now time.Time) (bool, error) {
-	tmpl, err := rootTemplate(td, key, now)
-	if err != nil {
-		return false, err
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
-	if err != nil {
-		return false, fmt.Errorf("sign root certificate: %w", err)
-	}
-	err = createFile(path, toPEM(certBlock, der), 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-func rootTemplate(td spiffeid.TrustDomain, key *ecdsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
-	serial, err := newSerial()
-	if err != nil {
-		return nil, err
-	}
-	spki, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
-	if err != nil {
-		return nil, fmt.Errorf("encode root key: %w", err)
-	}
-	keyID := sha256.Sum256(spki)
-	now = now.UTC().Truncate(time.Second)
-	return &x509.Certificate{
-		SerialNumber:          serial,
-		Subject:               pkix.Name{CommonName: rootName(td)},
-		URIs:                  []*url.URL{td.ID().URL()},
-		NotBefore:             now.Add(-SkewMargin),
-		NotAfter:              now.AddDate(rootYears, 0, 0),
-		IsCA:                  true,
-		BasicConstraintsValid: true,
-		MaxPathLen:            1,
-		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-		SubjectKeyId:          keyID[:20],
-	}, nil
-}
-
-// rootName is cut to the 64 bytes that X.520 allows a common name; the URI
-// names the trust domain in full.
-func rootName(td spiffeid.TrustDomain) string {
-	name := "fleetfold root " + td.Name()
-	return name[:min(len(name), 64)]
-}
-
-func loadRoot(path string, td spiffeid.TrustDomain, key *ecdsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
+func (ca *CA) load(path string, td spiffeid.TrustDomain, now time.Time) (*x509.Certificate, error) {
 	data, _, err := readSmall(path)
 	if err != nil {
-		return nil, fmt.Errorf("load root certificate: %w", err)
+		return nil, fmt.Errorf("load %s: %w", ca.what(), err)
 	}
 	cert, err := parseCertificate(data)
 	if err != nil {
-		return nil, fmt.Errorf("load root certificate %s: %w: restore it from a backup, or move it away to have a new one made for the same key", path, err)
+		return nil, fmt.Errorf("load %s %s: %w: restore it from a backup, or move it away to have a new one made for the same key", ca.what(), path, err)
 	}
-	if err := checkRoot(cert, td, key, now); err != nil {
-		return nil, fmt.Errorf("load root certificate %s: %w", path, err)
+	if err := ca.check(cert, td, now); err != nil {
+		return nil, fmt.Errorf("load %s %s: %w", ca.what(), path, err)
 	}
 	return cert, nil
 }
 
-func checkRoot(cert *x509.Certificate, td spiffeid.TrustDomain, key *ecdsa.PrivateKey, now time.Time) error {
+func (ca *CA) check(cert *x509.Certificate, td spiffeid.TrustDomain, now time.Time) error {
 	const moveAway = "move it away to have a new one made"
+	signedBy := cert
+	if ca.parent != nil {
+		signedBy = ca.parent.cert
+	}
 	switch {
 	case !cert.IsCA || !cert.BasicConstraintsValid || cert.KeyUsage&x509.KeyUsageCertSign == 0:
 		return errors.New("it may not sign certificates: " + moveAway)
 	case len(cert.URIs) != 1 || cert.URIs[0].String() != td.IDString():
-		return fmt.Errorf("it is not the root of trust domain %q but of %v: name that trust domain, or another folder", td.Name(), cert.URIs)
-	case !key.PublicKey.Equal(cert.PublicKey):
+		return fmt.Errorf("it is not of trust domain %q but of %v: name that trust domain, or another folder", td.Name(), cert.URIs)
+	case regionOf(cert) != regionLabel(ca.region):
+		return fmt.Errorf("it is not of region %q but of %q: name that region, or another folder", ca.region, regionOf(cert))
+	case !sameKey(ca.signer.Public(), cert.PublicKey):
 		return errors.New("it is for another key than the ca.key beside it: restore both from one backup")
-	case cert.CheckSignatureFrom(cert) != nil:
+	case cert.CheckSignatureFrom(signedBy) != nil && ca.parent != nil:
+		return errors.New("another root has signed it: restore both from one backup, or " + moveAway)
+	case cert.CheckSignatureFrom(signedBy) != nil:
 		return errors.New("its signature is wrong: " + moveAway)
 	case now.Before(cert.NotBefore):
 		return fmt.Errorf("it is not valid before %s: check the clock", cert.NotBefore.Format(time.RFC3339))
@@ -165,11 +182,17 @@ func checkRoot(cert *x509.Certificate, td spiffeid.TrustDomain, key *ecdsa.Priva
 	return nil
 }
 
+// sameKey compares public keys of any kind.
+func sameKey(a, b crypto.PublicKey) bool {
+	k, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.Equal(b)
+}
+
 // newSerial draws 128 random bits.
 func newSerial() (*big.Int, error) {
-	var b [16]byte
-	if _, err := rand.Read(b[:]); err != nil {
+	b, err := randomBytes(16)
+	if err != nil {
 		return nil, fmt.Errorf("draw serial: %w", err)
 	}
-	return new(big.Int).SetBytes(b[:]), nil
+	return new(big.Int).SetBytes(b), nil
 }

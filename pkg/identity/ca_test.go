@@ -61,7 +61,7 @@ func TestLoadOrCreateCARefuses(t *testing.T) {
 		spoil       func(t *testing.T, dir string)
 		says        string
 	}{
-		"a root of another trust domain":   {"other.example", t0, nil, "not the root of trust domain"},
+		"a root of another trust domain":   {"other.example", t0, nil, "not of trust domain"},
 		"an expired root":                  {td, t0.AddDate(11, 0, 0), nil, "expired"},
 		"a root that has not begun":        {td, t0.Add(-time.Hour), nil, "not valid before"},
 		"a root without its key":           {td, t0, func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "ca.key")) }, "ca.key"},

@@ -13,7 +13,8 @@ import (
 
 // Issued is one credential.
 type Issued struct {
-	// CertificatePEM is the leaf, one PEM block.
+	// CertificatePEM is the chain without its root: the leaf, and after it the
+	// intermediate if one has signed.
 	CertificatePEM []byte
 	// Serial is the certificate's number: 128 random bits as 32 lower-case hex
 	// digits, as [SerialOf] gives it.
@@ -33,7 +34,7 @@ func SerialOf(cert *x509.Certificate) string { return fmt.Sprintf("%032x", cert.
 //
 // The caller has attested the node. A request that ParseCSR would refuse, a
 // ttl that does not leave a second once SkewMargin is taken off its end, and one
-// that outlives the root are a *Refusal.
+// that outlives the issuer's own certificate are a *Refusal.
 func (ca *CA) Issue(csr *x509.CertificateRequest, id fleet.NodeID, ttl time.Duration, now time.Time) (*Issued, error) {
 	if csr == nil {
 		return nil, errors.New("issue credential: no certificate request given")
@@ -45,7 +46,7 @@ func (ca *CA) Issue(csr *x509.CertificateRequest, id fleet.NodeID, ttl time.Dura
 	if err != nil {
 		return nil, fmt.Errorf("issue credential: %w", err)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, ca.cert, csr.PublicKey, ca.key)
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, ca.cert, csr.PublicKey, ca.signer)
 	if err != nil {
 		return nil, fmt.Errorf("issue credential: %w", err)
 	}
@@ -54,16 +55,29 @@ func (ca *CA) Issue(csr *x509.CertificateRequest, id fleet.NodeID, ttl time.Dura
 		return nil, fmt.Errorf("issue credential: %w", err)
 	}
 	return &Issued{
-		CertificatePEM: toPEM(certBlock, der), Serial: SerialOf(tmpl),
+		CertificatePEM: append(toPEM(certBlock, der), ca.intermediatePEM()...), Serial: SerialOf(tmpl),
 		NotBefore: tmpl.NotBefore, NotAfter: tmpl.NotAfter, KeyFingerprint: fingerprint,
 	}, nil
+}
+
+// ShortLived says that the issuer's certificate ends so soon that a person
+// should see to it: less than six lives of a credential from now.
+func (ca *CA) ShortLived(ttl time.Duration, now time.Time) bool {
+	return ca.cert.NotAfter.Sub(now) < 6*ttl
+}
+
+func (ca *CA) intermediatePEM() []byte {
+	if ca.parent == nil {
+		return nil
+	}
+	return ca.certPEM
 }
 
 // leafTemplate leaves the subject empty, so that the SPIFFE ID is the only
 // name; x509 then marks the SAN extension critical, as RFC 5280 asks.
 func (ca *CA) leafTemplate(id fleet.NodeID, ttl time.Duration, now time.Time) (*x509.Certificate, error) {
 	if now.Before(ca.cert.NotBefore) || now.After(ca.cert.NotAfter) {
-		return nil, refuse(IssuerNotValid, "the root certificate is valid from "+
+		return nil, refuse(IssuerNotValid, "the "+ca.what()+" is valid from "+
 			ca.cert.NotBefore.Format(time.RFC3339)+" to "+ca.cert.NotAfter.Format(time.RFC3339))
 	}
 	notAfter := now.UTC().Add(ttl).Truncate(time.Second)
@@ -73,7 +87,7 @@ func (ca *CA) leafTemplate(id fleet.NodeID, ttl time.Duration, now time.Time) (*
 			"cred_ttl is %s, but a credential counts until %s before its end only: write %s or more", ttl, SkewMargin, SkewMargin+time.Second))
 	}
 	if notAfter.After(ca.cert.NotAfter) {
-		return nil, refuse(TTLOutlivesIssuer, "the root certificate ends at "+ca.cert.NotAfter.Format(time.RFC3339)+
+		return nil, refuse(TTLOutlivesIssuer, "the "+ca.what()+" ends at "+ca.cert.NotAfter.Format(time.RFC3339)+
 			", before the credential would at "+notAfter.Format(time.RFC3339))
 	}
 	name, err := SPIFFEID(ca.trustDomain, id)

@@ -99,6 +99,12 @@ func Fingerprint(pub crypto.PublicKey) (string, error) {
 	return "sha256:" + hex.EncodeToString(sum[:]), nil
 }
 
+func randomBytes(n int) ([]byte, error) {
+	b := make([]byte, n)
+	_, err := rand.Read(b)
+	return b, err
+}
+
 // supportedKey says whether pub is of a kind that a node may have.
 func supportedKey(pub crypto.PublicKey) bool {
 	switch k := pub.(type) {

@@ -39,6 +39,22 @@ func onePEM(data []byte, blockType string) ([]byte, error) {
 	return block.Bytes, nil
 }
 
+// splitPEM divides a chain into its blocks, each to be read by onePEM. What
+// does not end like a block is the rest of the last one.
+func splitPEM(data []byte) [][]byte {
+	begin := []byte("-----BEGIN ")
+	var blocks [][]byte
+	rest := bytes.TrimSpace(data)
+	for len(rest) > 0 {
+		end := len(rest)
+		if next := bytes.Index(rest[1:], begin); next >= 0 {
+			end = next + 1
+		}
+		blocks, rest = append(blocks, rest[:end]), rest[end:]
+	}
+	return blocks
+}
+
 func toPEM(blockType string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: blockType, Bytes: der})
 }

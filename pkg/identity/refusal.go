@@ -12,9 +12,9 @@ const (
 	CSRSignature fleet.Reason = "csr_signature"
 	// TTLTooShort: the credential would never count, or for less than a second.
 	TTLTooShort fleet.Reason = "ttl_too_short"
-	// TTLOutlivesIssuer: the credential would end after the root certificate.
+	// TTLOutlivesIssuer: the credential would end after its issuer's certificate.
 	TTLOutlivesIssuer fleet.Reason = "ttl_outlives_issuer"
-	// IssuerNotValid: the root certificate is not valid at the time of issue.
+	// IssuerNotValid: the issuer's certificate is not valid at the time of issue.
 	IssuerNotValid fleet.Reason = "issuer_not_valid"
 
 	// CertificateUnparsable: not exactly one well-formed PEM certificate of at most 64 KiB.
@@ -25,6 +25,23 @@ const (
 	CertificateKeyUnsupported fleet.Reason = "certificate_key_unsupported"
 	// CertificateKeyUsage: the certificate may not be used for signatures.
 	CertificateKeyUsage fleet.Reason = "certificate_key_usage"
+	// ChainTooDeep: there is more than one intermediate between leaf and root.
+	ChainTooDeep fleet.Reason = "chain_too_deep"
+	// IssuerNotCA: the certificate after the leaf is not one of a CA.
+	IssuerNotCA fleet.Reason = "issuer_not_ca"
+	// IssuerNotConfined: the intermediate could sign for more than its own trust
+	// domain's nodes, or has done so.
+	IssuerNotConfined fleet.Reason = "issuer_not_confined"
+	// IssuerRegion: the intermediate signs for another region than the node's.
+	IssuerRegion fleet.Reason = "issuer_region"
+	// CertificateRevoked: a revocation list names the certificate or its issuer's.
+	CertificateRevoked fleet.Reason = "certificate_revoked"
+	// CRLUnparsable: not a DER revocation list of at most 16 MiB.
+	CRLUnparsable fleet.Reason = "crl_unparsable"
+	// CRLSignature: no issuer that is known signed the revocation list.
+	CRLSignature fleet.Reason = "crl_signature"
+	// BundleUnparsable: not a SPIFFE trust bundle with at least one root.
+	BundleUnparsable fleet.Reason = "bundle_unparsable"
 	// ChainUntrusted: no given root signed the certificate.
 	ChainUntrusted fleet.Reason = "chain_untrusted"
 	// CertificateExpired: the certificate's time is over.

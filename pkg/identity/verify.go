@@ -2,64 +2,108 @@ package identity
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
-// VerifyLeaf returns the certificate in leafPEM when it is node id's at now.
+// maxChain is a leaf and one intermediate.
+const maxChain = 2
+
+// Verification says what a node's chain is checked against.
+type Verification struct {
+	// Roots are PEM certificates, one each. One that cannot be read is an error
+	// of the caller's and not a *Refusal.
+	Roots       [][]byte
+	TrustDomain string
+	Node        fleet.NodeID
+	// Region of the node; empty: the intermediate of any region will do.
+	Region string
+	// CRLs are the DER revocation lists that the caller believes; see ParseCRL.
+	// One of an issuer that the chain does not contain says nothing of it.
+	CRLs []*CRL
+	Now  time.Time
+}
+
+// VerifyLeaf is Verification.Leaf for a node of any region, without CRLs.
+func VerifyLeaf(chainPEM []byte, roots [][]byte, trustDomain string, id fleet.NodeID, now time.Time) (*x509.Certificate, error) {
+	return Verification{Roots: roots, TrustDomain: trustDomain, Node: id, Now: now}.Leaf(chainPEM)
+}
+
+// Leaf returns the first certificate of chainPEM when it is the node's.
 //
-// It checks, in this order: that leafPEM is one PEM certificate; that it is
-// not a CA and may sign; that one of roots signed it; that now is within its
-// window, ends included; and that its only URI is the node's SPIFFE ID. The
-// first check that fails is reported, as a *Refusal. roots are PEM
-// certificates, one each; a root that cannot be read is not a *Refusal, for it
-// is the caller's.
+// It checks, in this order: that chainPEM is PEM certificates, the leaf first
+// and after it at most one intermediate; that the leaf is not a CA and may
+// sign; that the intermediate is a CA, of leaves only; that the chain ends in
+// one of the roots; that now is within its windows, ends included; that the
+// intermediate is the region's; that the leaf's only name is the node's SPIFFE
+// ID; that no CRL lists the leaf or the intermediate. The first check that
+// fails is reported, as a *Refusal.
 //
-// Whether the serial was revoked is the caller's to know.
-func VerifyLeaf(leafPEM []byte, roots [][]byte, trustDomain string, id fleet.NodeID, now time.Time) (*x509.Certificate, error) {
-	pool, err := rootPool(roots)
+// Without CRLs, whether the serial was revoked is the caller's to know.
+func (v Verification) Leaf(chainPEM []byte) (*x509.Certificate, error) {
+	roots, err := parseRoots(v.Roots)
 	if err != nil {
 		return nil, err
 	}
-	want, err := SPIFFEID(trustDomain, id)
+	want, err := SPIFFEID(v.TrustDomain, v.Node)
 	if err != nil {
 		return nil, err
 	}
-	leaf, err := parseCertificate(leafPEM)
+	chain, err := parseChain(chainPEM)
 	if err != nil {
-		return nil, refuse(CertificateUnparsable, err.Error())
+		return nil, err
 	}
+	leaf := chain[0]
 	if err := checkLeafPowers(leaf); err != nil {
 		return nil, err
 	}
-	if err := checkChain(leaf, pool, now); err != nil {
+	if err := v.checkIntermediates(chain[1:]); err != nil {
 		return nil, err
 	}
-	if err := checkWindow(leaf, now); err != nil {
+	if err := checkTrust(chain, roots, v.Now); err != nil {
 		return nil, err
 	}
-	if len(leaf.URIs) != 1 {
-		return nil, refuse(SPIFFEIDMismatch, fmt.Sprintf("the certificate has %d URIs, not one", len(leaf.URIs)))
+	for _, cert := range chain {
+		if err := checkWindow(cert, v.Now); err != nil {
+			return nil, err
+		}
 	}
-	if got := leaf.URIs[0].String(); got != want {
-		return nil, refuse(SPIFFEIDMismatch, fmt.Sprintf("the certificate is for %q, not for %q", got, want))
+	if err := v.checkRegion(chain[1:]); err != nil {
+		return nil, err
 	}
-	return leaf, nil
+	if err := checkName(leaf, want); err != nil {
+		return nil, err
+	}
+	return leaf, v.checkRevoked(chain)
 }
 
-// rootPool never returns nil: a nil pool would mean the machine's own roots.
-func rootPool(roots [][]byte) (*x509.CertPool, error) {
-	pool := x509.NewCertPool()
-	for i, pemBytes := range roots {
+// checkName wants the SPIFFE ID and no other name: a server may read others first.
+func checkName(leaf *x509.Certificate, want string) error {
+	if n := len(leaf.URIs); n != 1 {
+		return refuse(SPIFFEIDMismatch, fmt.Sprintf("the certificate has %d URIs, not one", n))
+	}
+	if got := leaf.URIs[0].String(); got != want {
+		return refuse(SPIFFEIDMismatch, fmt.Sprintf("the certificate is for %q, not for %q", got, want))
+	}
+	if len(leaf.DNSNames)+len(leaf.EmailAddresses)+len(leaf.IPAddresses) > 0 {
+		return refuse(SPIFFEIDMismatch, "the certificate has other names besides the SPIFFE ID")
+	}
+	return nil
+}
+
+func parseRoots(pems [][]byte) ([]*x509.Certificate, error) {
+	roots := make([]*x509.Certificate, 0, len(pems))
+	for i, pemBytes := range pems {
 		root, err := parseCertificate(pemBytes)
 		if err != nil {
-			return nil, fmt.Errorf("read root %d of %d: %w", i+1, len(roots), err)
+			return nil, fmt.Errorf("read root %d of %d: %w", i+1, len(pems), err)
 		}
-		pool.AddCert(root)
+		roots = append(roots, root)
 	}
-	return pool, nil
+	return roots, nil
 }
 
 func parseCertificate(pemBytes []byte) (*x509.Certificate, error) {
@@ -68,6 +112,26 @@ func parseCertificate(pemBytes []byte) (*x509.Certificate, error) {
 		return nil, err
 	}
 	return x509.ParseCertificate(der)
+}
+
+// parseChain reads no more certificates than a chain may have.
+func parseChain(chainPEM []byte) ([]*x509.Certificate, error) {
+	blocks := splitPEM(chainPEM)
+	if len(blocks) == 0 {
+		return nil, refuse(CertificateUnparsable, "there is no certificate")
+	}
+	if len(blocks) > maxChain {
+		return nil, refuse(ChainTooDeep, fmt.Sprintf("the chain has %d certificates below its root, at most %d are allowed", len(blocks), maxChain))
+	}
+	chain := make([]*x509.Certificate, 0, len(blocks))
+	for i, block := range blocks {
+		cert, err := parseCertificate(block)
+		if err != nil {
+			return nil, refuse(CertificateUnparsable, fmt.Sprintf("certificate %d of %d: %v", i+1, len(blocks), err))
+		}
+		chain = append(chain, cert)
+	}
+	return chain, nil
 }
 
 func checkLeafPowers(leaf *x509.Certificate) error {
@@ -84,32 +148,77 @@ func checkLeafPowers(leaf *x509.Certificate) error {
 	return nil
 }
 
-// checkChain asks about now, or about the end of the leaf's window that is
+func (v Verification) checkIntermediates(chain []*x509.Certificate) error {
+	for _, cert := range chain {
+		switch {
+		case !cert.IsCA || !cert.BasicConstraintsValid || cert.KeyUsage&x509.KeyUsageCertSign == 0:
+			return refuse(IssuerNotCA, "the certificate after the leaf may not sign others")
+		case !cert.MaxPathLenZero:
+			return refuse(IssuerNotConfined, "the intermediate may sign more than leaves")
+		case len(cert.PermittedURIDomains) != 1 || cert.PermittedURIDomains[0] != v.TrustDomain:
+			return refuse(IssuerNotConfined, fmt.Sprintf("the intermediate is not confined to trust domain %q", v.TrustDomain))
+		}
+	}
+	return nil
+}
+
+func (v Verification) checkRegion(chain []*x509.Certificate) error {
+	for _, cert := range chain {
+		if region := regionOf(cert); v.Region != "" && region != regionLabel(v.Region) {
+			return refuse(IssuerRegion, fmt.Sprintf("the intermediate signs for region %q, the node is in %q", region, v.Region))
+		}
+	}
+	return nil
+}
+
+// checkTrust asks about now, or about the end of the leaf's window that is
 // nearest to it: a stranger's certificate is untrusted, whether or not it has
-// expired as well.
-func checkChain(leaf *x509.Certificate, pool *x509.CertPool, now time.Time) error {
-	at := now
-	if at.Before(leaf.NotBefore) {
-		at = leaf.NotBefore
+// expired as well. Signatures are asked first, and without the time, so that
+// what is wrong with a chain does not depend on when it is asked.
+func checkTrust(chain, roots []*x509.Certificate, now time.Time) error {
+	// Never a nil pool: it would mean the machine's own roots.
+	rootPool, between := x509.NewCertPool(), x509.NewCertPool()
+	for _, root := range roots {
+		rootPool.AddCert(root)
 	}
-	if at.After(leaf.NotAfter) {
-		at = leaf.NotAfter
+	for _, cert := range chain[1:] {
+		between.AddCert(cert)
 	}
-	_, err := leaf.Verify(x509.VerifyOptions{
-		Roots: pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	_, err := chain[0].Verify(x509.VerifyOptions{
+		Roots: rootPool, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+		CurrentTime: within(chain, now),
 	})
+	var invalid x509.CertificateInvalidError
+	if errors.As(err, &invalid) && invalid.Reason == x509.CANotAuthorizedForThisName {
+		return refuse(IssuerNotConfined, err.Error())
+	}
 	if err != nil {
 		return refuse(ChainUntrusted, err.Error())
 	}
 	return nil
 }
 
-func checkWindow(leaf *x509.Certificate, now time.Time) error {
-	if now.Before(leaf.NotBefore) {
-		return refuse(CertificateNotYetValid, "the certificate begins at "+leaf.NotBefore.UTC().Format(time.RFC3339))
+// within moves now into the windows of all certificates of the chain.
+func within(chain []*x509.Certificate, now time.Time) time.Time {
+	for _, cert := range chain {
+		if now.After(cert.NotAfter) {
+			now = cert.NotAfter
+		}
 	}
-	if now.After(leaf.NotAfter) {
-		return refuse(CertificateExpired, "the certificate ended at "+leaf.NotAfter.UTC().Format(time.RFC3339))
+	for _, cert := range chain {
+		if now.Before(cert.NotBefore) {
+			now = cert.NotBefore
+		}
+	}
+	return now
+}
+
+func checkWindow(cert *x509.Certificate, now time.Time) error {
+	if now.Before(cert.NotBefore) {
+		return refuse(CertificateNotYetValid, "the certificate begins at "+cert.NotBefore.UTC().Format(time.RFC3339))
+	}
+	if now.After(cert.NotAfter) {
+		return refuse(CertificateExpired, "the certificate ended at "+cert.NotAfter.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

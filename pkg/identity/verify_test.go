@@ -19,7 +19,7 @@ func forge(t *testing.T, ca *CA, change func(*x509.Certificate)) []byte {
 		t.Fatal(err)
 	}
 	change(tmpl)
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, ca.cert, &newKey(t).PublicKey, ca.key)
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, ca.cert, &newKey(t).PublicKey, ca.signer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,8 @@ func TestVerifyLeaf(t *testing.T) {
 		"another node's leaf is refused":           {good, "m", t0, SPIFFEIDMismatch},
 		"a leaf of another root is refused":        {foreign, "n", t0, ChainUntrusted},
 		"an expired stranger is a stranger":        {foreign, "n", end.Add(time.Hour), ChainUntrusted},
-		"two certificates are refused":             {append(bytes.Clone(good), ca.CertificatePEM()...), "n", t0, CertificateUnparsable},
+		"the root does not belong into a chain":    {append(bytes.Clone(good), ca.CertificatePEM()...), "n", t0, IssuerNotConfined},
+		"a text after the leaf is refused":         {append(bytes.Clone(good), "x"...), "n", t0, CertificateUnparsable},
 		"text is refused":                          {[]byte("x"), "n", t0, CertificateUnparsable},
 		"nothing is refused":                       {nil, "n", t0, CertificateUnparsable},
 		"the root itself is no node":               {ca.CertificatePEM(), "n", t0, CertificateIsCA},
@@ -64,6 +65,9 @@ func TestVerifyLeaf(t *testing.T) {
 		}), "n", t0, SPIFFEIDMismatch},
 		"a leaf without a URI is refused": {forge(t, ca, func(c *x509.Certificate) {
 			c.URIs, c.DNSNames = nil, []string{"n"}
+		}), "n", t0, SPIFFEIDMismatch},
+		"a leaf with a name besides its URI is refused": {forge(t, ca, func(c *x509.Certificate) {
+			c.EmailAddresses = []string{"m@example.org"}
 		}), "n", t0, SPIFFEIDMismatch},
 		"a leaf of another trust domain is refused": {forge(t, ca, func(c *x509.Certificate) {
 			c.URIs[0].Host = "other.example"
