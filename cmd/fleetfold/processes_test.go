@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fleetfold/fleetfold/pkg/attest"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 )
 
@@ -69,10 +71,17 @@ func TestSeparateProcessesConverge(t *testing.T) {
 		return string(log)
 	}
 
+	clients, err := attest.OpenLocal(filepath.Join(dir, "clients"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	apply("a", "b", "c")
 	planner := process(t, "planner", nats, "--inventory", file, "--lease", "3s")
-	executor := process(t, "executor", nats, "--dir", filepath.Join(dir, "executor"))
+	executor := process(t, "executor", nats, "--dir", filepath.Join(dir, "executor"), "--attest-ca", clients.File)
 	for _, id := range []string{"a", "b", "c", "d"} {
+		if err := clients.Equip(fleet.NodeID(id), filepath.Join(dir, id)); err != nil {
+			t.Fatal(err)
+		}
 		process(t, "node-agent", nats, "--id", id, "--dir", filepath.Join(dir, id), "--lease", "3s")
 	}
 	// d is in no inventory: it is told to stop, and does.
@@ -91,7 +100,7 @@ func TestSeparateProcessesConverge(t *testing.T) {
 	}
 	apply("a", "b")
 	process(t, "planner", nats, "--inventory", file, "--lease", "3s")
-	process(t, "executor", nats, "--dir", filepath.Join(dir, "executor"))
+	process(t, "executor", nats, "--dir", filepath.Join(dir, "executor"), "--attest-ca", clients.File)
 	if err := waitFact(t, nats, "node.removed", "c"); err != nil {
 		t.Fatal(err)
 	}

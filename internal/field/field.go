@@ -10,9 +10,10 @@ const (
 	Actions     = "actions"     // count
 	Address     = "address"     // host:port that is listened on
 	Attempt     = "attempt"
-	Basis       = "basis"   // sequence decided on
-	Channel     = "channel" // presence or credential
-	Cause       = "cause"   // why a process or a node stopped
+	Attestor    = "attestor" // kind of evidence
+	Basis       = "basis"    // sequence decided on
+	Channel     = "channel"  // presence or credential
+	Cause       = "cause"    // why a process or a node stopped
 	Command     = "command"
 	Credential  = "credential" // file of a credential
 	Digest      = "digest"     // of an inventory

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/executor"
@@ -64,6 +65,7 @@ type Fleet struct {
 	inventories *view.Inventories
 	planner     *planner.Planner
 	driver      *handlers.Local
+	attest      *attest.Local
 	sightings   eventlog.Sightings
 	statements  eventlog.Statements
 	actions     eventlog.Actions
@@ -142,8 +144,11 @@ func (f *Fleet) assemble() (err error) {
 	if err != nil {
 		return fmt.Errorf("find own program for agents: %w", err)
 	}
+	if f.attest, err = attest.OpenLocal(filepath.Join(o.Dir, "ca"), nil); err != nil {
+		return err
+	}
 	f.driver, err = handlers.NewLocal(handlers.LocalOptions{
-		Dir: filepath.Join(o.Dir, "nodes"), Program: []string{self, "node-agent"},
+		Dir: filepath.Join(o.Dir, "nodes"), Program: []string{self, "node-agent"}, Attest: f.attest,
 		URL: f.server.URL(), Prefix: o.Prefix, Lease: o.Lease, OnExit: o.OnAgentExit, Logger: o.Logger,
 	})
 	return err
@@ -211,7 +216,7 @@ func (f *Fleet) act(ctx context.Context) error {
 func (f *Fleet) execute(ctx context.Context) error {
 	set, err := handlers.New(ctx, handlers.Config{
 		Log: f.log, View: f.view, Inventories: f.inventories, Commands: f.bus, Driver: f.driver,
-		CADir: filepath.Join(f.options.Dir, "ca"), EnrollTimeout: f.options.EnrollTimeout, Logger: f.options.Logger,
+		Attest: f.attest.Verifiers(), CADir: filepath.Join(f.options.Dir, "ca"), EnrollTimeout: f.options.EnrollTimeout, Logger: f.options.Logger,
 	})
 	if err != nil {
 		return err

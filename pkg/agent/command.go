@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/fleetfold/fleetfold/internal/field"
+	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/identity"
@@ -37,9 +38,7 @@ func (a *Agent) obey(ctx context.Context, bus Bus, command *events.Event, answer
 	}
 	switch d := command.Data.(type) {
 	case *events.CertificateRequested:
-		csr, err := identity.NewCSR(a.key)
-		answered.CSRPEM = string(csr)
-		return err
+		return a.request(ctx, d, answered)
 	case *events.CredentialDelivered:
 		if err := a.accept(d); err != nil {
 			return err
@@ -49,6 +48,22 @@ func (a *Agent) obey(ctx context.Context, bus Bus, command *events.Event, answer
 		return a.stop(ctx, bus, d)
 	}
 	return fmt.Errorf("command %q is not known to this agent", command.Type)
+}
+
+// request makes a certificate request, and the evidence that vouches for it.
+func (a *Agent) request(ctx context.Context, d *events.CertificateRequested, answered *events.CommandAnswered) error {
+	csr, err := identity.NewCSR(a.key)
+	if err != nil {
+		return err
+	}
+	answered.CSRPEM = string(csr)
+	answered.Evidence, err = a.cfg.Evidence(ctx, d.Attestor, attest.Challenge{
+		TrustDomain: d.TrustDomain, Node: a.cfg.Node, Nonce: d.Nonce, CSRPEM: answered.CSRPEM, KeyFingerprint: a.fingerprint,
+	})
+	if err != nil {
+		return fmt.Errorf("make evidence: %w", err)
+	}
+	return nil
 }
 
 // accept keeps a credential once it is known to be this node's. The old one

@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
+	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
@@ -37,6 +39,10 @@ type Config struct {
 	// LockWait is how long Open waits for another agent to leave the folder; 0
 	// refuses at once. A child that replaces a dying one needs a moment.
 	LockWait time.Duration
+	// Evidence shows who the node is when it is asked for its certificate request,
+	// as attest.Provers.Prove does; nil evidence is none of that kind. A nil
+	// function has none of any kind: the node is given no credential then.
+	Evidence func(ctx context.Context, kind fleet.Attestor, c attest.Challenge) (*attest.Evidence, error)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Random draws from [0, 1) for jitter; nil is math/rand. Keys never come from it.
@@ -53,6 +59,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Jitter == 0 {
 		c.Jitter = DefaultJitter
+	}
+	if c.Evidence == nil {
+		c.Evidence = attest.Provers(nil).Prove
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -9,8 +9,10 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fleetfold/fleetfold/pkg/agent"
+	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/identity"
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 	"github.com/fleetfold/fleetfold/pkg/proof"
@@ -52,15 +54,25 @@ func TestAgainstTheServer(t *testing.T) {
 	defer statements.Close()
 
 	dir, done, own := t.TempDir(), make(chan error, 1), connect()
+	vouches, err := attest.OpenLocal(t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := vouches.Equip(node, dir); err != nil {
+		t.Fatal(err)
+	}
 	go func() {
-		done <- agent.Run(ctx, agent.Config{Node: node, Dir: dir}, own, zerolog.Nop())
+		done <- agent.Run(ctx, agent.Config{Node: node, Dir: dir, Evidence: attest.ProversIn(dir).Prove}, own, zerolog.Nop())
 	}()
 	if first := sighting(t, ctx, sightings); first.Leaving || first.LeaseSeconds != 15 {
 		t.Fatalf("first heartbeat is %+v", first)
 	}
 
 	i := newIssuer(t)
-	csr := ask(t, ctx, border, events.TypeCertificateRequested, &events.CertificateRequested{Epoch: 1})
+	csr := ask(t, ctx, border, events.TypeCertificateRequested, certificateRequest)
+	if err := vouches.Verifiers().Verify(ctx, fleet.AttestorMTLSCert, challengeOf(t, csr.CSRPEM), csr.Evidence); err != nil {
+		t.Errorf("evidence over the wire: %v", err)
+	}
 	d := i.deliver(t, csr.CSRPEM, node, time.Hour)
 	ask(t, ctx, border, events.TypeCredentialDelivered, d)
 	cert, err := identity.VerifyLeaf([]byte(d.CertificatePEM), [][]byte{[]byte(d.BundlePEM)}, domain, node, time.Now())
@@ -86,9 +98,29 @@ func TestAgainstTheServer(t *testing.T) {
 	if exists(dir, agent.KeyFile) {
 		t.Error("the key is still there")
 	}
-	stop := &events.Event{ID: "late", Source: events.SourceExecutor, Type: events.TypeCertificateRequested, Node: node, Time: time.Now(), Data: &events.CertificateRequested{Epoch: 1}}
+	stop := &events.Event{ID: "late", Source: events.SourceExecutor, Type: events.TypeCertificateRequested, Node: node, Time: time.Now(), Data: certificateRequest}
 	if _, err := border.Command(ctx, stop); !errors.Is(err, eventlog.ErrNoAgent) {
 		t.Errorf("a command to an agent that is gone: %v", err)
+	}
+}
+
+var certificateRequest = &events.CertificateRequested{
+	Epoch: 1, TrustDomain: domain, Attestor: fleet.AttestorMTLSCert, Nonce: "00112233445566778899aabbccddeeff",
+}
+
+// challengeOf is the challenge that an answer to certificateRequest was made for.
+func challengeOf(t *testing.T, csrPEM string) attest.Challenge {
+	t.Helper()
+	csr, err := identity.ParseCSR([]byte(csrPEM))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fingerprint, err := identity.Fingerprint(csr.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return attest.Challenge{
+		TrustDomain: domain, Node: node, Nonce: certificateRequest.Nonce, CSRPEM: csrPEM, KeyFingerprint: fingerprint,
 	}
 }
 

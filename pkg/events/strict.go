@@ -81,7 +81,7 @@ func fieldsOf(t reflect.Type) func(func(reflect.StructField) bool) {
 // objectIn is the struct that a field of type t is written as, or a list of;
 // nil when it is neither.
 func objectIn(t reflect.Type) reflect.Type {
-	if t.Kind() == reflect.Slice {
+	if t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	if t.Kind() != reflect.Struct || t == reflect.TypeFor[time.Time]() {

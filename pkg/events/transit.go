@@ -15,9 +15,26 @@ type Heartbeat struct {
 	Leaving bool   `json:"leaving,omitempty"`
 }
 
-// CertificateRequested asks an agent for a certificate signing request.
+// CertificateRequested asks an agent for a certificate signing request, and for
+// evidence that it is the node's.
 type CertificateRequested struct {
-	Epoch uint64 `json:"epoch"`
+	Epoch       uint64 `json:"epoch"`
+	TrustDomain string `json:"trust_domain"`
+	// Attestor is the kind of evidence that the inventory asks for.
+	Attestor fleet.Attestor `json:"attestor"`
+	// Nonce is drawn afresh; the evidence answers it.
+	Nonce string `json:"nonce"`
+}
+
+// Evidence is how a node shows who it is; package attest makes and judges it.
+type Evidence struct {
+	Attestor fleet.Attestor `json:"attestor"`
+	// CertificatePEM of the node, after it the intermediates; Signature over the
+	// challenge by its key. For mtls-cert.
+	CertificatePEM string `json:"certificate_pem,omitempty"`
+	Signature      []byte `json:"signature,omitempty"`
+	// Payload is what a plugin is to judge, such as a token. For node-plugin.
+	Payload string `json:"payload,omitempty"`
 }
 
 // CredentialDelivered hands an agent its certificate and the challenge to answer.
@@ -41,6 +58,8 @@ type NodeStopRequested struct {
 // CommandAnswered is an agent's answer to a command. Error is empty on success.
 type CommandAnswered struct {
 	Error string `json:"error,omitempty"`
-	// CSRPEM answers certificate.requested.
-	CSRPEM string `json:"csr_pem,omitempty"`
+	// CSRPEM and Evidence answer certificate.requested. Evidence is nil when the
+	// agent has none of the kind that was asked for.
+	CSRPEM   string    `json:"csr_pem,omitempty"`
+	Evidence *Evidence `json:"evidence,omitempty"`
 }

@@ -24,6 +24,7 @@ import (
 
 type options struct {
 	id, dir  string
+	evidence evidenceFlags
 	listen   string
 	lease    time.Duration
 	untilEOF bool
@@ -70,6 +71,9 @@ when the node is taken out of the inventory; key and credential are removed then
 		Example: `  # on node n1, with the server of the fleet
   {path} --id n1 --nats nats://bus.example.org:4222
 
+  # with the client certificate that shows who the node is
+  {path} --id n1 --attest-cert /etc/ssl/n1.crt --attest-key /etc/ssl/n1.key
+
   # with /healthz, /readyz and /metrics
   {path} --id n1 --listen 127.0.0.1:8082
 
@@ -81,6 +85,7 @@ when the node is taken out of the inventory; key and credential are removed then
 	flags := cmd.Flags()
 	flags.StringVar(&o.id, "id", "", "`ID` of the node, as in the inventory (required)")
 	flags.StringVar(&o.dir, "dir", "", "`FOLDER` of key and credential, for this node alone; default is fleetfold/ID in the user's data folder (~/.local/share)")
+	o.evidence.addTo(flags)
 	flags.DurationVar(&o.lease, "lease", agent.DefaultLease, "`DURATION` that the node counts as present after a heartbeat, in whole seconds; a heartbeat is sent three times as often")
 	flags.BoolVar(&o.untilEOF, "stop-on-stdin-eof", false, "stop when standard input ends, for a parent that may be killed")
 	flags.StringVar(&o.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8082; empty means none. With --stop-on-stdin-eof the variable is passed over: it is the parent's address")
@@ -171,6 +176,10 @@ func (o *options) config() (agent.Config, error) {
 	if o.lease == 0 {
 		return agent.Config{}, cli.Usagef("lease must be above 0")
 	}
+	if err := o.evidence.check(); err != nil {
+		return agent.Config{}, err
+	}
+	cfg.Evidence = o.evidence.in(cfg.Dir)
 	return cfg, cli.UsageError(cfg.Validate())
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
 	"github.com/fleetfold/fleetfold/internal/field"
+	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/executor"
 	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
@@ -32,6 +33,7 @@ const (
 type flags struct {
 	nats          cli.NATSFlags
 	log           cli.LogFlags
+	attest        attestFlags
 	driver        *string
 	dir, agent    string
 	listen        string
@@ -50,8 +52,13 @@ func New() *cobra.Command {
 		Long: `The executor takes the actions up in the order of the log, decides again
 whether each is still wanted, carries it out, and puts its outcome on the log. Any
 number of executors may share a fleet; those that issue credentials need the same
-root issuer in their folder.`,
-		Example: `  executor --nats nats://127.0.0.1:4222 --dir /var/lib/fleetfold
+root issuer in their folder.
+
+A node gets a credential only when it has shown who it is, in the way that the
+inventory names for it: by the client certificate that it has already
+(mtls-cert, --attest-ca), or to a program (node-plugin, --attest-plugin). The
+agents that --driver local runs are given their evidence by the executor.`,
+		Example: `  executor --nats nats://127.0.0.1:4222 --dir /var/lib/fleetfold --attest-ca /etc/ssl/clients.crt
   executor --driver local --dir ./fleet --listen :8081`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
@@ -62,6 +69,7 @@ root issuer in their folder.`,
 	f.driver = cli.Choice(fs, "driver", "`DRIVER` that brings agents up: with wait others do and the executor waits for them, with local the executor does on this machine", driverWait, driverLocal)
 	fs.StringVar(&f.dir, "dir", "", "`DIR` of the root issuer (DIR/ca) and, with --driver local, of the nodes (DIR/nodes); required")
 	fs.StringVar(&f.agent, "agent", "", "`FILE` of the agent that --driver local runs; without it node-agent beside this program or on the PATH")
+	f.attest.addTo(fs)
 	fs.DurationVar(&f.lease, "lease", 15*time.Second, "lease `DURATION` of the agents that --driver local runs")
 	fs.IntVar(&f.concurrency, "concurrency", executor.DefaultConcurrency, "most actions that run side by side, `N` of 1 to 256; 1 is strict one by one")
 	fs.DurationVar(&f.enrollTimeout, "enroll-timeout", handlers.DefaultEnrollTimeout, "`DURATION` after which an enrolment has failed")
@@ -76,6 +84,8 @@ func (f *flags) check() error {
 		return cli.Usagef("--dir is required: the root issuer is kept there")
 	case f.concurrency < 1 || f.concurrency > executor.MaxConcurrency:
 		return cli.Usagef("--concurrency is %d, must be 1 to %d", f.concurrency, executor.MaxConcurrency)
+	case f.attest.pluginTimeout <= 0:
+		return cli.Usagef("--attest-plugin-timeout is %s, must be above 0", f.attest.pluginTimeout)
 	case f.enrollTimeout <= 0:
 		return cli.Usagef("--enroll-timeout is %s, must be above 0", f.enrollTimeout)
 	case f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
@@ -104,15 +114,19 @@ func (f *flags) run(cmd *cobra.Command) error {
 	if err := bus.EnsureStreams(cmd.Context()); err != nil {
 		return err
 	}
-	driver, stop, err := f.newDriver(bus.URL(), logger)
+	verifiers, local, err := f.attest.verifiers(*f.driver == driverLocal, filepath.Join(f.dir, "ca"), logger)
+	if err != nil {
+		return err
+	}
+	driver, stop, err := f.newDriver(bus.URL(), local, logger)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	return f.serve(cmd.Context(), bus, driver, logger)
+	return f.serve(cmd.Context(), bus, driver, verifiers, logger)
 }
 
-func (f *flags) newDriver(url string, logger zerolog.Logger) (driver handlers.Driver, stop func(), err error) {
+func (f *flags) newDriver(url string, evidence *attest.Local, logger zerolog.Logger) (driver handlers.Driver, stop func(), err error) {
 	if *f.driver == driverWait {
 		return handlers.Wait{}, func() {}, nil
 	}
@@ -122,7 +136,7 @@ func (f *flags) newDriver(url string, logger zerolog.Logger) (driver handlers.Dr
 	}
 	local, err := handlers.NewLocal(handlers.LocalOptions{
 		Dir: filepath.Join(f.dir, "nodes"), Program: []string{program},
-		URL: url, Prefix: f.nats.Prefix, Creds: f.nats.Creds, Lease: f.lease, Logger: logger,
+		URL: url, Prefix: f.nats.Prefix, Creds: f.nats.Creds, Lease: f.lease, Attest: evidence, Logger: logger,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -148,7 +162,7 @@ func (f *flags) agentProgram() (string, error) {
 }
 
 // serve runs view, executor and HTTP server until one cannot go on.
-func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Driver, logger zerolog.Logger) error {
+func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Driver, verifiers attest.Verifiers, logger zerolog.Logger) error {
 	actions, err := bus.Actions(ctx, f.concurrency, executor.DefaultAckWait)
 	if err != nil {
 		return fmt.Errorf("consume actions: %w", err)
@@ -157,7 +171,7 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Dr
 	v, metrics := view.New(bus.Log()), executor.NewMetrics()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return v.Run(ctx) })
-	g.Go(func() error { return f.execute(ctx, bus, v, actions, driver, metrics, logger) })
+	g.Go(func() error { return f.execute(ctx, bus, v, actions, driver, verifiers, metrics, logger) })
 	if f.listen != "" {
 		g.Go(func() error {
 			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, metrics, logger)
@@ -172,10 +186,10 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Dr
 	return err
 }
 
-func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, actions executor.Actions, driver handlers.Driver, metrics *executor.Metrics, logger zerolog.Logger) error {
+func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, actions executor.Actions, driver handlers.Driver, verifiers attest.Verifiers, metrics *executor.Metrics, logger zerolog.Logger) error {
 	inventories := view.NewInventories(bus.GetInventory)
 	set, err := handlers.New(ctx, handlers.Config{
-		Log: bus.Log(), View: v, Inventories: inventories, Commands: bus, Driver: driver,
+		Log: bus.Log(), View: v, Inventories: inventories, Commands: bus, Driver: driver, Attest: verifiers,
 		CADir: filepath.Join(f.dir, "ca"), EnrollTimeout: f.enrollTimeout, Logger: logger,
 	})
 	if err != nil {

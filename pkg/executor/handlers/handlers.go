@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor"
@@ -47,6 +48,9 @@ type Config struct {
 	Commands    Commands
 	// Driver brings agents up and away; nil means Wait.
 	Driver Driver
+	// Attest judges the evidence of nodes before they are given a credential;
+	// kinds that it lacks are refused.
+	Attest attest.Verifiers
 	// CADir holds the root issuer, which is made there if it is missing.
 	CADir string
 	// EnrollTimeout, IssueTimeout and StopTimeout bound an enrolment, an issue

@@ -97,6 +97,8 @@ func TestAnIssueThatCannotBeSaysWhy(t *testing.T) {
 			"appeared, published, failed (agent_refused: the agent made no certificate request: no key)"},
 		"the agent takes no credential": {refuse(events.TypeCredentialDelivered, events.CommandAnswered{Error: "disk full"}),
 			"appeared, published, issued, failed (agent_refused: the agent did not take its credential: disk full)"},
+		"the agent has no evidence": {func(p *played) { p.dir = "nowhere" },
+			"appeared, published, failed (attestation_missing: the agent gave no mtls-cert evidence"},
 		"the request is nonsense": {refuse(events.TypeCertificateRequested, events.CommandAnswered{CSRPEM: "x"}),
 			"appeared, published, failed (" + string(identity.CSRUnparsable) + ": "},
 	} {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor"
@@ -32,6 +33,7 @@ type shop struct {
 	view        *view.View
 	config      handlers.Config
 	inventories map[string]*fleet.Inventory
+	vouches     *attest.Local
 
 	mu       sync.Mutex
 	agents   map[fleet.NodeID]*played
@@ -49,10 +51,15 @@ func story(t *testing.T, tell func(s *shop)) {
 			inventories: map[string]*fleet.Inventory{}, agents: map[fleet.NodeID]*played{},
 		}
 		s.view = view.New(s.log)
+		vouches, err := attest.OpenLocal(filepath.Join(dir, "attest"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.vouches = vouches
 		var running sync.WaitGroup
 		running.Go(func() { _ = s.view.Run(ctx) })
 		s.config = handlers.Config{
-			Log: s.log, View: s.view, Inventories: s, Commands: s, CADir: filepath.Join(dir, "ca"),
+			Log: s.log, View: s.view, Inventories: s, Commands: s, CADir: filepath.Join(dir, "ca"), Attest: vouches.Verifiers(),
 			Logger: zerolog.New(zerolog.NewTestWriter(t)),
 		}
 		tell(s)
@@ -171,6 +178,8 @@ func (s *shop) check(want string) {
 // played is an agent whose manners a story chooses.
 type played struct {
 	key *ecdsa.PrivateKey
+	// dir holds the evidence; empty for an agent that has none.
+	dir string
 	// answer overrides what the agent would say; nil, nil means no override.
 	answer func(e *events.Event) (*events.CommandAnswered, error)
 	// deaf counts the deliveries that it takes and does not prove.
@@ -192,7 +201,10 @@ func (s *shop) agent(id fleet.NodeID, manners ...func(*played)) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	a := &played{key: key}
+	a := &played{key: key, dir: filepath.Join(s.config.CADir, "..", events.Token(id))}
+	if err := s.vouches.Equip(id, a.dir); err != nil {
+		s.Fatal(err)
+	}
 	for _, teach := range manners {
 		teach(a)
 	}
@@ -237,8 +249,7 @@ func (s *shop) Command(ctx context.Context, e *events.Event) (*events.Event, err
 	}
 	switch d := e.Data.(type) {
 	case *events.CertificateRequested:
-		csr, err := identity.NewCSR(a.key)
-		return reply(&events.CommandAnswered{CSRPEM: string(csr)}), err
+		return a.request(ctx, e.Node, d)
 	case *events.CredentialDelivered:
 		if a.deaf--; a.deaf < 0 {
 			s.append(events.TypeCredentialProved, e.Node, &events.CredentialProved{Epoch: d.Epoch, Serial: d.Serial, Nonce: d.Nonce})
@@ -249,6 +260,21 @@ func (s *shop) Command(ctx context.Context, e *events.Event) (*events.Event, err
 		return reply(&events.CommandAnswered{}), nil
 	}
 	return nil, errors.New("strange command")
+}
+
+func (a *played) request(ctx context.Context, id fleet.NodeID, d *events.CertificateRequested) (*events.Event, error) {
+	csr, err := identity.NewCSR(a.key)
+	if err != nil {
+		return nil, err
+	}
+	fingerprint, err := identity.Fingerprint(a.key.Public())
+	if err != nil {
+		return nil, err
+	}
+	evidence, err := attest.ProversIn(a.dir).Prove(ctx, d.Attestor, attest.Challenge{
+		TrustDomain: d.TrustDomain, Node: id, Nonce: d.Nonce, CSRPEM: string(csr), KeyFingerprint: fingerprint,
+	})
+	return reply(&events.CommandAnswered{CSRPEM: string(csr), Evidence: evidence}), err
 }
 
 func reply(a *events.CommandAnswered) *events.Event {

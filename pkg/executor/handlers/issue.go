@@ -3,11 +3,13 @@ package handlers
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"time"
 
 	"github.com/fleetfold/fleetfold/internal/field"
+	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor"
@@ -55,7 +57,7 @@ func (h *issuer) Handle(ctx context.Context, t executor.Task) (executor.Result, 
 	if err != nil {
 		return executor.Result{}, err
 	}
-	if c.Issued, err = h.sign(ca, t, csr); err != nil {
+	if c.Issued, err = h.certify(ca, t, csr); err != nil {
 		return executor.Result{}, err
 	}
 	if c.nonce, err = newNonce(); err != nil {
@@ -67,36 +69,65 @@ func (h *issuer) Handle(ctx context.Context, t executor.Task) (executor.Result, 
 	return executor.Result{}, h.deliver(ctx, t, c)
 }
 
-// request gets the certificate request from the agent, once it listens.
-func (h *issuer) request(ctx context.Context, t executor.Task, epoch uint64) (csr string, err error) {
-	ask := t.Fact(h.Now(), events.TypeCertificateRequested, &events.CertificateRequested{Epoch: epoch})
+// request gets a certificate request of the node's from its agent, once that
+// listens. Whoever answered is the node: the evidence says so.
+func (h *issuer) request(ctx context.Context, t executor.Task, epoch uint64) (*x509.CertificateRequest, error) {
+	nonce, err := newNonce()
+	if err != nil {
+		return nil, err
+	}
+	ask := t.Fact(h.Now(), events.TypeCertificateRequested, &events.CertificateRequested{
+		Epoch: epoch, TrustDomain: t.Inventory.TrustDomain, Attestor: t.Node.Attestor, Nonce: nonce,
+	}, nonce)
 	for {
 		answer, err := h.promptly(ctx, ask)
 		switch {
 		case err == nil && answer.Error == "":
-			return answer.CSRPEM, nil
+			return h.attest(ctx, t, nonce, answer)
 		case err == nil:
-			return "", executor.Failed(ReasonAgentRefused, "the agent made no certificate request: %s", answer.Error)
+			return nil, executor.Failed(ReasonAgentRefused, "the agent made no certificate request: %s", answer.Error)
 		case ctx.Err() != nil:
-			return "", h.unless(ctx, t, "the agent did not answer certificate.requested", ctx.Err())
+			return nil, h.unless(ctx, t, "the agent did not answer certificate.requested", ctx.Err())
 		}
 		h.Logger.Debug().Err(err).Str(field.Node, string(t.Node.ID)).Msg("agent not reached, asking again")
 		pause(ctx, unreachableRetry)
 	}
 }
 
-func (h *issuer) sign(ca *identity.CA, t executor.Task, csrPEM string) (*identity.Issued, error) {
-	csr, err := identity.ParseCSR([]byte(csrPEM))
-	if err == nil {
-		var issued *identity.Issued
-		if issued, err = ca.Issue(csr, t.Node.ID, t.Node.CredTTL, h.Now()); err == nil {
-			return issued, nil
-		}
+// attest returns the request if the evidence vouches for it.
+func (h *issuer) attest(ctx context.Context, t executor.Task, nonce string, answer *events.CommandAnswered) (*x509.CertificateRequest, error) {
+	csr, err := identity.ParseCSR([]byte(answer.CSRPEM))
+	if err != nil {
+		return nil, issuerFailure(err)
 	}
-	if reason := fleet.ReasonOf(err); reason != "" {
-		return nil, executor.Failed(reason, "%v", err)
+	fingerprint, err := identity.Fingerprint(csr.PublicKey)
+	if err != nil {
+		return nil, issuerFailure(err)
 	}
-	return nil, executor.Failed(ReasonIssuer, "%v", err)
+	err = h.Attest.Verify(ctx, t.Node.Attestor, attest.Challenge{
+		TrustDomain: t.Inventory.TrustDomain, Node: t.Node.ID, Nonce: nonce, CSRPEM: answer.CSRPEM, KeyFingerprint: fingerprint,
+	}, answer.Evidence)
+	if err != nil {
+		return nil, issuerFailure(err)
+	}
+	return csr, nil
+}
+
+func (h *issuer) certify(ca *identity.CA, t executor.Task, csr *x509.CertificateRequest) (*identity.Issued, error) {
+	issued, err := ca.Issue(csr, t.Node.ID, t.Node.CredTTL, h.Now())
+	if err != nil {
+		return nil, issuerFailure(err)
+	}
+	return issued, nil
+}
+
+// issuerFailure keeps the reason of what a node is refused for.
+func issuerFailure(err error) error {
+	var refusal *fleet.Refusal
+	if errors.As(err, &refusal) {
+		return executor.Failed(refusal.Reason, "%s", refusal.Detail)
+	}
+	return executor.Failed(ReasonIssuer, "%v", err)
 }
 
 // record puts credential.issued on the log. It is fenced on the node's subject,

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fleetfold/fleetfold/internal/field"
+	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -34,6 +35,9 @@ type LocalOptions struct {
 	URL, Prefix string
 	// Creds is a file with NATS credentials for the agents; empty for none.
 	Creds string
+	// Attest gives each node its evidence before its agent starts; nil leaves
+	// that to others.
+	Attest *attest.Local
 	// Lease of the agents; 0 leaves it to them.
 	Lease time.Duration
 	// StopGrace is how long an agent has to end by itself; 0 means 5 s.
@@ -94,6 +98,11 @@ func (l *Local) Start(_ context.Context, id fleet.NodeID) (<-chan error, error) 
 	}
 	if a := l.agents[id]; a != nil {
 		return a.gone(), nil
+	}
+	if l.Attest != nil {
+		if err := l.Attest.Equip(id, l.folder(id)); err != nil {
+			return nil, err
+		}
 	}
 	a, err := l.launch(id)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fleetfold/fleetfold/pkg/agent"
+	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor"
@@ -31,6 +32,7 @@ type inside struct {
 	server *natsd.Server
 	dir    string
 	log    zerolog.Logger
+	attest *attest.Local
 
 	mu    sync.Mutex
 	stops map[fleet.NodeID]func()
@@ -41,11 +43,16 @@ func (d *inside) Start(_ context.Context, id fleet.NodeID) (<-chan error, error)
 	if err != nil {
 		return nil, err
 	}
+	if err := d.attest.Equip(id, d.folder(id)); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(d.ctx)
 	gone, ended := make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(ended)
-		gone <- agent.Run(ctx, agent.Config{Node: id, Dir: d.folder(id), Lease: time.Second}, bus, d.log)
+		gone <- agent.Run(ctx, agent.Config{
+			Node: id, Dir: d.folder(id), Lease: time.Second, Evidence: attest.ProversIn(d.folder(id)).Prove,
+		}, bus, d.log)
 	}()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -82,7 +89,7 @@ regions:
   - name: oslo
     nodes:
       - {id: region/oslo/a.1, attestor: mtls-cert, cred_ttl: 1h, renew_before: 15m}
-      - {id: b, attestor: mtls-cert, cred_ttl: 1h, renew_before: 15m}
+      - {id: b, attestor: node-plugin, cred_ttl: 1h, renew_before: 15m}
       - {id: "` + string(longID) + `", attestor: mtls-cert, cred_ttl: 1h, renew_before: 15m}
 quorum: {width: 1}
 enforcement: {require_sig: true}
@@ -112,7 +119,9 @@ func TestTheWholeRoundOnTheRealServer(t *testing.T) {
 	must(t, bus.EnsureStreams(ctx))
 
 	v, inventories := view.New(bus.Log()), view.NewInventories(bus.GetInventory)
-	driver := &inside{t: t, ctx: ctx, server: server, dir: t.TempDir(), log: logger, stops: map[fleet.NodeID]func(){}}
+	vouches, err := attest.OpenLocal(t.TempDir(), nil)
+	must(t, err)
+	driver := &inside{t: t, attest: vouches, ctx: ctx, server: server, dir: t.TempDir(), log: logger, stops: map[fleet.NodeID]func(){}}
 	sightings, err := bus.Sightings(ctx)
 	must(t, err)
 	defer sightings.Close()
@@ -143,7 +152,7 @@ func TestTheWholeRoundOnTheRealServer(t *testing.T) {
 	run(v.Run)
 	run(p.Run)
 	set, err := handlers.New(ctx, handlers.Config{
-		Log: bus.Log(), View: v, Inventories: inventories, Commands: bus, Driver: driver,
+		Log: bus.Log(), View: v, Inventories: inventories, Commands: bus, Driver: driver, Attest: vouches.Verifiers(),
 		CADir: filepath.Join(t.TempDir(), "ca"), Logger: logger,
 	})
 	must(t, err)

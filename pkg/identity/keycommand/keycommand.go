@@ -15,16 +15,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/program"
 )
 
 // DefaultTimeout is how long one call of the program may take.
 const DefaultTimeout = 10 * time.Second
-
-// maxAnswer bounds what is read of an answer, in bytes.
-const maxAnswer = 16 << 10
 
 // Signer signs by a program. It is safe for concurrent use if the program is.
 type Signer struct {
@@ -82,38 +80,8 @@ func (s *Signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byt
 	return signature, nil
 }
 
-// call runs the program. What it prints is never part of an error, for it
-// could be a secret; what it says on standard error is.
 func (s *Signer) call(ctx context.Context, verb string, input []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, s.argv[0], append(s.argv[1:len(s.argv):len(s.argv)], verb)...)
-	// A child that keeps the pipes open must not keep us.
-	cmd.WaitDelay = time.Second
-	cmd.Stdin = bytes.NewReader(input)
-	out, problems := limited{left: maxAnswer}, limited{left: 512}
-	cmd.Stdout, cmd.Stderr = &out, &problems
-	err := cmd.Run()
-	switch {
-	case ctx.Err() != nil:
-		return nil, fmt.Errorf("%s %s did not end within %s", s.argv[0], verb, s.timeout)
-	case err != nil:
-		return nil, fmt.Errorf("%s %s: %w: %s", s.argv[0], verb, err, strings.TrimSpace(problems.String()))
-	}
-	return out.Bytes(), nil
-}
-
-// limited keeps the beginning of what is written to it.
-type limited struct {
-	bytes.Buffer
-	left int
-}
-
-func (l *limited) Write(p []byte) (int, error) {
-	kept := p[:min(len(p), l.left)]
-	l.left -= len(kept)
-	l.Buffer.Write(kept)
-	return len(p), nil
+	return program.Ask(ctx, append(s.argv[:len(s.argv):len(s.argv)], verb), input, s.timeout)
 }
 
 func kind(key any) string {

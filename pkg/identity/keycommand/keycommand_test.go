@@ -26,13 +26,13 @@ const behaviour = "KEYCOMMAND_TEST_BEHAVIOUR"
 // TestMain lets the test binary be the program.
 func TestMain(m *testing.M) {
 	if how := os.Getenv(behaviour); how != "" {
-		os.Exit(program(how, os.Args[1], os.Args[2]))
+		os.Exit(play(how, os.Args[1], os.Args[2]))
 	}
 	os.Exit(m.Run())
 }
 
-// program signs with the key in a file, as it should or otherwise.
-func program(how, keyFile, verb string) int {
+// play signs with the key in a file, as it should or otherwise.
+func play(how, keyFile, verb string) int {
 	key, _, err := identity.LoadOrCreateKey(keyFile)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
