@@ -11,6 +11,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
@@ -83,7 +84,9 @@ type Planner struct {
 	wake time.Time
 	// withheld is the last account of held actions that was logged.
 	withheld string
-	settled  chan struct{}
+	// stuck are the needs that were logged as stuck.
+	stuck   map[fleet.Action]bool
+	settled chan struct{}
 }
 
 // New returns a Planner that watches the view. The view must not run yet.
@@ -107,6 +110,7 @@ func New(c Config) (*Planner, error) {
 		Config:  c,
 		sensor:  newSensor(c.Lease),
 		settled: make(chan struct{}),
+		stuck:   make(map[fleet.Action]bool),
 	}
 	c.View.OnRecord(p.onRecord)
 	return p, nil
