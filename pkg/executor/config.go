@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -71,6 +72,9 @@ type Config struct {
 	// Deadline bounds the run of an action by type, lost races included. A type
 	// that is not in it has what its handler says as a Timed, or else 30 s.
 	Deadline map[fleet.ActionType]time.Duration
+	// Running goes up and down with the actions that are being carried out; nil
+	// means that nobody looks.
+	Running *atomic.Int64
 	// Logger takes one INFO line for each outcome. The zero Logger is silent.
 	Logger zerolog.Logger
 	// Now is the clock that events and durations are stamped by; nil means time.Now.
@@ -111,6 +115,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Running == nil {
+		c.Running = new(atomic.Int64)
 	}
 	if c.Observe == nil {
 		c.Observe = func(Outcome) {}

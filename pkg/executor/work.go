@@ -18,6 +18,8 @@ var errUnwanted = errors.New("the action is no longer wanted")
 
 // work carries one delivery to its end, or leaves it to Run when ctx ends.
 func (e *Executor) work(ctx context.Context, h *held) {
+	e.Running.Add(1)
+	defer e.Running.Add(-1)
 	out, err := e.settle(ctx, h)
 	switch {
 	case err == nil:

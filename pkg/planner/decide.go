@@ -109,6 +109,7 @@ func (p *Planner) publish(ctx context.Context, d decision) error {
 	}
 	p.awaiting = last
 	p.Metrics.plans.Inc()
+	p.published.Add(1)
 	for _, s := range d.dispatched.Publish {
 		p.Metrics.actions.WithLabelValues(string(s.Type)).Inc()
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -84,6 +85,8 @@ type Planner struct {
 	wake time.Time
 	// withheld is the last account of held actions that was logged.
 	withheld string
+	// published counts plans; others read it.
+	published atomic.Uint64
 	// stuck are the needs that were logged as stuck.
 	stuck   map[fleet.Action]bool
 	settled chan struct{}
@@ -119,6 +122,10 @@ func New(c Config) (*Planner, error) {
 // Settled is closed once each node that the log called present at the start
 // has been seen, or has been called lost.
 func (p *Planner) Settled() <-chan struct{} { return p.settled }
+
+// Published counts the plans that this planner has published. It may be called
+// from any goroutine.
+func (p *Planner) Published() uint64 { return p.published.Load() }
 
 func (p *Planner) onRecord(r eventlog.Record, c projection.Change) {
 	p.touched.add(c)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/announce"
 	"github.com/fleetfold/fleetfold/internal/cli/inventoryfile"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
 	"github.com/fleetfold/fleetfold/internal/field"
@@ -131,6 +132,7 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Log
 	if err != nil {
 		return err
 	}
+	defer announce.Planner(bus, v, p, logger)()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return v.Run(ctx) })
 	g.Go(func() error { return p.Run(ctx) })
