@@ -51,7 +51,7 @@ type Actions interface {
 const (
 	DefaultConcurrency = 16
 	MaxConcurrency     = 256
-	DefaultAckWait     = 10 * time.Second
+	DefaultAckWait     = 5 * time.Second
 	DefaultDeadline    = 30 * time.Second
 )
 
@@ -67,7 +67,9 @@ type Config struct {
 	// Concurrency is how many handlers may run side by side, 1 to 256; 0 means 16.
 	Concurrency int
 	// AckWait is how long a delivery may be silent before it is handed out
-	// again; 0 means 10 s. The kit asks for more time at a third of it.
+	// again; 0 means 5 s. The kit asks for more time at a third of it. It is how
+	// long the actions of a killed executor wait for the next one, and how long an
+	// executor may be stalled without its actions running a second time.
 	AckWait time.Duration
 	// Deadline bounds the run of an action by type, lost races included. A type
 	// that is not in it has what its handler says as a Timed, or else 30 s.

@@ -17,6 +17,7 @@ const retryDelay = time.Second
 type Executor struct {
 	Config
 	catalogs catalogs
+	overdue  overdue
 }
 
 // New checks the configuration. The error names all that is wrong with it.
