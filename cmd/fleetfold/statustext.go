@@ -20,14 +20,14 @@ import (
 // JSON form has everything.
 const (
 	shownFlights = 10
-	shownActions = 20
+	shownActions = 10
 )
 
 func statusText(w io.Writer, s status.Status) error {
 	b := bufio.NewWriter(w) // it keeps the first error of writing
 	statusHead(b, s)
 	for _, kind := range eventlog.ServiceKinds {
-		servicesText(b, kind, s.Services)
+		servicesText(b, kind, s.Services, render.Colour(w))
 	}
 	if s.Unfit > 0 {
 		what := "messages of the log are no events, and count"
@@ -35,6 +35,9 @@ func statusText(w io.Writer, s status.Status) error {
 			what = "message of the log is no event, and counts"
 		}
 		fmt.Fprintf(b, "unfit        %d %s for nothing\n", s.Unfit, what)
+	}
+	if n := len(s.Stuck); n > 0 {
+		fmt.Fprintf(b, "stuck        %s, see below\n", render.Count(n, "action"))
 	}
 	flightsText(b, s.InFlight)
 	for _, p := range s.Paused {
@@ -72,7 +75,7 @@ var withoutService = map[eventlog.ServiceKind]string{
 	eventlog.ExecutorService: "nobody carries actions out",
 }
 
-func servicesText(w io.Writer, kind eventlog.ServiceKind, services []status.Service) {
+func servicesText(w io.Writer, kind eventlog.ServiceKind, services []status.Service, colour bool) {
 	width, found := 0, []status.Service{}
 	for _, s := range services {
 		if s.Kind == kind {
@@ -81,7 +84,11 @@ func servicesText(w io.Writer, kind eventlog.ServiceKind, services []status.Serv
 		}
 	}
 	if len(found) == 0 {
-		fmt.Fprintf(w, "%-12s none answered: %s\n", kind, withoutService[kind])
+		none := "none answered"
+		if colour {
+			none = render.Paint(render.Red, none)
+		}
+		fmt.Fprintf(w, "%-12s %s: %s\n", kind, none, withoutService[kind])
 	}
 	for _, s := range found {
 		fmt.Fprintf(w, "%-12s %-*s  since %s, %s, %s\n", kind, width, processOf(s), clock(s.Since), reachOf(s), workOf(s))
