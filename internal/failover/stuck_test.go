@@ -98,7 +98,8 @@ func TestANodeThatKeepsFailingIsStuckAndHoldsUpNobody(t *testing.T) {
 		before := c.attempts(r.node)
 		p.stop()
 		e.kill()
-		p, e = c.planner(nil), c.executor(r.around)
+		p = c.planner(nil)
+		c.executor(r.around)
 		c.awaitFailures(r.node, before.Failures+1)
 		c.check("failures after a restart", c.attempts(r.node).Failures, before.Failures+1)
 		c.check("attempts after a restart", c.attempts(r.node).Published, before.Published+1)
@@ -115,6 +116,86 @@ func TestANodeThatKeepsFailingIsStuckAndHoldsUpNobody(t *testing.T) {
 	})
 }
 
+// hang is a handler for one node that heeds nothing until it is released.
+type hang struct {
+	node    fleet.NodeID
+	release chan struct{}
+}
+
+func (h *hang) around(real executor.Handler) executor.Handler {
+	return executor.HandlerFunc(func(ctx context.Context, t executor.Task) (executor.Result, error) {
+		if t.Flight.Action.ID == h.node {
+			<-h.release
+		}
+		return real.Handle(ctx, t)
+	})
+}
+
+func TestAHandlerThatHangsCostsNobodyMoreThanItsDeadline(t *testing.T) {
+	story(t, func(c *crew) {
+		h := &hang{node: "n2", release: make(chan struct{})}
+		c.planner(nil)
+		c.executor(h.around)
+		c.want(nodes(3)...)
+		for _, id := range nodes(3) {
+			if id != h.node {
+				c.agent(id)
+			}
+		}
+		others := c.await("the others sign", func(s *projection.State) bool { return s.CanSign("n1") && s.CanSign("n3") })
+		if others > time.Second {
+			t.Errorf("the others waited %s", others)
+		}
+		began := time.Now()
+		c.awaitFailures(h.node, 1)
+		if took := time.Since(began); took > executor.DefaultDeadline+2*time.Second {
+			t.Errorf("the hanging action ended after %s", took)
+		}
+		if got := c.attempts(h.node).LastError; !strings.HasPrefix(got, "deadline_exceeded: ") {
+			t.Errorf("it failed with %q", got)
+		}
+		c.awaitFailures(h.node, stuckAfter)
+		if got := c.status().Stuck; len(got) != 1 || !strings.HasPrefix(got[0].LastError, "still_running: ") {
+			t.Errorf("stuck %+v", got)
+		}
+		close(h.release)
+		c.agent(h.node)
+		c.awaitConverged()
+	})
+}
+
+// A node may appear in the middle of an enrolment that then fails all the same.
+// That is no recovery, and must not be told as one with each attempt.
+func TestAnAttemptUnderWayIsNoRecovery(t *testing.T) {
+	story(t, func(c *crew) {
+		tries, last := atomic.Int64{}, make(chan struct{})
+		p := c.planner(nil)
+		c.executor(func(real executor.Handler) executor.Handler {
+			return executor.HandlerFunc(func(ctx context.Context, t executor.Task) (executor.Result, error) {
+				if t.Flight.Action.Type != fleet.EnrollNode {
+					return real.Handle(ctx, t)
+				}
+				if tries.Add(1) > stuckAfter {
+					<-last
+				}
+				return executor.Result{}, executor.Failed("rack_dark", "no power in rack 7")
+			})
+		})
+		c.want("n1")
+		c.awaitFailures("n1", stuckAfter)
+		c.await("the next attempt", func(s *projection.State) bool { return s.Ledger().Outstanding() > 0 })
+		c.agent("n1")
+		c.await("appear", func(s *projection.State) bool { n, _ := s.Node("n1"); return n.Present })
+		synctest.Wait()
+		c.check("told of a recovery", p.logged.count("action is no longer stuck"), 0)
+		close(last)
+		c.awaitConverged()
+		synctest.Wait()
+		c.check("told of the recovery", p.logged.count("action is no longer stuck"), 1)
+		c.check("told of being stuck", p.logged.count("action is stuck, trying on"), 1)
+	})
+}
+
 // The flip concerns no node, and can be stuck all the same.
 func TestTheFlipCanBeStuck(t *testing.T) {
 	story(t, func(c *crew) {
@@ -125,7 +206,7 @@ func TestTheFlipCanBeStuck(t *testing.T) {
 		c.want("n1")
 		c.agent("n1")
 		flip := fleet.Action{Type: fleet.EnableStrictEnforcement}
-		c.await("fail", func(s *projection.State) bool { return s.Ledger().Attempts(flip).Failures >= 3 })
+		c.await("fail", func(s *projection.State) bool { return s.Ledger().Attempts(flip).Failures == stuckAfter })
 		if s := c.status(); len(s.Stuck) != 1 || s.Stuck[0].Action != flip || s.Stuck[0].LastError != "rack_dark: no power in rack 7" {
 			t.Errorf("stuck %+v", s.Stuck)
 		}
