@@ -30,6 +30,19 @@ func safeguards(st *projection.State) engine.Safeguards {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
+// held is what of the plan planners do not publish now. What is in flight is
+// told elsewhere.
+func held(st *projection.State, inv *fleet.Inventory, plan fleet.Plan, now time.Time) []fleet.Held {
+	allowed, held := engine.Hold(plan, situation(st, inv, now), safeguards(st))
+	generation := st.Inventory().Generation
+	for _, h := range engine.Dispatch(allowed, account{st.Ledger(), generation}, generation, policy(st), now).Held {
+		if h.Reason != engine.ReasonInFlight {
+			held = append(held, h)
+		}
+	}
+	return held
+}
+
 // Approval is a set of decommissions that waits for a person.
 type Approval struct {
 	ID fleet.ApprovalID

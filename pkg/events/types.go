@@ -198,6 +198,8 @@ type DispatchPolicy struct {
 	BackoffBaseSeconds float64 `json:"backoff_base_seconds"`
 	BackoffCapSeconds  float64 `json:"backoff_cap_seconds"`
 	Jitter             float64 `json:"jitter"`
+	// StuckAfter is left out by plans of before there was one.
+	StuckAfter int `json:"stuck_after,omitempty"`
 }
 
 // PlanApproved says that a person approved the decommissions of a plan, which

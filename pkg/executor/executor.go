@@ -17,6 +17,7 @@ const retryDelay = time.Second
 type Executor struct {
 	Config
 	catalogs catalogs
+	overdue  overdue
 }
 
 // New checks the configuration. The error names all that is wrong with it.
@@ -29,7 +30,7 @@ func New(c Config) (*Executor, error) {
 }
 
 // Run takes actions up until ctx ends, and then returns nil when every handler
-// has. Nothing is recorded of what it was running then: those actions are given
+// has, but for those that ignored their deadline. Nothing is recorded of what it was running then: those actions are given
 // back. An error means that no more actions can be had.
 func (e *Executor) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)

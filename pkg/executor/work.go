@@ -18,6 +18,8 @@ var errUnwanted = errors.New("the action is no longer wanted")
 
 // work carries one delivery to its end, or leaves it to Run when ctx ends.
 func (e *Executor) work(ctx context.Context, h *held) {
+	e.Running.Add(1)
+	defer e.Running.Add(-1)
 	out, err := e.settle(ctx, h)
 	switch {
 	case err == nil:
@@ -80,6 +82,9 @@ func (e *Executor) attempt(ctx context.Context, t Task, d decision, began time.T
 	if handler == nil {
 		return e.failed(t, &Failure{ReasonNoHandler, "this executor has no handler for " + string(t.Flight.Action.Type)}, began)
 	}
+	if e.overdue.has(t.Flight.Action.ID) {
+		return e.failed(t, &Failure{ReasonStillRunning, "an earlier run has not ended, though its deadline has passed"}, began)
+	}
 	if ctx.Err() != nil {
 		return e.failed(t, &Failure{ReasonDeadlineExceeded, fmt.Sprintf("the log moved on under every decision for %s", t.Timeout)}, began)
 	}
@@ -95,11 +100,11 @@ func (e *Executor) attempt(ctx context.Context, t Task, d decision, began time.T
 
 // handle runs the handler, and cancels it when the inventory stops asking for
 // its action. A handler that succeeded all the same has succeeded.
-func (e *Executor) handle(ctx context.Context, handler Handler, t Task, d decision) (Result, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
+func (e *Executor) handle(deadline context.Context, handler Handler, t Task, d decision) (Result, error) {
+	ctx, cancel := context.WithCancelCause(deadline)
 	var watcher sync.WaitGroup
 	watcher.Go(func() { e.watch(ctx, d, cancel) })
-	result, err := guarded(ctx, handler, t)
+	result, err := e.inTime(ctx, deadline, handler, t)
 	unwanted := errors.Is(context.Cause(ctx), errUnwanted)
 	cancel(nil)
 	watcher.Wait()

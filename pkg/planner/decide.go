@@ -23,6 +23,7 @@ type decision struct {
 	plan            fleet.Plan
 	dispatched      engine.Dispatched
 	settled         bool
+	stuck           []engine.Stuck
 	at              time.Time
 }
 
@@ -43,6 +44,7 @@ func (p *Planner) decide(ctx context.Context) (published bool, err error) {
 		return false, nil
 	}
 	p.account(d)
+	p.tellStuck(d)
 	if len(d.dispatched.Publish) == 0 {
 		p.wake = d.dispatched.Wake
 		return false, nil
@@ -74,7 +76,9 @@ func (p *Planner) hold(d *decision, st *projection.State, inv *fleet.Inventory) 
 	d.settled = situation.Settled
 	allowed, held := engine.Hold(d.plan, situation, p.Safeguards)
 	generation := d.inventory.Generation
-	d.dispatched = engine.Dispatch(allowed, ledger{st.Ledger(), generation}, generation, p.Policy, d.at)
+	account := ledger{st.Ledger(), generation}
+	d.dispatched = engine.Dispatch(allowed, account, generation, p.Policy, d.at)
+	d.stuck = engine.StuckNeeds(d.plan, account, generation, p.Policy)
 	if ends := engine.HoldEnds(held, situation, p.Safeguards); !ends.IsZero() && (d.dispatched.Wake.IsZero() || ends.Before(d.dispatched.Wake)) {
 		d.dispatched.Wake = ends
 	}
@@ -105,6 +109,7 @@ func (p *Planner) publish(ctx context.Context, d decision) error {
 	}
 	p.awaiting = last
 	p.Metrics.plans.Inc()
+	p.published.Add(1)
 	for _, s := range d.dispatched.Publish {
 		p.Metrics.actions.WithLabelValues(string(s.Type)).Inc()
 	}
@@ -146,7 +151,7 @@ func (d decision) batch(policy engine.Policy, guards engine.Safeguards) ([]event
 func recordedPolicy(p engine.Policy) events.DispatchPolicy {
 	return events.DispatchPolicy{
 		MaxInFlight: p.MaxInFlight, Jitter: p.Jitter,
-		BackoffBaseSeconds: p.BackoffBase.Seconds(), BackoffCapSeconds: p.BackoffCap.Seconds(),
+		BackoffBaseSeconds: p.BackoffBase.Seconds(), BackoffCapSeconds: p.BackoffCap.Seconds(), StuckAfter: p.StuckAfter,
 	}
 }
 
@@ -193,6 +198,6 @@ type ledger struct {
 func (l ledger) Attempts(need engine.Need) engine.Attempts {
 	a := l.AttemptsAt(need, l.Epoch(need.ID), l.generation)
 	return engine.Attempts{
-		Published: a.Published, Failures: a.Failures, LastOutcome: a.LastOutcome, LastRefused: a.LastRefused,
+		Published: a.Published, Failures: a.Failures, LastOutcome: a.LastOutcome, LastRefused: a.LastRefused, LastError: a.LastError,
 	}
 }

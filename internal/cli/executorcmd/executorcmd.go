@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/announce"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
 	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/attest"
@@ -41,6 +43,7 @@ type flags struct {
 	enrollTimeout time.Duration
 	lease         time.Duration
 	replicas      int
+	running       atomic.Int64 // actions
 }
 
 // New returns the command.
@@ -169,6 +172,7 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Dr
 	}
 	defer actions.Close()
 	v, metrics := view.New(bus.Log()), executor.NewMetrics()
+	defer announce.Executor(bus, v, &f.running, logger)()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return v.Run(ctx) })
 	g.Go(func() error { return f.execute(ctx, bus, v, actions, driver, verifiers, metrics, logger) })
@@ -202,7 +206,7 @@ func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, ac
 	}
 	e, err := executor.New(executor.Config{
 		Log: bus.Log(), View: v, Inventories: inventories, Actions: actions, Handlers: set,
-		Concurrency: f.concurrency, Logger: logger, Observe: metrics.Observe,
+		Concurrency: f.concurrency, Running: &f.running, Logger: logger, Observe: metrics.Observe,
 	})
 	if err != nil {
 		return err
