@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fleetfold/fleetfold/pkg/decide"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
@@ -71,7 +72,7 @@ func Of(st *projection.State, inv *fleet.Inventory, now time.Time) Status {
 	if inv != nil {
 		s.Plan.Actions = append(s.Plan.Actions, engine.Reconcile(inv, &s.Observed).Actions...)
 		s.BlockedBy = append(s.BlockedBy, engine.Blocking(inv, &s.Observed)...)
-		_, held := engine.Hold(s.Plan, situation(st, inv, now), safeguards(st))
+		_, held := engine.Hold(s.Plan, situation(st, inv, now), decide.Safeguards(st))
 		s.Held = append(s.Held, held...)
 	}
 	for i := range s.Paused {

@@ -71,6 +71,9 @@ const (
 	ReasonNoHandler        fleet.Reason = "no_handler"
 	ReasonDeadlineExceeded fleet.Reason = "deadline_exceeded"
 	ReasonNoLongerWanted   fleet.Reason = "no_longer_wanted"
+	// ReasonHeld: a safeguard holds the action that was free when it was
+	// published. The detail begins with the reason of engine.Hold.
+	ReasonHeld fleet.Reason = "held"
 	// ReasonMisfit: a parked message is no action that this executor knows.
 	ReasonMisfit fleet.Reason = "misfit"
 	// ReasonNotCounted: the ledger took no notice of a parked action, since its
