@@ -19,7 +19,7 @@ var within = map[string][]string{
 	"pkg/events":     {"pkg/fleet", "schemas"},
 	"pkg/engine":     {"pkg/fleet"},
 	"pkg/projection": {"pkg/fleet", "pkg/events"},
-	"pkg/decide":     {"pkg/fleet", "pkg/engine", "pkg/projection"},
+	"pkg/decide":     {"pkg/fleet", "pkg/events", "pkg/engine", "pkg/projection"},
 }
 
 // ban forbids imports. A banned path stands for itself and all below it.

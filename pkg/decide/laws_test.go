@@ -127,6 +127,18 @@ func TestThePlanIsHeldOnceForEachFold(t *testing.T) {
 	})
 }
 
+func TestSafeguardsComeBackFromTheLogAsTheyWere(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s, want := draw(t), engine.DefaultSafeguards()
+		want.RemovalMin, want.BlindMin = rapid.IntRange(0, 9).Draw(t, "removals"), rapid.IntRange(1, 9).Draw(t, "lost")
+		want.LostWait = time.Duration(rapid.IntRange(0, 3600).Draw(t, "wait")) * time.Second
+		s.apply(events.TypePlanDecided, "", &events.PlanDecided{Plan: "new", Safeguards: Recorded(want)})
+		if diff := cmp.Diff(want, Safeguards(s.state)); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
 func TestBeforeTheFirstPlanTheSafeguardsAreTheDefaults(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := draw(t)

@@ -39,7 +39,7 @@ func Plan(s *projection.State, inv *fleet.Inventory, g Given) Decided {
 	d := Decided{Plan: engine.Reconcile(inv, s.Observed())}
 	allowed, held := engine.Hold(d.Plan, situation, g.Safeguards)
 	generation := s.Inventory().Generation
-	d.Dispatched = engine.Dispatch(allowed, ledger{s.Ledger(), generation}, generation, g.Policy, g.Now)
+	d.Dispatched = engine.Dispatch(allowed, Ledger(s), generation, g.Policy, g.Now)
 	if ends := engine.HoldEnds(held, situation, g.Safeguards); !ends.IsZero() && (d.Wake.IsZero() || ends.Before(d.Wake)) {
 		d.Wake = ends
 	}
@@ -47,8 +47,10 @@ func Plan(s *projection.State, inv *fleet.Inventory, g Given) Decided {
 	return d
 }
 
-// ledger is the projection's ledger as Dispatch asks it: attempts count at the
+// Ledger is the fold's ledger as engine.Dispatch asks it: attempts count at the
 // node's present epoch and the inventory's present generation.
+func Ledger(s *projection.State) engine.Ledger { return ledger{s.Ledger(), s.Inventory().Generation} }
+
 type ledger struct {
 	*projection.Ledger
 	generation uint64
@@ -60,20 +62,3 @@ func (l ledger) Attempts(need engine.Need) engine.Attempts {
 		Published: a.Published, Failures: a.Failures, LastOutcome: a.LastOutcome, LastRefused: a.LastRefused,
 	}
 }
-
-// Safeguards are those of the newest plan on the log: who is no planner does not
-// know how planners were started. Before the first plan they are the defaults.
-func Safeguards(s *projection.State) engine.Safeguards {
-	r := s.Safeguards()
-	g := engine.Safeguards{
-		RemovalMin: r.RemovalMin, RemovalFraction: r.RemovalFraction,
-		BlindFraction: r.BlindFraction, BlindMin: r.BlindMin, LostWait: seconds(r.LostWaitSeconds),
-		FlapThreshold: r.FlapThreshold, FlapHalfLife: seconds(r.FlapHalfLifeSeconds),
-	}
-	if g.Validate() != nil {
-		return engine.DefaultSafeguards()
-	}
-	return g
-}
-
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

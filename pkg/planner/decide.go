@@ -105,7 +105,7 @@ func (d decision) batch(policy engine.Policy, guards engine.Safeguards) ([]event
 	decided := &events.PlanDecided{
 		Plan: planID, Basis: d.basis, InventoryDigest: d.inventory.Digest, Generation: d.inventory.Generation,
 		RuleVersion: engine.RuleVersion, DecidedAt: d.at,
-		Settled: d.settled, Safeguards: recordedSafeguards(guards), Policy: recordedPolicy(policy),
+		Settled: d.settled, Safeguards: decide.Recorded(guards), Policy: recordedPolicy(policy),
 		Held: d.Held[:min(len(d.Held), events.MaxHeldListed)], HeldTotal: len(d.Held),
 	}
 	entries := make([]eventlog.Entry, 1, len(steps)+1)
@@ -133,14 +133,6 @@ func recordedPolicy(p engine.Policy) events.DispatchPolicy {
 	return events.DispatchPolicy{
 		MaxInFlight: p.MaxInFlight, Jitter: p.Jitter,
 		BackoffBaseSeconds: p.BackoffBase.Seconds(), BackoffCapSeconds: p.BackoffCap.Seconds(),
-	}
-}
-
-func recordedSafeguards(g engine.Safeguards) events.HoldSafeguards {
-	return events.HoldSafeguards{
-		RemovalMin: g.RemovalMin, RemovalFraction: g.RemovalFraction,
-		BlindFraction: g.BlindFraction, BlindMin: g.BlindMin, LostWaitSeconds: g.LostWait.Seconds(),
-		FlapThreshold: g.FlapThreshold, FlapHalfLifeSeconds: g.FlapHalfLife.Seconds(),
 	}
 }
 
