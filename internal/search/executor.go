@@ -86,7 +86,7 @@ func (a *steps) name(r run) string {
 	return fmt.Sprintf("%s at %d", need(a.request(r)), r.action)
 }
 
-// decide folds to the end and decides again. A run of the handler begins here:
+// decide folds to the end and decides again: Reconcile, then Hold. A run of the handler begins here:
 // what happens between the decision and the handler's first step is as if it
 // happened during that step.
 func (a *steps) decide(i int, to state, does string) {
