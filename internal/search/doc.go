@@ -26,22 +26,21 @@
 // In each state, each of these is tried:
 //
 //   - A planner publishes what it decides on its view (decide.Plan, settled and
-//     not, and decision.batch in pkg/planner). A planner keeps
-//     nothing that matters between two steps, so the model has no planners but
-//     views: every beginning of the log is the view of some planner. Two of
-//     them that race, one that lags, one that crashed and started again, and
-//     one that did not learn that its batch was stored are all among these.
+//     not, and decision.batch in pkg/planner). A planner keeps nothing that
+//     matters between two steps, so the model has no planners but views: every
+//     beginning of the log is the view of some planner. Two of them that race,
+//     one that lags, one that crashed and started again, and one that did not
+//     learn that its batch was stored are all among these.
 //   - A sensor appends what the log lacks about a node (sensor.facts).
-//   - One of two executors takes up an action that is not acknowledged, also
-//     one that the other works on (scheduler.startReady and its barriers),
-//     folds to the end and decides again (Executor.decide, decide.Wanted,
-//     decide.Holds), and begins; does the next step of its handler
-//     (pkg/executor/handlers); stops because the action is no longer asked for
-//     (Executor.watch, decide.StillAsked); gives up;
-//     stores closing facts and outcome in one batch (Executor.settle,
-//     succeeded, failed, refused), and when that race is lost, finds the outcome
-//     or decides again; acknowledges (finish). Everybody else may move between
-//     any two of these.
+//   - One of two executors takes up an action that is not acknowledged, also one
+//     that the other works on (scheduler.startReady and its barriers), folds to
+//     the end and decides again (Executor.decide, decide.Wanted, decide.Holds),
+//     and begins; does the next step of its handler (pkg/executor/handlers);
+//     stops because the action is no longer asked for (Executor.watch,
+//     decide.StillAsked); gives up; stores closing facts and outcome in one
+//     batch (Executor.settle, succeeded, failed, refused), and when that race is
+//     lost, finds the outcome or decides again; acknowledges (finish). Everybody
+//     else may move between any two of these.
 //   - An executor crashes and forgets what it did, or an acknowledgement is
 //     lost. An append that was stored and whose confirmation was lost is the
 //     same as the latter.
@@ -56,13 +55,13 @@
 // # Bounds
 //
 // Worlds lists the fleets: up to two nodes, one to three inventories, and
-// thresholds so low that two nodes can reach them. Each
-// world has a budget of changes and of faults (crash, lost acknowledgement,
-// redelivery to the second executor, failing handler), and is searched to a
-// depth in steps. Within these bounds the search is complete. States that differ
-// only in which executor is which are one state, and of the views that give the
-// same plan only the freshest is tried, since nothing depends on the basis it
-// names but whether a safeguard held there, and that is checked on all of them.
+// thresholds so low that two nodes can reach them. Each world has a budget of
+// changes and of faults (crash, lost acknowledgement, redelivery to the second
+// executor, failing handler), and is searched to a depth in steps. Within these
+// bounds the search is complete. States that differ only in which executor is
+// which are one state, and of the views that give the same plan only the
+// freshest is tried, since nothing depends on the basis it names but whether a
+// safeguard held there, and that is checked on all of them.
 //
 // # The guards
 //
