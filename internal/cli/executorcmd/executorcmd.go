@@ -51,9 +51,9 @@ func New() *cobra.Command {
 		Use:   "executor",
 		Short: "Carry out the actions of a fleet and report their outcomes",
 		Long: `The executor takes the actions up in the order of the log, decides again
-whether each is still wanted, carries it out, and puts its outcome on the log. Any
-number of executors may share a fleet; those that issue credentials need the same
-root issuer in their folder.`,
+whether each is still wanted and not held meanwhile, such as by a pause, carries it
+out, and puts its outcome on the log. Any number of executors may share a fleet;
+those that issue credentials need the same root issuer in their folder.`,
 		Example: `  executor --nats nats://127.0.0.1:4222 --dir /var/lib/fleetfold
   executor --driver local --dir ./fleet --listen :8081`,
 		Args: cobra.NoArgs,
