@@ -1,0 +1,46 @@
+package engine_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/fleetfold/fleetfold/pkg/engine"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+// A person writes thresholds in decimals, and a float falls short of some:
+// 0.29 of 100 is 29 all the same, and 29 is not more than it.
+func TestAPartIsExact(t *testing.T) {
+	for percent := range 101 {
+		for _, n := range []int{1, 3, 10, 50, 99, 100, 200, 700, 1000, 100_000} {
+			g := engine.DefaultSafeguards()
+			g.RemovalMin, g.RemovalFraction = 0, float64(percent)/100
+			if got := g.RemovalBudget(n); got != percent*n/100 {
+				t.Errorf("%d of %d may be removed at %d %%, want %d", got, n, percent, percent*n/100)
+			}
+		}
+	}
+}
+
+func TestExactlyTheFractionIsNeverMoreThanIt(t *testing.T) {
+	for _, percent := range []int{1, 7, 14, 28, 29, 55, 56, 57, 58, 99} {
+		h := newHolding()
+		h.safeguards.BlindFraction = float64(percent) / 100
+		h.Desired.Regions, h.Observed.Nodes = []fleet.Region{{Name: "nyc"}}, nil
+		for i := range 300 {
+			id := fleet.NodeID(fmt.Sprintf("nyc/%d", i))
+			h.Desired.Regions[0].Nodes = append(h.Desired.Regions[0].Nodes, fleet.Node{ID: id})
+			h.Observed.Nodes = append(h.Observed.Nodes, fleet.ObservedNode{ID: id, Present: true, CanSign: true})
+			if i < 3*percent {
+				h.lost(id)
+			}
+		}
+		if held := h.held(); held != "" {
+			t.Errorf("%d lost of 300 are more than %d %%:\n%.80s", 3*percent, percent, held)
+		}
+		h.lost(fleet.NodeID(fmt.Sprintf("nyc/%d", 3*percent)))
+		if held := h.held(); held == "" {
+			t.Errorf("%d lost of 300 are not more than %d %%", 3*percent+1, percent)
+		}
+	}
+}
