@@ -60,8 +60,9 @@ func (w *dispatchWorld) Epoch(id fleet.NodeID) uint64 {
 
 // tried lists the attempts at a need in the present epoch and generation.
 func (w *dispatchWorld) tried(need fleet.Action) (tried []attempt) {
+	epoch := w.Epoch(need.ID)
 	for _, a := range w.published {
-		if a.Action == need && a.Epoch == w.Epoch(need.ID) && a.Generation == w.generation {
+		if a.Action == need && a.Epoch == epoch && a.Generation == w.generation {
 			tried = append(tried, a)
 		}
 	}
@@ -98,7 +99,8 @@ func (w *dispatchWorld) next(need fleet.Action) engine.Step {
 // base after a refusal, doubled with each failure since the last success, at
 // most the cap.
 func (w *dispatchWorld) leastWait(need fleet.Action) (last time.Time, wait time.Duration) {
-	for _, a := range w.tried(need) {
+	tried := w.tried(need)
+	for _, a := range tried {
 		switch {
 		case a.outcome == "failed" && wait == 0:
 			wait = w.policy.BackoffBase
@@ -111,7 +113,7 @@ func (w *dispatchWorld) leastWait(need fleet.Action) (last time.Time, wait time.
 			last = a.ended
 		}
 	}
-	if tried := w.tried(need); len(tried) > 0 && tried[len(tried)-1].outcome == "refused" {
+	if len(tried) > 0 && tried[len(tried)-1].outcome == "refused" {
 		wait = w.policy.BackoffBase
 	}
 	return last, wait

@@ -188,8 +188,18 @@ func (w *holdWorld) why(plan fleet.Plan, a fleet.Action) fleet.Reason {
 	return ""
 }
 
-// tells is what the detail of a hold must name.
-func (w *holdWorld) tells(plan fleet.Plan, h fleet.Held) string {
+// tells says whether the detail of a hold names what it must. A time in it is
+// cut to the second.
+func (w *holdWorld) tells(plan fleet.Plan, h fleet.Held) bool {
+	if ends := w.ends(h); !ends.IsZero() {
+		at, err := time.Parse(time.RFC3339, h.Detail[strings.LastIndex(h.Detail, " ")+1:])
+		return err == nil && ends.Sub(at) > -time.Microsecond && ends.Sub(at) < time.Second+time.Microsecond
+	}
+	return strings.Contains(h.Detail, w.names(plan, h))
+}
+
+// names is what the detail of a hold that does not end by itself must name.
+func (w *holdWorld) names(plan fleet.Plan, h fleet.Held) string {
 	switch h.Reason {
 	case engine.ReasonPaused:
 		return w.pausing(h.Action) + " was paused by "
@@ -204,10 +214,8 @@ func (w *holdWorld) tells(plan fleet.Plan, h fleet.Held) string {
 		return " of region " + w.blindRegion() + " are lost"
 	case engine.ReasonQuorum:
 		return fmt.Sprintf("%d desired nodes are present and sign, and the quorum's width is %d", w.signing(), w.desired.QuorumWidth)
-	case engine.ReasonRemovalBudget:
-		return "fleetfold approve " + string(engine.ApprovalIDFor(plan))
 	}
-	return w.ends(h).UTC().Format(time.RFC3339)
+	return "fleetfold approve " + string(engine.ApprovalIDFor(plan))
 }
 
 // ends is when time alone ends a hold, found by halving the time in which it

@@ -102,10 +102,15 @@ func (g Safeguards) blind(lost, desired int) bool {
 }
 
 // FlapEnds is when a penalty will have fallen to the threshold; now, if it has.
+// It is rounded up to a nanosecond, so that whoever waits for it finds the
+// penalty fallen; what is less than one is the noise of the sum.
 func (g Safeguards) FlapEnds(penalty float64, now time.Time) time.Time {
 	if penalty <= g.FlapThreshold {
 		return now
 	}
-	halvings := math.Log2(penalty / g.FlapThreshold)
-	return now.Add(time.Duration(halvings * float64(g.FlapHalfLife)))
+	wait := math.Log2(penalty/g.FlapThreshold) * float64(g.FlapHalfLife)
+	if wait < 1 {
+		return now
+	}
+	return now.Add(time.Duration(math.Ceil(wait)))
 }

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -41,6 +42,29 @@ func TestExactlyTheFractionIsNeverMoreThanIt(t *testing.T) {
 		h.lost(fleet.NodeID(fmt.Sprintf("nyc/%d", 3*percent)))
 		if held := h.held(); held == "" {
 			t.Errorf("%d lost of 300 are not more than %d %%", 3*percent+1, percent)
+		}
+	}
+}
+
+// Whoever decides again when the first hold ends must find it over, or he would
+// wake a second time for a nanosecond.
+func TestAPenaltyIsOverWhenItsHoldEnds(t *testing.T) {
+	for seconds := range 30 {
+		w := &holdWorld{
+			desired:  &fleet.Inventory{QuorumWidth: 1, Regions: []fleet.Region{{Name: "r", Nodes: []fleet.Node{{ID: "a"}}}}},
+			observed: &fleet.ObservedState{}, now: after(seconds), settled: true, safeguards: engine.DefaultSafeguards(),
+			losses: map[fleet.NodeID][]time.Time{"a": {noon, noon, noon, noon, noon, noon}},
+		}
+		w.safeguards.FlapHalfLife = time.Minute
+		plan := fleet.Plan{Actions: []fleet.Action{enrollA}}
+		_, held := engine.Hold(plan, w.situation(), w.safeguards)
+		w.now = engine.HoldEnds(held, w.situation(), w.safeguards)
+		if _, still := engine.Hold(plan, w.situation(), w.safeguards); len(held) != 1 || len(still) != 0 {
+			t.Errorf("decided %ds after the losses: held %v, and at %s still %v", seconds, held, w.now, still)
+		}
+		w.now = w.now.Add(-2)
+		if _, before := engine.Hold(plan, w.situation(), w.safeguards); len(before) != 1 {
+			t.Errorf("decided %ds after the losses: free before the hold ends", seconds)
 		}
 	}
 }
