@@ -120,6 +120,29 @@ func TestAnApprovalEndsWithItsInventory(t *testing.T) {
 	}
 }
 
+func TestAnApprovalOfLessTakesNothingFromAnother(t *testing.T) {
+	s := after(t, "inventory d\n appeared n1\n appeared n2\n approved r1 basis=3\n approved r2 basis=2")
+	if !s.RemovalApproved("n1") || !s.RemovalApproved("n2") {
+		t.Errorf("n1 may be removed: %v, n2: %v", s.RemovalApproved("n1"), s.RemovalApproved("n2"))
+	}
+}
+
+func TestAPauseMustFitItsSubject(t *testing.T) {
+	n1, nowhere := fleet.Target{Scope: fleet.ScopeNode, ID: "n1"}, fleet.Target{Scope: fleet.ScopeRegion}
+	s := projection.New()
+	for _, e := range []*events.Event{
+		{Type: events.TypeControlPaused, Node: "n2", Data: &events.ControlPaused{Target: n1}},
+		{Type: events.TypeControlResumed, Node: "n2", Data: &events.ControlResumed{Target: n1}},
+		{Type: events.TypeControlPaused, Data: &events.ControlPaused{Target: nowhere}},
+		{Type: events.TypeControlResumed, Data: &events.ControlResumed{Target: nowhere}},
+	} {
+		apply(t, s, e)
+	}
+	if len(s.Pauses()) != 0 || s.Unfit() != 4 || len(s.Ignored()) != 0 {
+		t.Errorf("paused %v, %d unfit, ignored %v", s.Pauses(), s.Unfit(), s.Ignored())
+	}
+}
+
 // A plan is one batch: until its last action is folded, a decision would
 // publish the rest of it once more.
 func TestAPlanIsInsideUntilItsLastAction(t *testing.T) {

@@ -1,6 +1,8 @@
 package projection_test
 
 import (
+	"fmt"
+
 	"pgregory.net/rapid"
 
 	"github.com/fleetfold/fleetfold/pkg/events"
@@ -26,6 +28,7 @@ func (m *foldMachine) moves() map[string]func(*rapid.T) {
 		"a plan":                m.plan,
 		"a node learns to sign": m.signs,
 		"a node flaps":          m.flaps,
+		"another life":          m.livesAgain,
 	}
 }
 
@@ -38,8 +41,12 @@ func (m *foldMachine) anything(t *rapid.T) {
 // misfit is a message that is no event, or one whose parts do not belong
 // together.
 func (m *foldMachine) misfit(t *rapid.T) {
-	e := m.draw(t, pick(t, "row", events.Registry()...).Type)
-	switch rapid.IntRange(0, 5).Draw(t, "misfit") {
+	kind := pick(t, "row", events.Registry()...).Type
+	if rapid.Bool().Draw(t, "of a node") {
+		kind = pick(t, "node fact", nodeFacts...)
+	}
+	e := m.draw(t, kind)
+	switch rapid.IntRange(0, 6).Draw(t, "misfit") {
 	case 0:
 		m.tell(t, nil, "")
 	case 1:
@@ -56,9 +63,29 @@ func (m *foldMachine) misfit(t *rapid.T) {
 		e.Node = pick[fleet.NodeID](t, "about", "", "n1", "n2")
 		m.tell(t, e, "")
 	case 5:
-		e.Type = "no.such-type"
+		e.Type = pick(t, "of type", "no.such-type", pick(t, "other row", events.Registry()...).Type)
+		m.tell(t, e, "")
+	case 6:
+		e.Node = misdirect(t, e.Data)
 		m.tell(t, e, "")
 	}
+}
+
+// misdirect lets an action, or a pause, concern what its kind cannot, and
+// returns the node that it names then.
+func misdirect(t *rapid.T, payload events.Payload) fleet.NodeID {
+	nowhere := pick(t, "target", fleet.Target{}, fleet.Target{Scope: fleet.ScopeFleet, ID: "n1"}, fleet.Target{Scope: fleet.ScopeRegion},
+		fleet.Target{Scope: fleet.ScopeNode}, fleet.Target{Scope: "galaxy", ID: "n1"})
+	switch d := payload.(type) {
+	case *events.ActionRequested:
+		d.ID = pick[fleet.NodeID](t, "about", "", "n1")
+		return d.ID
+	case *events.ControlPaused:
+		d.Target = nowhere
+	case *events.ControlResumed:
+		d.Target = nowhere
+	}
+	return nowhere.ID
 }
 
 // plan announces some actions, of which not all need follow, and between which
@@ -112,4 +139,29 @@ func (m *foldMachine) flaps(t *rapid.T) {
 		m.tell(t, &events.Event{Type: events.TypeNodeAppeared, Node: id, Data: &events.NodeAppeared{Epoch: epoch, Session: "s1", KeyFingerprint: "k1"}}, "")
 		m.tell(t, &events.Event{Type: events.TypeNodeLost, Node: id, Data: &events.NodeLost{Epoch: epoch}}, "")
 	}
+}
+
+// livesAgain ends the life of a node while something is in flight for it, and
+// goes on in the next: what belongs to the former must not count.
+func (m *foldMachine) livesAgain(t *rapid.T) {
+	id := pick(t, "node", lawIDs...)
+	epoch, need := m.log.epoch(id), fleet.Action{Type: pick(t, "kind", fleet.EnrollNode, fleet.IssueCredential, fleet.DecommissionNode), ID: id}
+	began := func(epoch uint64) *events.Event {
+		past := m.log.attempts(need, m.log.trips())
+		return &events.Event{Type: events.TypeOfAction(need.Type), Node: id, Data: &events.ActionRequested{
+			Type: need.Type, ID: id, Action: fleet.ActionID(fmt.Sprintf("%s-%s-life-%d-%d", need.Type, id, epoch, past.Published+1)),
+			Attempt: past.Published + 1, Epoch: epoch, Generation: past.Generation,
+		}}
+	}
+	first := began(epoch)
+	for _, e := range []*events.Event{
+		{Type: events.TypeNodeAppeared, Node: id, Data: &events.NodeAppeared{Epoch: epoch, Session: "s1", KeyFingerprint: "k1"}},
+		first,
+		{Type: events.TypeNodeRemoved, Node: id, Data: &events.NodeRemoved{Epoch: epoch}},
+	} {
+		m.tell(t, e, "")
+	}
+	m.tell(t, began(epoch+1), "")
+	ended := first.Data.(*events.ActionRequested).Action
+	m.tell(t, &events.Event{Type: events.TypeActionFailed, Data: &events.ActionFailed{Action: ended, Reason: "timeout"}}, "")
 }
