@@ -151,7 +151,7 @@ func (w *holdWorld) goes(t *rapid.T) {
 
 // storm loses all desired nodes of a region, or but one, a few times.
 func (w *holdWorld) storm(t *rapid.T) {
-	region := rapid.SampledFrom([]string{"r", "s"}).Draw(t, "region")
+	region := rapid.SampledFrom([]string{"r", "s", "t"}).Draw(t, "region")
 	times := rapid.IntRange(1, 4).Draw(t, "times")
 	for i := range w.observed.Nodes {
 		n := &w.observed.Nodes[i]
@@ -226,7 +226,7 @@ func (w *holdWorld) otherInventory(t *rapid.T) {
 
 func (w *holdWorld) drawInventory(t *rapid.T) {
 	for i := range w.desired.Regions {
-		w.desired.Regions[i].Name = rapid.SampledFrom([]string{"r", "s"}).Draw(t, "region")
+		w.desired.Regions[i].Name = rapid.SampledFrom([]string{"r", "s", "t"}).Draw(t, "region")
 	}
 	w.desired.QuorumWidth = rapid.IntRange(1, 3).Draw(t, "quorum")
 }

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,5 +67,23 @@ func TestAPenaltyIsOverWhenItsHoldEnds(t *testing.T) {
 		if _, before := engine.Hold(plan, w.situation(), w.safeguards); len(before) != 1 {
 			t.Errorf("decided %ds after the losses: free before the hold ends", seconds)
 		}
+	}
+}
+
+func TestOfTwoBlindRegionsTheFirstIsNamed(t *testing.T) {
+	h := newHolding()
+	far := fleet.Region{Name: "far"}
+	for i := range 15 {
+		id := fleet.NodeID(fmt.Sprintf("far/%d", i))
+		far.Nodes = append(far.Nodes, fleet.Node{ID: id})
+		h.Observed.Nodes = append(h.Observed.Nodes, fleet.ObservedNode{ID: id, Present: true, CanSign: true})
+	}
+	h.Desired.Regions = append(h.Desired.Regions, far)
+	h.lost("ams/0", "ams/1", "ams/2", "nyc/0", "nyc/1", "nyc/2")
+	h.ghosts(1)
+	_, held := engine.Hold(engine.Reconcile(h.Desired, h.Observed), h.Situation, h.safeguards)
+	last := held[len(held)-1]
+	if last.Type != fleet.DecommissionNode || !strings.HasPrefix(last.Detail, "3 of 5 desired nodes of region nyc are lost") {
+		t.Errorf("the removal is held: %+v", last)
 	}
 }
