@@ -279,7 +279,7 @@ func TestAPenaltyEndsByHalving(t *testing.T) {
 		}
 	}
 	if got := (engine.Safeguards{}).FlapEnds(0, noon); !got.Equal(noon) {
-		t.Errorf("before any plan has told the thresholds, no penalty ends at %s", got)
+		t.Errorf("without thresholds no penalty ends at %s", got)
 	}
 }
 
