@@ -154,7 +154,7 @@ func (w *dispatchWorld) decide(t *rapid.T) (d engine.Dispatched) {
 		if id := w.waitsFor(a, d.Publish); id != "" {
 			reason, detail = engine.ReasonInFlight, "waiting for the outcome of "+string(id)
 		} else if until := w.backsOffUntil(t, a); !until.IsZero() {
-			reason, detail = engine.ReasonBackingOff, "until "+until.Format(time.RFC3339)
+			reason, detail = engine.ReasonBackingOff, "until "+until.Format(time.RFC3339)+w.lastTry(a)
 			if d.Wake.IsZero() || until.Before(d.Wake) {
 				d.Wake = until
 			}
@@ -168,6 +168,29 @@ func (w *dispatchWorld) decide(t *rapid.T) (d engine.Dispatched) {
 		}
 	}
 	return d
+}
+
+// lastTry says how the newest attempt at a need ended, and how many in a row.
+func (w *dispatchWorld) lastTry(need fleet.Action) string {
+	failures, last := 0, ""
+	for _, a := range w.tried(need) {
+		switch a.outcome {
+		case "succeeded":
+			failures = 0
+		case "failed":
+			failures++
+		}
+		if a.outcome != "" {
+			last = a.outcome
+		}
+	}
+	switch {
+	case last == "refused":
+		return ", after a refusal"
+	case failures == 1:
+		return ", after 1 failure"
+	}
+	return fmt.Sprintf(", after %d failures in a row", failures)
 }
 
 // waitsFor names the action without an outcome that a node waits for, on the
