@@ -53,9 +53,9 @@ func New() *cobra.Command {
 		Use:   "executor",
 		Short: "Carry out the actions of a fleet and report their outcomes",
 		Long: `The executor takes the actions up in the order of the log, decides again
-whether each is still wanted, carries it out, and puts its outcome on the log. Any
-number of executors may share a fleet; those that issue credentials need the same
-root issuer in their folder.
+whether each is still wanted and not held meanwhile, such as by a pause, carries it
+out, and puts its outcome on the log. Any number of executors may share a fleet;
+those that issue credentials need the same root issuer in their folder.
 
 A node gets a credential only when it has shown who it is, in the way that the
 inventory names for it: by the client certificate that it has already
