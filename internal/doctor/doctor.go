@@ -1,6 +1,10 @@
 package doctor
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+)
 
 // State of what was checked.
 type State string
@@ -32,42 +36,68 @@ type Finding struct {
 
 // check looks at one thing. It need not fill in Finding.Check.
 type check struct {
-	name string
-	// alone: it has something to say without a connection, too.
-	alone bool
+	name  string
+	needs needs
 	look  func(*Facts) Finding
 }
 
+// needs is what must be there for a check to have something to say.
+type needs int
+
+const (
+	nothing needs = iota
+	aConnection
+	theLog
+)
+
 // checks are all there are, in the order they are reported in.
 var checks = []check{
-	{"connection", true, connection},
-	{"streams", false, streams},
-	{"object-store", false, objectStore},
-	{"replicas", false, replicas},
-	{"durability", true, func(f *Facts) Finding { return Durability(f.Streams, f.Servers) }},
-	{"gap", false, gap},
-	{"limits", false, limits},
-	{"clock", false, clock},
-	{"fold", false, fold},
-	{"unfit", false, unfit},
-	{"presence", false, presence},
-	{"executors", false, executors},
-	{"consumer", false, consumer},
-	{"plan", false, plan},
+	{"connection", nothing, connection},
+	{"streams", aConnection, streams},
+	{"object-store", aConnection, objectStore},
+	{"replicas", aConnection, replicas},
+	{"durability", nothing, func(f *Facts) Finding { return Durability(f.Streams, f.Servers) }},
+	{"gap", theLog, gap},
+	{"limits", aConnection, limits},
+	{"clock", theLog, clock},
+	{"fold", theLog, fold},
+	{"unfit", theLog, unfit},
+	{"presence", theLog, presence},
+	{"executors", theLog, executors},
+	{"consumer", theLog, consumer},
+	{"plan", theLog, plan},
 }
 
 // Examine runs all checks.
 func Examine(f Facts) []Finding {
+	have := f.have()
 	all := make([]Finding, 0, len(checks))
 	for _, c := range checks {
-		found := unknown("Nothing was asked, because there is no connection.", "")
-		if f.Connection.Err == nil || c.alone {
+		var found Finding
+		switch {
+		case have >= c.needs:
 			found = c.look(&f)
+		case have == nothing:
+			found = unknown("Nothing was asked, because there is no connection.", "")
+		default:
+			found = unknown("There is no log to look at.", "")
 		}
-		found.Check = c.name
+		found.Check, found.Text = c.name, capital(found.Text)
 		all = append(all, found)
 	}
 	return all
+}
+
+// have is the most that checks may need.
+func (f *Facts) have() needs {
+	log, asked := f.stream(eventlog.RoleLog)
+	switch {
+	case f.Connection.Err != nil || !asked:
+		return nothing
+	case log.Err != nil || log.Missing:
+		return aConnection
+	}
+	return theLog
 }
 
 // Worst state among the findings; OK for none.

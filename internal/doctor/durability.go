@@ -21,7 +21,7 @@ const (
 // Durability says whether what is acknowledged survives: a power cut, by what
 // the servers say of themselves, and in a cluster the loss of one server, by
 // the replicas of the log. streams are as eventlog.CheckStreams returns them.
-func Durability(streams []eventlog.StreamHealth, servers Servers) Finding {
+func Durability(streams []eventlog.StreamHealth, servers eventlog.Servers) Finding {
 	f := Facts{Streams: streams}
 	log, _ := f.stream(eventlog.RoleLog)
 	var weak []string
@@ -32,7 +32,7 @@ func Durability(streams []eventlog.StreamHealth, servers Servers) Finding {
 		}
 		heard[s.Name] = true
 		if !s.SyncAlways {
-			weak = append(weak, fmt.Sprintf("%s syncs every %s", s.Name, short(s.SyncInterval)))
+			weak = append(weak, fmt.Sprintf("server %s syncs every %s", s.Name, short(s.SyncInterval)))
 		}
 	}
 	switch {
@@ -40,15 +40,24 @@ func Durability(streams []eventlog.StreamHealth, servers Servers) Finding {
 		return warn("A power cut takes back what was acknowledged: "+list(weak)+".", nextSync)
 	case log.Cluster != "" && log.Replicas < clusterReplicas:
 		return warn(fmt.Sprintf("The log has %s in cluster %s: the loss of one server can stop or end it.", count(log.Replicas, "replica"), log.Cluster), nextReplicas(log))
+	}
+	if missing := unheard(log, heard); len(heard) == 0 || len(missing) > 0 {
+		return notKnown(servers, missing)
+	}
+	return ok("%s %s every message before it is acknowledged.", serverList(slices.Sorted(maps.Keys(heard))), verb(len(heard), "syncs", "sync"))
+}
+
+func notKnown(servers eventlog.Servers, missing []string) Finding {
+	switch {
 	case len(servers.Silent) > 0:
-		return unknown(fmt.Sprintf("%d of %s did not answer: %v.", len(servers.Silent), count(servers.Asked, "monitoring page"), servers.Silent[0]), "see that the server runs and that its monitoring page can be reached from here")
-	case len(heard) == 0:
+		return unknown(fmt.Sprintf("%d of %s did not answer: %v.", len(servers.Silent), count(servers.Asked, "monitoring page"), servers.Silent[0]),
+			"see that the server runs and that its monitoring page can be reached from here")
+	case len(servers.Heard) == 0:
 		return unknown("No server said how it writes to disk: JetStream does not tell.", nextMonitor)
+	case len(missing) == 0:
+		return unknown("The servers that were asked keep no streams.", nextMonitor)
 	}
-	if missing := unheard(log, heard); len(missing) > 0 {
-		return unknown("The log is also kept by "+list(missing)+", and nobody said how they write to disk.", nextMonitor)
-	}
-	return ok("%s %s every message before it is acknowledged.", list(slices.Sorted(maps.Keys(heard))), verb(len(heard), "syncs", "sync"))
+	return unknown("The log is kept by "+serverList(missing)+", and nobody said how that writes to disk.", nextMonitor)
 }
 
 // unheard are the servers that keep the log and were not heard.
@@ -84,6 +93,8 @@ func streamName(s eventlog.StreamHealth) string {
 	}
 	return s.Name
 }
+
+func serverList(all []string) string { return verb(len(all), "server ", "servers ") + list(all) }
 
 // list shows a few, and counts the rest.
 func list(all []string) string {

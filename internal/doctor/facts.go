@@ -17,7 +17,7 @@ type Facts struct {
 	Connection Connection
 	// Streams in the order of eventlog.CheckStreams; none without a connection.
 	Streams []eventlog.StreamHealth
-	Servers Servers
+	Servers eventlog.Servers
 	Clock   Clock
 	Limits  Limits
 	Actions Actions
@@ -32,15 +32,6 @@ type Connection struct {
 	Err          error
 	// Hint says what to do about Err; may be empty.
 	Hint string
-}
-
-// Servers are those that told how they are set.
-type Servers struct {
-	Heard []eventlog.ServerHealth
-	// Asked is how many monitoring pages were asked; Silent says why some of
-	// them did not answer.
-	Asked  int
-	Silent []error
 }
 
 // Clock of the server beside ours.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -159,11 +157,4 @@ func plan(f *Facts) Finding {
 		return warn(fmt.Sprintf("%s, %d of them longer than %s: %s.", text, len(late), f.Overdue, list(late)), "see the findings on executors and consumer, and the executors' logs")
 	}
 	return ok("%s.", text)
-}
-
-// sentence makes one of an error.
-func sentence(err error) string {
-	text := strings.TrimRight(err.Error(), ".")
-	first, size := utf8.DecodeRuneInString(text)
-	return string(unicode.ToUpper(first)) + text[size:] + "."
 }

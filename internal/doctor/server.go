@@ -44,7 +44,7 @@ func streams(f *Facts) Finding {
 	}
 	switch {
 	case len(silent) > 0:
-		return fail("Cannot ask for stream "+list(silent)+".", "see that the servers that keep it run, and that these credentials may use JetStream")
+		return fail("Cannot ask for stream "+list(silent)+".", "see that the servers that keep it run and that these credentials may use JetStream")
 	case len(wrong) > 0:
 		return fail("Streams are set otherwise than promised: "+list(wrong)+".", "change them with \"nats stream edit\"; find out who changed them")
 	case len(missing) > 0:
@@ -120,8 +120,6 @@ func behind(s eventlog.StreamHealth) (texts []string) {
 func gap(f *Facts) Finding {
 	s, _ := f.stream(eventlog.RoleLog)
 	switch {
-	case s.Err != nil || s.Missing:
-		return unknown("There is no log to look at.", "")
 	case s.Last == 0:
 		return ok("The log is empty.")
 	case s.First != 1:
@@ -153,7 +151,7 @@ func limits(f *Facts) Finding {
 	}
 	used := func(l eventlog.Limit) float64 { return float64(l.Used) / float64(l.Max) }
 	worst := slices.MaxFunc(all, func(a, b eventlog.Limit) int { return int(1e6 * (used(a) - used(b))) })
-	text := fmt.Sprintf("%.0f %% of the %s is used, %s of %s.", 100*used(worst), worst.What, amount(worst.Used, worst.Unit), amount(worst.Max, worst.Unit))
+	text := fmt.Sprintf("The fullest is %s: %.0f %%, %s of %s.", worst.What, 100*used(worst), amount(worst.Used, worst.Unit), amount(worst.Max, worst.Unit))
 	const next = "raise the limit, or give the server more room: a log that cannot grow stops the fleet"
 	switch {
 	case used(worst) >= full:
@@ -161,7 +159,7 @@ func limits(f *Facts) Finding {
 	case used(worst) >= nearlyFull:
 		return warn(text, next)
 	}
-	return ok("At most %s", text)
+	return ok("%s", text)
 }
 
 func amount(n uint64, unit string) string {

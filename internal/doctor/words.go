@@ -2,7 +2,10 @@ package doctor
 
 import (
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // count is a number with its noun, such as "1 node" or "2 nodes".
@@ -45,4 +48,12 @@ func bytes(n uint64) string {
 		value, at = value/unit, at+1
 	}
 	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[at])
+}
+
+// sentence makes one of an error.
+func sentence(err error) string { return capital(strings.TrimRight(err.Error(), ".") + ".") }
+
+func capital(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:]
 }

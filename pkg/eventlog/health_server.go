@@ -3,15 +3,13 @@ package eventlog
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
-
-	"github.com/nats-io/nats.go"
 )
 
 // ServerHealth is what one server says of itself. JetStream's API tells none of
@@ -129,44 +127,34 @@ func AskMonitor(ctx context.Context, monitor string) (ServerHealth, error) {
 	return v.health(), nil
 }
 
-const (
-	// systemPing reaches every server, if the account may say it.
-	systemPing = "$SYS.REQ.SERVER.PING.VARZ"
-	// systemQuiet ends the wait for further servers: nobody says how many there are.
-	systemQuiet = 500 * time.Millisecond
-)
+// Servers are what the monitoring pages of several servers said.
+type Servers struct {
+	Heard []ServerHealth
+	// Asked is how many pages were; Silent says why some did not answer.
+	Asked  int
+	Silent []error
+}
 
-// ErrNoSystem means that the connection's account may not ask the servers.
-var ErrNoSystem = errors.New("the account is not allowed to ask the servers")
+// monitorTimeout bounds the question to the monitoring pages.
+const monitorTimeout = 2 * time.Second
 
-// AskServers asks every server through the system account. Few connections may:
-// the others get ErrNoSystem, at once or after half a second.
-func (b *Bus) AskServers(ctx context.Context) ([]ServerHealth, error) {
-	inbox := b.nc.NewInbox()
-	sub, err := b.nc.SubscribeSync(inbox)
-	if err != nil {
-		return nil, fmt.Errorf("ask servers: %w", plain(err))
+// AskMonitors asks all pages at once.
+func AskMonitors(ctx context.Context, monitors []string) Servers {
+	ctx, cancel := context.WithTimeout(ctx, monitorTimeout)
+	defer cancel()
+	heard, errs := make([]ServerHealth, len(monitors)), make([]error, len(monitors))
+	var asking sync.WaitGroup
+	for i, m := range monitors {
+		asking.Go(func() { heard[i], errs[i] = AskMonitor(ctx, m) })
 	}
-	defer func() { _ = sub.Unsubscribe() }() // fails only where the connection has ended
-	if err := b.nc.PublishRequest(systemPing, inbox, nil); err != nil {
-		return nil, fmt.Errorf("ask servers: %w", plain(err))
-	}
-	var all []ServerHealth
-	for {
-		once, cancel := context.WithTimeout(ctx, systemQuiet)
-		m, err := sub.NextMsgWithContext(once)
-		cancel()
-		switch {
-		case err == nil:
-		case errors.Is(err, nats.ErrNoResponders), len(all) == 0:
-			return nil, fmt.Errorf("ask servers: %w: %w", ErrNoSystem, plain(err))
-		default:
-			return all, nil
+	asking.Wait()
+	s := Servers{Asked: len(monitors)}
+	for i := range monitors {
+		if errs[i] != nil {
+			s.Silent = append(s.Silent, errs[i])
+			continue
 		}
-		var answer struct{ Data varz }
-		if err := json.Unmarshal(m.Data, &answer); err != nil {
-			return nil, fmt.Errorf("read answer of a server: %w", err)
-		}
-		all = append(all, answer.Data.health())
+		s.Heard = append(s.Heard, heard[i])
 	}
+	return s
 }

@@ -27,6 +27,7 @@ import (
 type flags struct {
 	nats              cli.NATSFlags
 	log               cli.LogFlags
+	monitor           cli.MonitorFlags
 	inventory, listen string
 	lease             time.Duration
 	replicas          int
@@ -51,6 +52,7 @@ actions. Any number of planners may run side by side.`,
 	fs := cmd.Flags()
 	f.nats.AddTo(fs)
 	f.log.AddTo(fs)
+	f.monitor.AddTo(fs)
 	fs.StringVar(&f.inventory, "inventory", "", "`FILE` to watch; each valid version is put into force. Without it others apply inventories")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8080; empty means none")
 	fs.DurationVar(&f.lease, "lease", 15*time.Second, "longest lease that agents ask for: this `DURATION` after a start nobody is called lost")
@@ -80,7 +82,7 @@ func (f *flags) check() error {
 	case f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
 		return cli.Usagef("--replicas is %d, must be 1, 3 or 5", f.replicas)
 	}
-	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate()))
+	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate(), f.monitor.Check()))
 }
 
 func (f *flags) run(cmd *cobra.Command) error {
@@ -101,11 +103,13 @@ func (f *flags) run(cmd *cobra.Command) error {
 	if err := bus.EnsureStreams(cmd.Context()); err != nil {
 		return err
 	}
-	return f.serve(cmd.Context(), bus, logger)
+	metrics := planner.NewMetrics()
+	f.checkDurability(cmd.Context(), bus, metrics, logger)
+	return f.serve(cmd.Context(), bus, metrics, logger)
 }
 
 // serve runs view, planner, file watch and HTTP server until one cannot go on.
-func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Logger) error {
+func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, metrics *planner.Metrics, logger zerolog.Logger) error {
 	sightings, err := bus.Sightings(ctx)
 	if err != nil {
 		return fmt.Errorf("watch leases: %w", err)
@@ -118,7 +122,6 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Log
 	defer statements.Close()
 
 	v := view.New(bus.Log())
-	metrics := planner.NewMetrics()
 	p, err := planner.New(planner.Config{
 		Log: bus.Log(), View: v, Inventories: view.NewInventories(bus.GetInventory),
 		Sightings: sightings, Statements: statements, Lease: f.lease, Policy: f.policy, Safeguards: f.safeguards,
