@@ -26,10 +26,14 @@ type doctorFlags struct {
 	monitor          cli.MonitorFlags
 	timeout, overdue time.Duration
 	output           *string
+	now              func() time.Time
 }
 
-func newDoctor() *cobra.Command {
-	var f doctorFlags
+func newDoctor() *cobra.Command { return newDoctorAt(time.Now) }
+
+// newDoctorAt compares the server's clock with the given one.
+func newDoctorAt(now func() time.Time) *cobra.Command {
+	f := doctorFlags{now: now}
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check server, streams, log, executors, leases and clocks of a running fleet",

@@ -32,11 +32,11 @@ func (f *doctorFlags) facts(ctx context.Context) doctor.Facts {
 		facts.Servers.Heard = append(facts.Servers.Heard, all...)
 	}
 	facts.Limits.Account, facts.Limits.Err = bus.AccountLimits(ctx)
-	facts.Clock.Skew, facts.Clock.Within, facts.Clock.Err = bus.ClockSkew(ctx, time.Now)
+	facts.Clock.Skew, facts.Clock.Within, facts.Clock.Err = bus.ClockSkew(ctx, f.now)
 	facts.Actions.ActionsHealth, facts.Actions.Err = bus.CheckActions(ctx)
 	facts.Fold = foldFacts(ctx, bus.Log(), missing(facts.Streams, eventlog.RoleLog))
 	facts.Leases = leaseFacts(ctx, bus, facts.Streams)
-	facts.Now = time.Now().Add(facts.Clock.Skew)
+	facts.Now = f.now().Add(facts.Clock.Skew)
 	return facts
 }
 

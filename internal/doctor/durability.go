@@ -44,7 +44,7 @@ func Durability(streams []eventlog.StreamHealth, servers eventlog.Servers) Findi
 	if missing := unheard(log, heard); len(heard) == 0 || len(missing) > 0 {
 		return notKnown(servers, missing)
 	}
-	return ok("%s %s every message before it is acknowledged.", serverList(slices.Sorted(maps.Keys(heard))), verb(len(heard), "syncs", "sync"))
+	return ok("%s %s every message before it is acknowledged.", capital(serverList(slices.Sorted(maps.Keys(heard)))), verb(len(heard), "syncs", "sync"))
 }
 
 func notKnown(servers eventlog.Servers, missing []string) Finding {
