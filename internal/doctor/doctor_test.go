@@ -141,7 +141,7 @@ func TestChecks(t *testing.T) {
 		"a fold that is caught up":         {func(*Facts) {}, "fold", OK, "sequence 9 in 1ms, 0 records behind"},
 		"a few records come while we look": {func(f *Facts) { f.Fold.Last = 20 }, "fold", OK, "11 records behind"},
 		"a fold that cannot keep up":       {func(f *Facts) { f.Fold.Last = 500 }, "fold", Warn, "491 records behind sequence 500"},
-		"a fold that met a gap":            {func(f *Facts) { f.Fold.Err = fmt.Errorf("%w: sequence 4 is missing", eventlog.ErrGap) }, "fold", Fail, "Log has a gap: sequence 4"},
+		"a fold that met a gap":            {func(f *Facts) { f.Fold.Err = fmt.Errorf("%w: sequence 4 is missing", eventlog.ErrGap) }, "fold", Fail, "log has a gap: sequence 4"},
 		"a fold that had no time":          {func(f *Facts) { f.Fold.Sequence, f.Fold.Err = 4, errors.New("time is up") }, "fold", Fail, "behind sequence 4: time is up"},
 		"all messages are events":          {func(*Facts) {}, "unfit", OK, ""},
 		"one message is none":              {func(f *Facts) { f.Fold.Unfit, f.Fold.Newest = 1, []Unfit{{7, "fleet.events.x", errors.New("no type")}} }, "unfit", Warn, "1 message of the log is no event, the newest at sequence 7 on fleet.events.x (no type)"},

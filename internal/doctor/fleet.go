@@ -16,7 +16,7 @@ const fewBehind = 100
 func fold(f *Facts) Finding {
 	switch {
 	case errors.Is(f.Fold.Err, eventlog.ErrGap):
-		return fail(sentence(f.Fold.Err), nextGap)
+		return fail(fmt.Sprintf("The fold ends behind sequence %d: %v.", f.Fold.Sequence, f.Fold.Err), nextGap)
 	case f.Fold.Err != nil:
 		return fail(fmt.Sprintf("The log could not be folded behind sequence %d: %v.", f.Fold.Sequence, f.Fold.Err), "see the findings on streams and connection; a long log needs a longer --timeout")
 	}
