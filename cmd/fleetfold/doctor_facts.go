@@ -32,12 +32,20 @@ func (f *doctorFlags) facts(ctx context.Context) doctor.Facts {
 		facts.Servers.Heard = append(facts.Servers.Heard, all...)
 	}
 	facts.Limits.Account, facts.Limits.Err = bus.AccountLimits(ctx)
+	if missing(facts.Streams, eventlog.RoleLog) == nil {
+		f.logFacts(ctx, bus, &facts)
+	}
+	return facts
+}
+
+// logFacts are those that only a log can tell. The leases come after the fold:
+// a node that joins meanwhile then has one for sure.
+func (f *doctorFlags) logFacts(ctx context.Context, bus *eventlog.Bus, facts *doctor.Facts) {
 	facts.Clock.Skew, facts.Clock.Within, facts.Clock.Err = bus.ClockSkew(ctx, f.now)
 	facts.Actions.ActionsHealth, facts.Actions.Err = bus.CheckActions(ctx)
-	facts.Fold = foldFacts(ctx, bus.Log(), missing(facts.Streams, eventlog.RoleLog))
+	facts.Fold = foldFacts(ctx, bus.Log())
 	facts.Leases = leaseFacts(ctx, bus, facts.Streams)
 	facts.Now = f.now().Add(facts.Clock.Skew)
-	return facts
 }
 
 func (f *doctorFlags) connect(ctx context.Context) (*eventlog.Bus, error) {
@@ -66,11 +74,7 @@ func missing(streams []eventlog.StreamHealth, role eventlog.Role) error {
 const newestUnfit = 3
 
 // foldFacts folds the whole log once.
-func foldFacts(ctx context.Context, log eventlog.Log, none error) (f doctor.Fold) {
-	if none != nil {
-		f.Err = none
-		return f
-	}
+func foldFacts(ctx context.Context, log eventlog.Log) (f doctor.Fold) {
 	v := view.New(log)
 	v.OnRecord(func(r eventlog.Record, _ projection.Change) { remember(&f, r) })
 	ctx, cancel := context.WithCancel(ctx)

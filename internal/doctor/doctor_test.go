@@ -90,8 +90,14 @@ func TestChecks(t *testing.T) {
 		"a replica that is away is named": {func(f *Facts) {
 			clustered(f)
 			f.Streams[0].Followers[1] = eventlog.Follower{Name: "s3", Offline: true, Silent: time.Minute}
-		}, "replicas", Warn, "s3 of FLEET is offline for 1m0s"},
-		"a replica that lags is named": {func(f *Facts) { clustered(f); f.Streams[0].Followers[0] = eventlog.Follower{Name: "s2", Lag: 7} }, "replicas", Warn, "s2 of FLEET is 7 operations behind"},
+		}, "replicas", Warn, "Server s3 does not keep up with FLEET: offline, 0 operations behind, last heard 1m0s ago."},
+		"a replica that lags is named": {func(f *Facts) { clustered(f); f.Streams[0].Followers[0] = eventlog.Follower{Name: "s2", Lag: 7} }, "replicas", Warn, "Server s2 does not keep up with FLEET: 7 operations behind"},
+		"a server is named once for all its streams": {func(f *Facts) {
+			clustered(f)
+			for i := range f.Streams {
+				f.Streams[i].Followers[1] = eventlog.Follower{Name: "s3", Lag: uint64(i), Silent: time.Second}
+			}
+		}, "replicas", Warn, "Server s3 does not keep up with FLEET, FLEET_INGEST, FLEET_PRESENCE and OBJ_FLEET_INVENTORIES: 3 operations behind, last heard 1s ago."},
 		"streams that are missing have none": {func(f *Facts) {
 			for i := range f.Streams {
 				f.Streams[i].Missing = true

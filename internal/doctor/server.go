@@ -2,7 +2,9 @@ package doctor
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/semver"
@@ -75,27 +77,23 @@ func objectStore(f *Facts) Finding {
 
 // replicas looks at all streams: leases that are gone make a fleet look lost.
 func replicas(f *Facts) Finding {
-	var few, away []string
+	var few []string
 	known, lone, most := false, true, 0
 	for _, s := range f.Streams {
 		if s.Err != nil || s.Missing {
 			continue
 		}
-		known, most = true, max(most, s.Replicas)
-		if s.Cluster == "" {
-			continue
-		}
-		lone = false
-		if s.Replicas < clusterReplicas {
+		known, lone, most = true, lone && s.Cluster == "", max(most, s.Replicas)
+		if s.Cluster != "" && s.Replicas < clusterReplicas {
 			few = append(few, fmt.Sprintf("%s has %d", streamName(s), s.Replicas))
 		}
-		away = append(away, behind(s)...)
 	}
+	away := behind(f.Streams)
 	switch {
 	case !known:
 		return unknown("There is no stream to ask for its replicas.", "")
 	case len(away) > 0:
-		return warn("Not every replica keeps up: "+list(away)+".", "see to that server; until it is back, the loss of one more can stop the log")
+		return warn(strings.Join(away, "; ")+".", "see to that server; until it is back, the loss of one more can stop the log")
 	case len(few) > 0:
 		return warn("Fewer replicas than a cluster needs: "+list(few)+fmt.Sprintf(", not %d.", clusterReplicas),
 			fmt.Sprintf("raise them with \"nats stream edit STREAM --replicas %d\", and start planners with --replicas %d", clusterReplicas, clusterReplicas))
@@ -105,14 +103,28 @@ func replicas(f *Facts) Finding {
 	return ok("%s of each stream, and all keep up.", count(most, "replica"))
 }
 
-func behind(s eventlog.StreamHealth) (texts []string) {
-	for _, r := range s.Followers {
-		switch {
-		case r.Offline:
-			texts = append(texts, fmt.Sprintf("%s of %s is offline for %s", r.Name, streamName(s), short(r.Silent)))
-		case !r.Current:
-			texts = append(texts, fmt.Sprintf("%s of %s is %s behind", r.Name, streamName(s), count(r.Lag, "operation")))
+// behind says of each server that follows what it does not keep up with.
+func behind(streams []eventlog.StreamHealth) (texts []string) {
+	late := make(map[string]eventlog.Follower)
+	of := make(map[string][]string)
+	for _, s := range streams {
+		for _, r := range s.Followers {
+			if r.Current && !r.Offline {
+				continue
+			}
+			worst := late[r.Name]
+			late[r.Name] = eventlog.Follower{
+				Offline: worst.Offline || r.Offline, Lag: max(worst.Lag, r.Lag), Silent: max(worst.Silent, r.Silent),
+			}
+			of[r.Name] = append(of[r.Name], streamName(s))
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(late)) {
+		r, state := late[name], ""
+		if r.Offline {
+			state = "offline, "
+		}
+		texts = append(texts, fmt.Sprintf("server %s does not keep up with %s: %s%s behind, last heard %s ago", name, list(of[name]), state, count(r.Lag, "operation"), short(r.Silent)))
 	}
 	return texts
 }

@@ -3,6 +3,8 @@ package eventlog
 import (
 	"context"
 	"errors"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -60,30 +62,45 @@ type Follower struct {
 // the roles, and compares their settings as EnsureStreams does. It makes and
 // changes nothing. What cannot be asked has an Err of its own.
 func (b *Bus) CheckStreams(ctx context.Context) []StreamHealth {
-	var all []StreamHealth
-	for _, s := range []struct {
+	roles := []struct {
 		role Role
+		name string
 		want jetstream.StreamConfig
 	}{
-		{RoleLog, b.logConfig()}, {RoleIngest, b.ingestConfig()}, {RolePresence, b.presenceConfig()},
-	} {
-		h := b.askStream(ctx, s.role, s.want.Name, func(i *jetstream.StreamInfo) ([]Mismatch, error) {
-			return compare(s.want, i.Config, b.options.Replicas), nil
-		})
-		all = append(all, h)
+		{role: RoleLog, name: b.logStream(), want: b.logConfig()},
+		{role: RoleIngest, name: b.ingestStream(), want: b.ingestConfig()},
+		{role: RolePresence, name: b.presenceStream(), want: b.presenceConfig()},
+		{role: RoleInventories, name: bucketStream + b.inventoriesBucket()},
 	}
-	h := b.askStream(ctx, RoleInventories, bucketStream+b.inventoriesBucket(), func(*jetstream.StreamInfo) ([]Mismatch, error) {
-		return b.checkBucket(ctx)
-	})
-	h.Name = b.inventoriesBucket()
-	return append(all, h)
+	all := make([]StreamHealth, len(roles))
+	var asking sync.WaitGroup // side by side, so that one without a leader costs the others no time
+	for i, r := range roles {
+		asking.Go(func() {
+			all[i] = b.askStream(ctx, r.role, r.name, func(c jetstream.StreamConfig) ([]Mismatch, error) {
+				if r.role == RoleInventories {
+					return b.checkBucket(ctx)
+				}
+				return compare(r.want, c, b.options.Replicas), nil
+			})
+		})
+	}
+	asking.Wait()
+	return all
+}
+
+// question bounds one question. The client library does so only where the
+// caller has no deadline, and then one that nobody answers takes all the time.
+func question(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, requestTimeout)
 }
 
 // bucketStream begins the name of the stream below an object store.
 const bucketStream = "OBJ_"
 
-func (b *Bus) askStream(ctx context.Context, role Role, name string, wrong func(*jetstream.StreamInfo) ([]Mismatch, error)) StreamHealth {
-	h := StreamHealth{Role: role, Name: name}
+func (b *Bus) askStream(ctx context.Context, role Role, name string, wrong func(jetstream.StreamConfig) ([]Mismatch, error)) StreamHealth {
+	ctx, cancel := question(ctx)
+	defer cancel()
+	h := StreamHealth{Role: role, Name: strings.TrimPrefix(name, bucketStream)}
 	s, err := b.js.Stream(ctx, name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		h.Missing = true
@@ -94,8 +111,8 @@ func (b *Bus) askStream(ctx context.Context, role Role, name string, wrong func(
 		return h
 	}
 	info := s.CachedInfo()
-	if h.Wrong, err = wrong(info); err != nil {
-		return StreamHealth{Role: role, Name: name, Err: plain(err)}
+	if h.Wrong, err = wrong(info.Config); err != nil {
+		return StreamHealth{Role: role, Name: h.Name, Err: plain(err)}
 	}
 	h.Replicas, h.Created = info.Config.Replicas, info.Created
 	h.First, h.Last, h.Messages, h.Deleted = info.State.FirstSeq, info.State.LastSeq, info.State.Msgs, info.State.NumDeleted

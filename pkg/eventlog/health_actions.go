@@ -52,6 +52,8 @@ func (b *Bus) CheckActions(ctx context.Context) (ActionsHealth, error) {
 }
 
 func (b *Bus) checkActions(ctx context.Context) (ActionsHealth, error) {
+	ctx, cancel := question(ctx)
+	defer cancel()
 	h := ActionsHealth{Consumer: actionConsumer}
 	c, err := b.js.Consumer(ctx, b.logStream(), actionConsumer)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {

@@ -29,6 +29,8 @@ const clockAsks = 3
 // The truth lies no further from it than within: half of the time that the
 // answer took. The stream of the log must exist.
 func (b *Bus) ClockSkew(ctx context.Context, now func() time.Time) (skew, within time.Duration, err error) {
+	ctx, cancel := question(ctx)
+	defer cancel()
 	for i := range clockAsks {
 		began, sent := now(), time.Now()
 		s, err := b.js.Stream(ctx, b.logStream())
@@ -45,6 +47,8 @@ func (b *Bus) ClockSkew(ctx context.Context, now func() time.Time) (skew, within
 
 // AccountLimits are the limits of the account that end, and how much is used.
 func (b *Bus) AccountLimits(ctx context.Context) ([]Limit, error) {
+	ctx, cancel := question(ctx)
+	defer cancel()
 	info, err := b.js.AccountInfo(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("ask for the account's limits: %w", plain(err))
