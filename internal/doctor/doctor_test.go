@@ -109,6 +109,9 @@ func TestChecks(t *testing.T) {
 			clustered(f)
 			f.Servers.Heard[1].SyncAlways, f.Servers.Heard[1].SyncInterval = false, 2*time.Minute
 		}, "durability", Warn, "server s2 syncs every 2m0s"},
+		"a server that was heard twice is named once": {func(f *Facts) {
+			f.Servers.Heard = slices.Repeat([]eventlog.ServerHealth{{Name: "s1", JetStream: true, SyncInterval: time.Minute}}, 2)
+		}, "durability", Warn, "acknowledged: server s1 syncs every 1m0s."},
 		"a log with one replica in a cluster is weak": {func(f *Facts) { clustered(f); f.Streams[0].Replicas, f.Streams[0].Followers = 1, nil }, "durability", Warn, "1 replica in cluster c"},
 		"nobody was asked":                            {func(f *Facts) { f.Servers = eventlog.Servers{} }, "durability", Unknown, "No server said"},
 		"a page that is silent":                       {func(f *Facts) { f.Servers = eventlog.Servers{Asked: 1, Silent: []error{errors.New("refused")}} }, "durability", Unknown, "1 of 1 monitoring page did not answer: refused"},

@@ -27,7 +27,7 @@ func Durability(streams []eventlog.StreamHealth, servers eventlog.Servers) Findi
 	var weak []string
 	heard := make(map[string]bool)
 	for _, s := range servers.Heard {
-		if !s.JetStream {
+		if !s.JetStream || heard[s.Name] { // by its page and through the system account
 			continue
 		}
 		heard[s.Name] = true

@@ -105,3 +105,9 @@ func (f *Facts) stream(role eventlog.Role) (eventlog.StreamHealth, bool) {
 	}
 	return eventlog.StreamHealth{}, false
 }
+
+// logName is what the nats command calls the log.
+func logName(f *Facts) string {
+	s, _ := f.stream(eventlog.RoleLog)
+	return s.Name
+}

@@ -124,7 +124,7 @@ func consumer(f *Facts) Finding {
 	case len(a.Wrong) > 0:
 		return fail("The consumer is set so that actions can be skipped: "+list(mismatches(a.Wrong))+".", "restart an executor: it sets the consumer right, where the server allows it")
 	case a.Paused:
-		return warn("The consumer "+a.Consumer+" is paused: no action is handed out.", "nats consumer resume")
+		return warn("The consumer "+a.Consumer+" is paused: no action is handed out.", "nats consumer resume "+logName(f)+" "+a.Consumer)
 	}
 	text := fmt.Sprintf("%s not handed out, %d handed out and not ended, %d of these more than once", count(a.Pending, "action"), a.Unacknowledged, a.Redelivered)
 	age := time.Duration(0)

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -162,7 +163,7 @@ func limits(f *Facts) Finding {
 		return ok("The account has no limits of its own.")
 	}
 	used := func(l eventlog.Limit) float64 { return float64(l.Used) / float64(l.Max) }
-	worst := slices.MaxFunc(all, func(a, b eventlog.Limit) int { return int(1e6 * (used(a) - used(b))) })
+	worst := slices.MaxFunc(all, func(a, b eventlog.Limit) int { return cmp.Compare(used(a), used(b)) })
 	text := fmt.Sprintf("The fullest is %s: %.0f %%, %s of %s.", worst.What, 100*used(worst), amount(worst.Used, worst.Unit), amount(worst.Max, worst.Unit))
 	const next = "raise the limit, or give the server more room: a log that cannot grow stops the fleet"
 	switch {
