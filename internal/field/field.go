@@ -27,6 +27,7 @@ const (
 	Held        = "held"        // count
 	HeldBy      = "held_by"     // reasons with their counts
 	Lease       = "lease"
+	Next        = "next" // what a person can do
 	Node        = "node"
 	Nodes       = "nodes" // count
 	Next        = "next"  // when the next attempt is due
@@ -37,6 +38,7 @@ const (
 	Seq         = "seq"    // sequence of the log
 	Serial      = "serial" // of a certificate
 	Session     = "session"
+	State       = "state" // ok, unknown, warn or fail
 	Step        = "step"
 	Subject     = "subject"
 	Type        = "type"   // event type
