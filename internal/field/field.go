@@ -9,6 +9,7 @@ const (
 	ActionType  = "action_type" // EnrollNode, IssueCredential, ...
 	Actions     = "actions"     // count
 	Address     = "address"     // host:port that is listened on
+	Advice      = "advice"      // what a person can do
 	Attempt     = "attempt"
 	Basis       = "basis"   // sequence decided on
 	Channel     = "channel" // presence or credential
@@ -27,10 +28,9 @@ const (
 	Held        = "held"        // count
 	HeldBy      = "held_by"     // reasons with their counts
 	Lease       = "lease"
-	Next        = "next" // what a person can do
 	Node        = "node"
-	Nodes       = "nodes" // count
 	Next        = "next"  // when the next attempt is due
+	Nodes       = "nodes" // count
 	NotAfter    = "not_after"
 	Path        = "path"
 	Plan        = "plan"

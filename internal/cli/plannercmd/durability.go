@@ -28,7 +28,7 @@ func (f *flags) checkDurability(ctx context.Context, bus *eventlog.Bus, metrics 
 	}
 	line = line.Str(field.State, string(found.State)).Str(field.Why, found.Text)
 	if found.Next != "" {
-		line = line.Str(field.Next, found.Next)
+		line = line.Str(field.Advice, found.Next)
 	}
 	line.Msg("durability checked")
 }

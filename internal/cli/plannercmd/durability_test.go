@@ -42,7 +42,7 @@ func TestThePlannerSaysAtItsStartHowSafeTheLogIs(t *testing.T) {
 			server := serve(t, c.options)
 			p := startOn(ctx, t, server, oneNode, "--monitor="+c.monitor(server))
 			line := p.log.Wait(ctx, t, "durability checked")
-			if why, _ := line["why"].(string); line["level"] != c.level || !strings.Contains(why, c.why) || has(line, "next") != c.hasAdvice {
+			if why, _ := line["why"].(string); line["level"] != c.level || !strings.Contains(why, c.why) || has(line, "advice") != c.hasAdvice {
 				t.Errorf("it says %v", line)
 			}
 			_, metrics := clitest.Get(ctx, t, p.url+"/metrics")
