@@ -11,6 +11,7 @@ const (
 	Address     = "address"     // host:port that is listened on
 	Attempt     = "attempt"
 	Basis       = "basis"   // sequence decided on
+	Bytes       = "bytes"   // size of something stored
 	Channel     = "channel" // presence or credential
 	Cause       = "cause"   // why a process or a node stopped
 	Command     = "command"
@@ -35,8 +36,10 @@ const (
 	Seq         = "seq"    // sequence of the log
 	Serial      = "serial" // of a certificate
 	Session     = "session"
+	Snapshot    = "snapshot" // its name in the store
 	Step        = "step"
 	Subject     = "subject"
+	Tail        = "tail"   // count of records behind a snapshot
 	Type        = "type"   // event type
 	Unseen      = "unseen" // count of nodes
 	Why         = "why"    // reasons in words

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,7 +55,9 @@ func (b *Bus) PutSnapshot(ctx context.Context, sequence uint64, r io.Reader) (na
 	if err != nil {
 		return "", fmt.Errorf("store snapshot: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, snapshotTime)
+	r = &interrupted{ctx, r}
+	// What was stored of it must be taken back, also when ctx ends.
+	ctx, cancel := outlasting(ctx, snapshotTime, requestTimeout)
 	defer cancel()
 	name = fmt.Sprintf("%020d-%s", sequence, strings.ToLower(rand.Text()[:8]))
 	meta := jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: snapshotChunk}}
@@ -62,6 +65,27 @@ func (b *Bus) PutSnapshot(ctx context.Context, sequence uint64, r io.Reader) (na
 		return "", fmt.Errorf("store snapshot %s: %w", name, plain(err))
 	}
 	return name, nil
+}
+
+// interrupted is a reader that ends with a context.
+type interrupted struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r *interrupted) Read(p []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.r.Read(p)
+}
+
+// outlasting is a context that ends after limit, or when ctx has ended and grace
+// has passed.
+func outlasting(ctx context.Context, limit, grace time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return longer, func() { stop(); cancel() }
 }
 
 // Snapshots lists what is stored, the newest first by the time it was stored:
@@ -126,7 +150,8 @@ type patient struct{ context.Context }
 
 func (p patient) Deadline() (time.Time, bool) { return time.Now().Add(snapshotIdle), true }
 
-// DeleteSnapshots deletes all but the newest keep.
+// DeleteSnapshots deletes all but the newest keep, and what writers that died
+// have left of theirs.
 func (b *Bus) DeleteSnapshots(ctx context.Context, keep int) error {
 	list, err := b.Snapshots(ctx)
 	if err != nil {
@@ -140,6 +165,44 @@ func (b *Bus) DeleteSnapshots(ctx context.Context, keep int) error {
 		// Another writer may have been quicker.
 		if err := store.Delete(ctx, s.Name); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
 			return fmt.Errorf("delete snapshot %s: %w", s.Name, plain(err))
+		}
+	}
+	if err := b.sweepSnapshots(ctx, store); err != nil {
+		return fmt.Errorf("delete what is left of snapshots: %w", plain(err))
+	}
+	return nil
+}
+
+// sweepSnapshots purges chunks that belong to no snapshot and are too old for
+// one that is being stored.
+func (b *Bus) sweepSnapshots(ctx context.Context, store jetstream.ObjectStore) error {
+	s, err := b.js.Stream(ctx, "OBJ_"+b.snapshotsBucket())
+	if err != nil {
+		return err
+	}
+	chunks := "$O." + b.snapshotsBucket() + ".C."
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(chunks+">"))
+	if err != nil {
+		return err
+	}
+	// After the chunks: whose snapshot was completed meanwhile is listed here.
+	objects, err := store.List(ctx)
+	if err != nil && !errors.Is(err, jetstream.ErrNoObjectsFound) {
+		return err
+	}
+	for _, o := range objects {
+		delete(info.State.Subjects, chunks+o.NUID)
+	}
+	for subject := range info.State.Subjects {
+		m, err := s.GetLastMsgForSubject(ctx, subject)
+		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && info.TimeStamp.Sub(m.Time) < 2*snapshotTime {
+			continue
+		}
+		if err == nil {
+			err = s.Purge(ctx, jetstream.WithPurgeSubject(subject))
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -164,9 +227,9 @@ type snapshotReader struct {
 func (r *snapshotReader) Read(p []byte) (int, error) {
 	n, err := r.object.Read(p)
 	switch {
-	case errors.Is(err, io.EOF), err == nil && (n > 0 || len(p) == 0):
+	case err == nil, errors.Is(err, io.EOF):
 		return n, err
-	case err == nil:
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = fmt.Errorf("nothing came for %s: %w", snapshotIdle, nats.ErrTimeout)
 	case errors.Is(err, jetstream.ErrDigestMismatch):
 		err = fmt.Errorf("%w: %w", ErrSnapshotDamaged, err)
