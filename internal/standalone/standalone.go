@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/executor"
@@ -28,6 +29,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 	"github.com/fleetfold/fleetfold/pkg/planner"
 	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/snapshot"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
@@ -47,7 +49,11 @@ type Options struct {
 	EnrollTimeout time.Duration
 	// Safeguards of the planner; zero means the defaults.
 	Safeguards engine.Safeguards
-	// OnRecord sees each record of the log as it is folded, old ones first.
+	// SnapshotEvery so many records a snapshot is saved; 0 means never.
+	SnapshotEvery uint64
+	// OnStart sees the state that the fold begins with, OnRecord each record that
+	// is folded from there on, old ones first.
+	OnStart  func(*projection.State)
 	OnRecord func(eventlog.Record, projection.Change)
 	// OnAgentExit hears of each agent process that ended on its own.
 	OnAgentExit func(id fleet.NodeID, pid int, err error)
@@ -61,6 +67,7 @@ type Fleet struct {
 	bus         *eventlog.Bus
 	log         eventlog.Log
 	view        *view.View
+	saver       *snapshot.Saver
 	inventories *view.Inventories
 	planner     *planner.Planner
 	driver      *handlers.Local
@@ -94,8 +101,12 @@ func Start(ctx context.Context, o Options) (_ *Fleet, err error) {
 		return nil, err
 	}
 	f.log = f.bus.Log()
-	f.view = view.New(f.log)
+	f.view = snapshots.View(f.bus, o.Logger)
+	f.saver = snapshots.Saver(f.bus, f.view, o.SnapshotEvery, nil, o.Logger)
 	f.inventories = view.NewInventories(f.bus.GetInventory)
+	if o.OnStart != nil {
+		f.view.OnStart(o.OnStart)
+	}
 	if o.OnRecord != nil {
 		f.view.OnRecord(o.OnRecord)
 	}
@@ -180,9 +191,12 @@ func (f *Fleet) Run(ctx context.Context) error {
 		<-viewDone
 	}()
 
+	// The last thing while the view still runs, or a snapshot would lack the end.
+	defer func() { snapshots.Finish(ctx, f.bus, f.saver) }()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return f.planner.Run(ctx) })
 	g.Go(func() error { return f.act(ctx) })
+	g.Go(func() error { f.saver.Run(ctx); return nil })
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():

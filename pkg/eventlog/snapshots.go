@@ -227,9 +227,9 @@ type snapshotReader struct {
 func (r *snapshotReader) Read(p []byte) (int, error) {
 	n, err := r.object.Read(p)
 	switch {
-	case err == nil, errors.Is(err, io.EOF):
+	case err == nil && (n > 0 || len(p) == 0), errors.Is(err, io.EOF):
 		return n, err
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
 		err = fmt.Errorf("nothing came for %s: %w", snapshotIdle, nats.ErrTimeout)
 	case errors.Is(err, jetstream.ErrDigestMismatch):
 		err = fmt.Errorf("%w: %w", ErrSnapshotDamaged, err)

@@ -108,6 +108,7 @@ func New(c Config) (*Planner, error) {
 		sensor:  newSensor(c.Lease),
 		settled: make(chan struct{}),
 	}
+	c.View.OnStart(p.onStart)
 	c.View.OnRecord(p.onRecord)
 	return p, nil
 }
@@ -115,6 +116,13 @@ func New(c Config) (*Planner, error) {
 // Settled is closed once each node that the log called present at the start
 // has been seen, or has been called lost.
 func (p *Planner) Settled() <-chan struct{} { return p.settled }
+
+// onStart does for the records that a snapshot stands for what onRecord does for
+// each: every observed node is news, and what was counted is counted.
+func (p *Planner) onStart(st *projection.State) {
+	p.touched.begin(st.Observed())
+	p.Metrics.begin(st)
+}
 
 func (p *Planner) onRecord(r eventlog.Record, c projection.Change) {
 	p.touched.add(c)

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fleetfold/fleetfold/internal/field"
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
@@ -86,7 +87,7 @@ func (s *Saver) Run(ctx context.Context) {
 // Finish saves once more if that will spare the next start enough. Call it when
 // Run has returned, with a context that still runs.
 func (s *Saver) Finish(ctx context.Context) {
-	if s.Every > 0 && s.due(min(s.Every, worthwhile)) {
+	if s.Every > 0 && !errors.Is(s.Fold.Err(), eventlog.ErrGap) && s.due(min(s.Every, worthwhile)) {
 		s.save(ctx)
 	}
 }

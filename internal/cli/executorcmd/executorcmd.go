@@ -16,6 +16,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
+	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/executor"
@@ -154,7 +155,7 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Dr
 		return fmt.Errorf("consume actions: %w", err)
 	}
 	defer actions.Close()
-	v, metrics := view.New(bus.Log()), executor.NewMetrics()
+	v, metrics := snapshots.View(bus, logger), executor.NewMetrics()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return v.Run(ctx) })
 	g.Go(func() error { return f.execute(ctx, bus, v, actions, driver, metrics, logger) })

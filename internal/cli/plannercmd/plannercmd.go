@@ -15,12 +15,14 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/inventoryfile"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
+	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
 	"github.com/fleetfold/fleetfold/pkg/planner"
+	"github.com/fleetfold/fleetfold/pkg/snapshot"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
@@ -32,6 +34,7 @@ type flags struct {
 	replicas          int
 	policy            engine.Policy
 	safeguards        engine.Safeguards
+	snapshots         snapshots.Flags
 }
 
 // New returns the command.
@@ -59,6 +62,7 @@ actions. Any number of planners may run side by side.`,
 	fs.DurationVar(&f.policy.BackoffBase, "backoff-base", f.policy.BackoffBase, "`DURATION` before the second attempt, doubled by each further failure")
 	fs.DurationVar(&f.policy.BackoffCap, "backoff-cap", f.policy.BackoffCap, "longest `DURATION` between attempts")
 	f.addSafeguards(fs)
+	f.snapshots.AddTo(fs)
 	return cmd
 }
 
@@ -117,8 +121,8 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Log
 	}
 	defer statements.Close()
 
-	v := view.New(bus.Log())
-	metrics := planner.NewMetrics()
+	v := snapshots.View(bus, logger)
+	metrics, saved := planner.NewMetrics(), snapshot.NewMetrics()
 	p, err := planner.New(planner.Config{
 		Log: bus.Log(), View: v, Inventories: view.NewInventories(bus.GetInventory),
 		Sightings: sightings, Statements: statements, Lease: f.lease, Policy: f.policy, Safeguards: f.safeguards,
@@ -127,19 +131,22 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Log
 	if err != nil {
 		return err
 	}
+	saver := snapshots.Saver(bus, v, f.snapshots.Every, saved, logger)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return v.Run(ctx) })
 	g.Go(func() error { return p.Run(ctx) })
+	g.Go(func() error { saver.Run(ctx); return nil })
 	if f.inventory != "" {
 		g.Go(func() error { return f.watch(ctx, bus, v, logger) })
 	}
 	if f.listen != "" {
 		g.Go(func() error {
-			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, metrics, logger)
+			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, obs.Collectors{metrics, saved}, logger)
 		})
 	}
 	logger.Info().Str(field.URL, bus.URL()).Dur(field.Lease, f.lease).Msg("planner started")
 	err = g.Wait()
+	snapshots.Finish(ctx, bus, saver)
 	logger.Info().Msg("planner stopped")
 	if errors.Is(err, context.Canceled) {
 		return nil
