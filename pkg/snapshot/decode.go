@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"sync/atomic"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/klauspost/compress/zstd"
@@ -44,16 +45,16 @@ type decoder struct {
 }
 
 // source remembers the error of the reader beneath, which is no damage, and
-// counts what it gave.
+// counts what it gave. The decompressor reads ahead in a goroutine of its own.
 type source struct {
 	r   io.Reader
-	n   uint64
+	n   atomic.Uint64
 	err error
 }
 
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
-	s.n += uint64(n)
+	s.n.Add(uint64(n))
 	if err != nil && !errors.Is(err, io.EOF) {
 		s.err = err
 	}
@@ -205,8 +206,8 @@ func (r *bodyReader) next() (kind byte, err error) {
 	switch {
 	case length > maxChunk || (length == 0) != (kind == kindEnd):
 		return 0, fmt.Errorf("a chunk of kind %d has %d bytes", kind, length)
-	case r.total > maxBody || r.total > maxGrowth*r.source.n+chunkBytes:
-		return 0, fmt.Errorf("%d bytes grow to more than %d", r.source.n, r.total)
+	case r.total > maxBody || r.total > maxGrowth*r.source.n.Load()+chunkBytes:
+		return 0, fmt.Errorf("%d bytes grow to more than %d", r.source.n.Load(), r.total)
 	}
 	r.sum.Write(binary.AppendUvarint([]byte{kind}, length))
 	if uint64(cap(r.chunk)) < length {
