@@ -50,10 +50,12 @@ func appeared(n int, session string) *events.Event {
 // add appends so many nodes of a session.
 func add(t *testing.T, log eventlog.Log, nodes int, session string) {
 	t.Helper()
+	var batch []eventlog.Entry
 	for n := range nodes {
-		if _, err := log.Append(t.Context(), eventlog.Entry{Event: appeared(n, session)}); err != nil {
-			t.Fatal(err)
-		}
+		batch = append(batch, eventlog.Entry{Event: appeared(n, session)})
+	}
+	if _, err := log.Append(t.Context(), batch...); err != nil {
+		t.Fatal(err)
 	}
 }
 

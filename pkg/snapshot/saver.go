@@ -105,19 +105,20 @@ func (s *Saver) save(ctx context.Context) {
 	}
 	if err != nil {
 		s.failures++
-		s.next = time.Now().Add(min(retry<<min(s.failures-1, 10), retryCap))
+		wait := min(retry<<min(s.failures-1, 10), retryCap)
+		s.next = time.Now().Add(wait)
 		s.Metrics.failed()
-		s.Logger.Warn().Err(err).Uint64(field.Seq, at.Sequence).Time(field.Wait, s.next).Msg("cannot save snapshot")
+		s.Logger.Warn().Err(err).Uint64(field.Seq, at.Sequence).Dur(field.Wait, wait).Msg("cannot save snapshot")
 		return
 	}
 	s.saved, s.failures, s.next = at.Sequence, 0, time.Time{}
 	s.Metrics.saved(at.Sequence, size, time.Now())
-	s.Logger.Info().Str(field.Snapshot, name).Uint64(field.Seq, at.Sequence).Int64(field.Bytes, size).
-		Dur(field.Duration, time.Since(began)).Msg("snapshot saved")
 	if err := s.Store.DeleteSnapshots(ctx, Kept); err != nil && ctx.Err() == nil {
 		s.Metrics.failed()
 		s.Logger.Warn().Err(err).Msg("cannot delete old snapshots")
 	}
+	s.Logger.Info().Str(field.Snapshot, name).Uint64(field.Seq, at.Sequence).Int64(field.Bytes, size).
+		Dur(field.Duration, time.Since(began)).Msg("snapshot saved")
 }
 
 // put encodes while it stores, so that no copy of the whole is made.
