@@ -103,57 +103,64 @@ func (s *State) ignoredCounts() []IgnoredCount {
 // idImages sorts only the ids that are not observed: in a large fleet those are
 // few, and whoever folds waits for this.
 func (s *State) idImages() []IDImage {
-	list := make([]IDImage, 0, len(s.ids))
-	needs := 0
+	c := imageCopier{State: s, list: make([]IDImage, 0, len(s.ids)), needs: make([]NeedImage, 0, len(s.ledger.attempts))}
+	c.nodes = make([]Node, 0, len(s.observed.order)-s.observed.holes)
 	for _, r := range s.observed.order {
 		if r != nil {
-			list = append(list, s.idImage(r.node.ID, r))
-			needs += len(list[len(list)-1].Attempts)
+			c.add(r.node.ID, r)
 		}
 	}
-	living := len(list)
+	living := len(c.list)
 	for id, r := range s.ids {
 		if r.node == nil {
-			list = append(list, s.idImage(id, r))
-			needs += len(list[len(list)-1].Attempts)
+			c.add(id, r)
 		}
 	}
-	if needs < len(s.ledger.attempts) {
-		list = s.strangers(list)
+	if len(c.needs) < len(s.ledger.attempts) {
+		c.addStrangers()
 	}
-	slices.SortFunc(list[living:], func(a, b IDImage) int { return cmp.Compare(a.ID, b.ID) })
-	return list
+	slices.SortFunc(c.list[living:], func(a, b IDImage) int { return cmp.Compare(a.ID, b.ID) })
+	return c.list
 }
 
-func (s *State) idImage(id fleet.NodeID, r *record) IDImage {
-	i := IDImage{
-		ID: id, Epoch: r.epoch, Last: r.last, RemovedAt: r.removedAt, Losses: slices.Clone(r.losses),
-		Attempts: s.ledger.needImages(id),
-	}
+// imageCopier copies nodes and needs into one piece each: a million of each are
+// then two allocations.
+type imageCopier struct {
+	*State
+	list  []IDImage
+	nodes []Node
+	needs []NeedImage
+}
+
+func (c *imageCopier) add(id fleet.NodeID, r *record) {
+	i := IDImage{ID: id, Epoch: r.epoch, Last: r.last, RemovedAt: r.removedAt, Losses: slices.Clone(r.losses), Attempts: c.attempts(id)}
 	if r.node != nil {
-		n := *r.node
-		i.Node = &n
+		c.nodes = append(c.nodes, *r.node)
+		i.Node = &c.nodes[len(c.nodes)-1]
 	}
-	return i
+	c.list = append(c.list, i)
 }
 
-// strangers adds the ids that only actions have named.
-func (s *State) strangers(list []IDImage) []IDImage {
+// addStrangers adds the ids that only actions have named.
+func (c *imageCopier) addStrangers() {
 	seen := make(map[fleet.NodeID]bool)
-	for need := range s.ledger.attempts {
-		if s.ids[need.ID] == nil && !seen[need.ID] {
+	for need := range c.ledger.attempts {
+		if c.ids[need.ID] == nil && !seen[need.ID] {
 			seen[need.ID] = true
-			list = append(list, IDImage{ID: need.ID, Attempts: s.ledger.needImages(need.ID)})
+			c.list = append(c.list, IDImage{ID: need.ID, Attempts: c.attempts(need.ID)})
 		}
 	}
-	return list
 }
 
-func (l *Ledger) needImages(id fleet.NodeID) (list []NeedImage) {
+func (c *imageCopier) attempts(id fleet.NodeID) []NeedImage {
+	from := len(c.needs)
 	for _, t := range fleet.ActionTypes {
-		if a, tried := l.attempts[fleet.Action{Type: t, ID: id}]; tried {
-			list = append(list, NeedImage{t, a})
+		if a, tried := c.ledger.attempts[fleet.Action{Type: t, ID: id}]; tried {
+			c.needs = append(c.needs, NeedImage{t, a})
 		}
 	}
-	return list
+	if from == len(c.needs) {
+		return nil
+	}
+	return c.needs[from:len(c.needs):len(c.needs)]
 }

@@ -23,6 +23,9 @@ const (
 	// worthwhile is how many records a snapshot at the end must save whoever
 	// starts next.
 	worthwhile = 1_000
+	// share is how much longer than a save took the next one waits: in a fleet so
+	// large that each takes long, most of the time must belong to the fold.
+	share = 10
 	// retry is the wait after a failure, doubled by each further one.
 	retry, retryCap = 10 * time.Second, 10 * time.Minute
 )
@@ -53,7 +56,7 @@ type Saver struct {
 
 	saved    uint64 // sequence that needs no saving
 	failures int
-	next     time.Time // of the next try after a failure
+	next     time.Time // before it nothing is tried
 }
 
 // Run saves until ctx ends or the fold does. Nothing is saved before the fold
@@ -111,7 +114,7 @@ func (s *Saver) save(ctx context.Context) {
 		s.Logger.Warn().Err(err).Uint64(field.Seq, at.Sequence).Dur(field.Wait, wait).Msg("cannot save snapshot")
 		return
 	}
-	s.saved, s.failures, s.next = at.Sequence, 0, time.Time{}
+	s.saved, s.failures, s.next = at.Sequence, 0, time.Now().Add(share*time.Since(began))
 	s.Metrics.saved(at.Sequence, size, time.Now())
 	if err := s.Store.DeleteSnapshots(ctx, Kept); err != nil && ctx.Err() == nil {
 		s.Metrics.failed()

@@ -147,6 +147,7 @@ func TestTheEndSavesWhatIsWorthIt(t *testing.T) {
 // failing is a store that takes nothing at first.
 type failing struct {
 	left  int
+	takes time.Duration
 	tried []time.Time
 	file  bytes.Buffer
 }
@@ -159,6 +160,9 @@ func (f *failing) OpenSnapshot(context.Context, string) (io.ReadCloser, error) {
 
 func (f *failing) PutSnapshot(_ context.Context, _ uint64, r io.Reader) (string, error) {
 	f.tried = append(f.tried, time.Now())
+	if f.takes > 0 {
+		<-time.After(f.takes)
+	}
 	if f.left--; f.left >= 0 {
 		return "", errors.New("no space left")
 	}
@@ -201,6 +205,23 @@ func TestASaverTriesAgain(t *testing.T) {
 			`
 		if err := testutil.CollectAndCompare(s.metrics, strings.NewReader(want), "fleetfold_snapshot_failures_total", "fleetfold_snapshot_sequence"); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Where each save takes long, the fold has most of the time to itself.
+func TestASaverLeavesTimeBetweenLongSaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := eventlog.NewMemory(events.DefaultSubjects(), nil)
+		store := &failing{takes: time.Minute}
+		s := save(t, log, store, 10)
+		add(t, log, 10, "s1")
+		s.said.Wait(t.Context(), t, "snapshot saved")
+		add(t, log, 10, "s2")
+		s.said.Wait(t.Context(), t, "snapshot saved")
+		s.stop()
+		if got := store.tried[1].Sub(store.tried[0]); got != 11*time.Minute {
+			t.Errorf("the next save began after %s", got)
 		}
 	})
 }
