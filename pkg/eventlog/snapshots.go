@@ -153,6 +153,8 @@ func (p patient) Deadline() (time.Time, bool) { return time.Now().Add(snapshotId
 // DeleteSnapshots deletes all but the newest keep, and what writers that died
 // have left of theirs.
 func (b *Bus) DeleteSnapshots(ctx context.Context, keep int) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute) // the client's list has no bound of its own
+	defer cancel()
 	list, err := b.Snapshots(ctx)
 	if err != nil {
 		return err
