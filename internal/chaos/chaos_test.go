@@ -55,6 +55,7 @@ func TestTheFleetSurvivesChaos(t *testing.T) {
 	f.awaitConverged(bus, last)
 	t.Logf("converged %s after the last step", time.Since(calm).Round(time.Millisecond))
 	f.judge(bus)
+	f.judgeSnapshots(bus)
 }
 
 func number(t *testing.T, env string, otherwise uint64) uint64 {
@@ -95,7 +96,7 @@ func newFleet(t *testing.T, n int) *chaosFleet {
 	f.connect().Close() // the services would only end and be started again
 	for _, i := range []string{"1", "2"} {
 		f.keep("planner-"+i, "planner", "--nats", f.url, "--inventory", f.file("fleet.yaml"), "--lease", lease,
-			"--backoff-base", "200ms", "--backoff-cap", "2s")
+			"--backoff-base", "200ms", "--backoff-cap", "2s", "--snapshot-every", snapshotEvery)
 		// One issuer for both, as the command asks for.
 		f.keep("executor-"+i, "executor", "--nats", f.url, "--dir", f.file("issuer"), "--enroll-timeout", "5s")
 	}

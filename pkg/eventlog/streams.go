@@ -20,12 +20,13 @@ const (
 	markerTTL = 5 * time.Minute
 )
 
-// Names of the streams and of the bucket of one fleet.
+// Names of the streams and of the buckets of one fleet.
 func (b *Bus) streamPrefix() string      { return strings.ToUpper(b.subjects.Prefix()) }
 func (b *Bus) logStream() string         { return b.streamPrefix() }
 func (b *Bus) ingestStream() string      { return b.streamPrefix() + "_INGEST" }
 func (b *Bus) presenceStream() string    { return b.streamPrefix() + "_PRESENCE" }
 func (b *Bus) inventoriesBucket() string { return b.streamPrefix() + "_INVENTORIES" }
+func (b *Bus) snapshotsBucket() string   { return b.streamPrefix() + "_SNAPSHOTS" }
 
 // Mismatch is one setting of a stream that is not as it must be.
 type Mismatch struct {
@@ -49,7 +50,7 @@ func (e *SettingsError) Error() string {
 	return b.String()
 }
 
-// EnsureStreams makes the fleet's streams and its bucket where they are
+// EnsureStreams makes the fleet's streams and its buckets where they are
 // missing. It may be called at any time and by several processes at once. It
 // never changes a stream that exists: if one has other settings, the error is a
 // *SettingsError with all of them.
@@ -62,11 +63,17 @@ func (b *Bus) EnsureStreams(ctx context.Context) error {
 		}
 		wrong = append(wrong, compare(want, have, b.options.Replicas)...)
 	}
-	m, err := b.ensureBucket(ctx)
-	if err != nil {
-		return fmt.Errorf("ensure object store %s: %w", b.inventoriesBucket(), err)
+	for _, bucket := range []struct{ name, description string }{
+		{b.inventoriesBucket(), "Texts of inventories by digest"},
+		{b.snapshotsBucket(), "Snapshots of the fold of the log"},
+	} {
+		m, err := b.ensureBucket(ctx, bucket.name, bucket.description)
+		if err != nil {
+			return fmt.Errorf("ensure object store %s: %w", bucket.name, err)
+		}
+		wrong = append(wrong, m...)
 	}
-	if wrong = append(wrong, m...); len(wrong) > 0 {
+	if len(wrong) > 0 {
 		return &SettingsError{Mismatches: wrong}
 	}
 	return nil
@@ -86,12 +93,11 @@ func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (je
 	return s.CachedInfo().Config, nil
 }
 
-func (b *Bus) ensureBucket(ctx context.Context) ([]Mismatch, error) {
-	name := b.inventoriesBucket()
+func (b *Bus) ensureBucket(ctx context.Context, name, description string) ([]Mismatch, error) {
 	store, err := b.js.ObjectStore(ctx, name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		store, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
-			Bucket: name, Description: "Texts of inventories by digest",
+			Bucket: name, Description: description,
 			Storage: jetstream.FileStorage, Replicas: b.replicas(),
 		})
 		if errors.Is(err, jetstream.ErrBucketExists) {
