@@ -29,7 +29,7 @@ const lease = "2s"
 
 // quietBound is how long the fleet may take to converge once everything runs.
 // An action that was in the hands of a killed executor is handed out again
-// after 10 s, and may have to wait for the one before it.
+// after 5 s, and may have to wait for the one before it.
 const quietBound = 60 * time.Second
 
 // A fleet of real processes under a seeded schedule of kills, stops, restarts

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -20,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/announce"
 	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
@@ -75,6 +77,7 @@ type Fleet struct {
 	statements  eventlog.Statements
 	actions     eventlog.Actions
 	lock        *flock.Flock
+	running     atomic.Int64 // actions
 }
 
 // Start brings the server up and connects everything to it. Run does the work.
@@ -193,6 +196,8 @@ func (f *Fleet) Run(ctx context.Context) error {
 
 	// The last thing while the view still runs, or a snapshot would lack the end.
 	defer func() { snapshots.Finish(ctx, f.bus, f.saver) }()
+	defer announce.Planner(f.bus, f.view, f.planner, f.options.Logger)()
+	defer announce.Executor(f.bus, f.view, &f.running, f.options.Logger)()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return f.planner.Run(ctx) })
 	g.Go(func() error { return f.act(ctx) })
@@ -232,7 +237,7 @@ func (f *Fleet) execute(ctx context.Context) error {
 	}
 	e, err := executor.New(executor.Config{
 		Log: f.log, View: f.view, Inventories: f.inventories, Actions: f.actions, Handlers: set,
-		Concurrency: f.options.Concurrency, Logger: f.options.Logger,
+		Concurrency: f.options.Concurrency, Running: &f.running, Logger: f.options.Logger,
 	})
 	if err != nil {
 		return err

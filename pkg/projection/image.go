@@ -35,8 +35,9 @@ type Image struct {
 	Pauses     []fleet.Pause
 	Approvals  []Approval
 	ApprovedTo uint64
-	// Safeguards of the newest plan.
+	// Safeguards and Policy of the newest plan.
 	Safeguards events.HoldSafeguards
+	Policy     events.DispatchPolicy
 	// The last sequences on the subjects that are no node's; 0 for none.
 	LastPlan, LastEnforcement, LastInventory, LastTrust uint64
 	// PlanEnd is where the last action of the newest plan stands, or will.
@@ -86,7 +87,7 @@ func (s *State) Image() Image {
 		Sequence: s.sequence, IDs: s.idImages(),
 		StrictEnforced: s.observed.state.StrictEnforced, Enforcement: s.enforcement,
 		Inventory: s.inventory, Trust: slices.Clone(s.trust),
-		Pauses: s.Pauses(), Approvals: s.Approvals(), ApprovedTo: s.control.approvedTo, Safeguards: s.safeguards,
+		Pauses: s.Pauses(), Approvals: s.Approvals(), ApprovedTo: s.control.approvedTo, Safeguards: s.safeguards, Policy: s.policy,
 		LastPlan: s.last.plan, LastEnforcement: s.last.enforcement, LastInventory: s.last.inventory, LastTrust: s.last.trust,
 		PlanEnd: s.planEnd, Ignored: s.ignoredCounts(), Unfit: s.unfit, Flights: s.ledger.Flights(),
 	}

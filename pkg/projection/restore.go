@@ -24,7 +24,7 @@ func FromImage(img Image) (*State, error) {
 
 func (s *State) restoreFleet(img *Image) error {
 	s.observed.state.StrictEnforced, s.enforcement = img.StrictEnforced, img.Enforcement
-	s.inventory, s.trust, s.safeguards = img.Inventory, slices.Clone(img.Trust), img.Safeguards
+	s.inventory, s.trust, s.safeguards, s.policy = img.Inventory, slices.Clone(img.Trust), img.Safeguards, img.Policy
 	s.last = fences{plan: img.LastPlan, enforcement: img.LastEnforcement, inventory: img.LastInventory, trust: img.LastTrust}
 	s.planEnd, s.unfit = img.PlanEnd, img.Unfit
 	if newest := max(img.LastPlan, img.LastEnforcement, img.LastInventory, img.LastTrust, img.Inventory.Sequence); newest > img.Sequence {

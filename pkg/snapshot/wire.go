@@ -37,6 +37,8 @@ type wireFleet struct {
 	RemovalMin, BlindMin                                         int
 	RemovalFraction, BlindFraction                               float64
 	LostWait, FlapThreshold, FlapHalfLife                        float64
+	MaxInFlight, StuckAfter                                      int
+	BackoffBase, BackoffCap, Jitter                              float64
 	LastPlan, LastEnforcement, LastInventory, LastTrust, PlanEnd uint64
 	Ignored                                                      []wireIgnored
 	Unfit                                                        int
@@ -123,7 +125,7 @@ func (t wireTime) time() time.Time {
 }
 
 func toFleet(img *projection.Image) wireFleet {
-	g, inv := img.Safeguards, img.Inventory
+	g, p, inv := img.Safeguards, img.Policy, img.Inventory
 	f := wireFleet{
 		Sequence: img.Sequence, StrictEnforced: img.StrictEnforced, Enforcement: string(img.Enforcement),
 		InventoryDigest: inv.Digest, InventoryActor: inv.Actor, InventoryNote: inv.Note,
@@ -131,6 +133,7 @@ func toFleet(img *projection.Image) wireFleet {
 		Trust: img.Trust, ApprovedTo: img.ApprovedTo,
 		RemovalMin: g.RemovalMin, BlindMin: g.BlindMin, RemovalFraction: g.RemovalFraction, BlindFraction: g.BlindFraction,
 		LostWait: g.LostWaitSeconds, FlapThreshold: g.FlapThreshold, FlapHalfLife: g.FlapHalfLifeSeconds,
+		MaxInFlight: p.MaxInFlight, StuckAfter: p.StuckAfter, BackoffBase: p.BackoffBaseSeconds, BackoffCap: p.BackoffCapSeconds, Jitter: p.Jitter,
 		LastPlan: img.LastPlan, LastEnforcement: img.LastEnforcement, LastInventory: img.LastInventory, LastTrust: img.LastTrust,
 		PlanEnd: img.PlanEnd, Unfit: img.Unfit,
 	}
@@ -150,6 +153,9 @@ func (f *wireFleet) into(img *projection.Image) {
 	img.Safeguards = events.HoldSafeguards{
 		RemovalMin: f.RemovalMin, RemovalFraction: f.RemovalFraction, BlindFraction: f.BlindFraction, BlindMin: f.BlindMin,
 		LostWaitSeconds: f.LostWait, FlapThreshold: f.FlapThreshold, FlapHalfLifeSeconds: f.FlapHalfLife,
+	}
+	img.Policy = events.DispatchPolicy{
+		MaxInFlight: f.MaxInFlight, StuckAfter: f.StuckAfter, BackoffBaseSeconds: f.BackoffBase, BackoffCapSeconds: f.BackoffCap, Jitter: f.Jitter,
 	}
 	img.LastPlan, img.LastEnforcement, img.LastInventory, img.LastTrust = f.LastPlan, f.LastEnforcement, f.LastInventory, f.LastTrust
 	img.PlanEnd, img.Unfit = f.PlanEnd, f.Unfit
