@@ -46,7 +46,8 @@ type Options struct {
 	// Name of the client, as the server lists it.
 	Name string
 	// Replicas of the streams that EnsureStreams makes. Zero makes them with
-	// one and accepts an existing stream with any number.
+	// three in a cluster and with one elsewhere, and accepts an existing stream
+	// with any number.
 	Replicas int
 	// InProcess connects to an embedded server without a socket, and overrides
 	// URL and Context.

@@ -91,11 +91,7 @@ func (l *streamLog) message(m events.Message, f Fence) *nats.Msg {
 }
 
 func isConflict(err error) bool {
-	var api jetstream.JetStreamError
-	if !errors.As(err, &api) || api.APIError() == nil {
-		return false
-	}
-	switch api.APIError().ErrorCode {
+	switch errCode(err) {
 	case errCodeWrongLastSequence, errCodeWrongLastSequenceConstant:
 		return true
 	}

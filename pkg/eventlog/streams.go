@@ -53,23 +53,48 @@ func (e *SettingsError) Error() string {
 // missing. It may be called at any time and by several processes at once. It
 // never changes a stream that exists: if one has other settings, the error is a
 // *SettingsError with all of them.
+//
+// In a cluster it waits for a leader and for enough servers, up to half a minute
+// or the end of ctx; what a person can do about it then is in a *ClusterError.
 func (b *Bus) EnsureStreams(ctx context.Context) error {
-	var wrong []Mismatch
+	var made survey
+	err := b.whenSettled(ctx, func(ctx context.Context) (err error) {
+		made, err = b.ensureAll(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	b.warnOfWeak(made.replicas)
+	if len(made.wrong) > 0 {
+		return &SettingsError{Mismatches: made.wrong}
+	}
+	return nil
+}
+
+// survey is what there is once everything is made.
+type survey struct {
+	wrong    []Mismatch
+	replicas map[string]int // by the name of the stream
+}
+
+func (b *Bus) ensureAll(ctx context.Context) (survey, error) {
+	made := survey{replicas: make(map[string]int)}
 	for _, want := range []jetstream.StreamConfig{b.logConfig(), b.ingestConfig(), b.presenceConfig()} {
 		have, err := b.ensureStream(ctx, want)
 		if err != nil {
-			return fmt.Errorf("ensure stream %s: %w", want.Name, err)
+			return survey{}, fmt.Errorf("ensure stream %s: %w", want.Name, err)
 		}
-		wrong = append(wrong, compare(want, have, b.options.Replicas)...)
+		made.wrong = append(made.wrong, compare(want, have, b.options.Replicas)...)
+		made.replicas[want.Name] = have.Replicas
 	}
-	m, err := b.ensureBucket(ctx)
+	bucket, err := b.ensureBucket(ctx)
 	if err != nil {
-		return fmt.Errorf("ensure object store %s: %w", b.inventoriesBucket(), err)
+		return survey{}, fmt.Errorf("ensure object store %s: %w", b.inventoriesBucket(), err)
 	}
-	if wrong = append(wrong, m...); len(wrong) > 0 {
-		return &SettingsError{Mismatches: wrong}
-	}
-	return nil
+	made.wrong = append(made.wrong, b.compareBucket(bucket)...)
+	made.replicas[objectStreamPrefix+bucket.Bucket()] = bucket.Replicas()
+	return made, nil
 }
 
 func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.StreamConfig, error) {
@@ -86,7 +111,7 @@ func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (je
 	return s.CachedInfo().Config, nil
 }
 
-func (b *Bus) ensureBucket(ctx context.Context) ([]Mismatch, error) {
+func (b *Bus) ensureBucket(ctx context.Context) (jetstream.ObjectStoreStatus, error) {
 	name := b.inventoriesBucket()
 	store, err := b.js.ObjectStore(ctx, name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
@@ -101,21 +126,22 @@ func (b *Bus) ensureBucket(ctx context.Context) ([]Mismatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	status, err := store.Status(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var wrong []Mismatch
-	if status.Storage() != jetstream.FileStorage {
-		wrong = append(wrong, Mismatch{name, "storage", status.Storage().String(), jetstream.FileStorage.String()})
-	}
-	if status.TTL() != 0 {
-		wrong = append(wrong, Mismatch{name, "max_age", status.TTL().String(), "0s"})
-	}
-	return wrong, nil
+	return store.Status(ctx)
 }
 
-func (b *Bus) replicas() int { return max(b.options.Replicas, 1) }
+func (b *Bus) compareBucket(have jetstream.ObjectStoreStatus) (wrong []Mismatch) {
+	name := have.Bucket()
+	if have.Storage() != jetstream.FileStorage {
+		wrong = append(wrong, Mismatch{name, "storage", have.Storage().String(), jetstream.FileStorage.String()})
+	}
+	if have.TTL() != 0 {
+		wrong = append(wrong, Mismatch{name, "max_age", have.TTL().String(), "0s"})
+	}
+	if want := b.options.Replicas; want > 0 && have.Replicas() != want {
+		wrong = append(wrong, Mismatch{name, "num_replicas", fmt.Sprint(have.Replicas()), fmt.Sprint(want)})
+	}
+	return wrong
+}
 
 func (b *Bus) logConfig() jetstream.StreamConfig {
 	return jetstream.StreamConfig{

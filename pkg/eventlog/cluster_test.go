@@ -1,0 +1,253 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"github.com/fleetfold/fleetfold/internal/port"
+	"github.com/fleetfold/fleetfold/pkg/natsd"
+)
+
+// cluster is three servers, each of which starts again where it was.
+type cluster struct {
+	t       *testing.T
+	names   []string
+	options map[string]natsd.Options
+	running map[string]*natsd.Server
+	urls    []string
+}
+
+func newCluster(t *testing.T) *cluster {
+	c := &cluster{
+		t: t, names: []string{"s1", "s2", "s3"},
+		options: make(map[string]natsd.Options), running: make(map[string]*natsd.Server),
+	}
+	var routes []string
+	for _, name := range c.names {
+		client, route := port.Hold(t), port.Hold(t)
+		routes = append(routes, port.At(route))
+		c.urls = append(c.urls, "nats://"+port.At(client))
+		c.options[name] = natsd.Options{
+			Dir: t.TempDir(), Port: client, Logger: zerolog.Nop(),
+			Cluster: &natsd.Cluster{Name: "test", Server: name, Port: route},
+		}
+	}
+	for _, o := range c.options {
+		o.Cluster.Routes = routes
+	}
+	return c
+}
+
+func (c *cluster) start(names ...string) {
+	c.t.Helper()
+	for _, name := range names {
+		s, err := natsd.Start(c.options[name])
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		c.t.Cleanup(s.Shutdown)
+		c.running[name] = s
+	}
+}
+
+func (c *cluster) stop(name string) { c.running[name].Shutdown() }
+
+func (c *cluster) connect(o Options) *Bus {
+	c.t.Helper()
+	o.URL = strings.Join(c.urls, ",")
+	b, err := Connect(c.t.Context(), o)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(b.Close)
+	return b
+}
+
+// until tries again and again, as whoever waits for a leader must.
+func until(t *testing.T, what string, try func(ctx context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		err := try(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s: %v", what, err)
+		case <-ticker.C:
+		}
+	}
+}
+
+// One story, since a cluster takes seconds to come up: no stream is made before
+// there are servers enough; then each has three replicas, and whoever reads goes
+// on when the server that fed it is lost and stays away.
+func TestAClusterIsWaitedForAndOutlivesEachOfItsServers(t *testing.T) {
+	c := newCluster(t)
+	c.start("s1")
+	waiting := make(chan error, 16)
+	b := c.connect(Options{Logger: func(event string, err error) {
+		if event == "waiting for the cluster" {
+			waiting <- err
+		}
+	}})
+	ensured := make(chan error, 1)
+	go func() { ensured <- b.EnsureStreams(t.Context()) }()
+	if err := <-waiting; err == nil {
+		t.Error("a wait for the cluster was told without its reason")
+	}
+	c.start("s2", "s3")
+	if err := <-ensured; err != nil {
+		t.Fatal(err)
+	}
+	threeReplicas(t, b)
+
+	seen, err := b.Sightings(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer seen.Close()
+	cursor, err := b.Log().Follow(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cursor.Close()
+	actions := takeActions(t, b, 1, ackWait)
+	defer actions.Close()
+	outlive(t, c, b, c.feeds(b, seen.(*sightings).tail.consumer), seen, cursor, actions)
+}
+
+func threeReplicas(t *testing.T, b *Bus) {
+	t.Helper()
+	for _, name := range []string{"FLEET", "FLEET_INGEST", "FLEET_PRESENCE", "OBJ_FLEET_INVENTORIES"} {
+		s, err := b.js.Stream(patience(t), name)
+		if err != nil || s.CachedInfo().Config.Replicas != 3 {
+			t.Errorf("stream %s of a cluster: %v, %+v", name, err, s)
+		}
+	}
+}
+
+// feeds is the server that runs a consumer of the leases.
+func (c *cluster) feeds(b *Bus, consumer string) (server string) {
+	c.t.Helper()
+	until(c.t, "find the server of a consumer", func(ctx context.Context) error {
+		info, err := b.js.Consumer(ctx, b.presenceStream(), consumer)
+		if err != nil {
+			return err
+		}
+		if server = info.CachedInfo().Cluster.Leader; server == "" {
+			return errors.New("no leader")
+		}
+		return nil
+	})
+	return server
+}
+
+// outlive stops a server for good and wants each reader to read on.
+func outlive(t *testing.T, c *cluster, b *Bus, server string, seen Sightings, cursor Cursor, actions Actions) {
+	t.Helper()
+	c.stop(server)
+	until(t, "append without "+server, func(ctx context.Context) error {
+		_, err := b.Log().Append(ctx, appeared(1))
+		return err
+	})
+	if leader, err := b.Leader(patience(t)); err != nil || leader == server || !slices.Contains(c.names, leader) {
+		t.Errorf("without %s %q leads, %v", server, leader, err)
+	}
+	until(t, "beat without "+server, func(ctx context.Context) error {
+		return b.Beat(ctx, "n1", heartbeat("n1", "a", false), lease)
+	})
+	until(t, "publish an action without "+server, func(ctx context.Context) error {
+		return publishAction(ctx, b, "n1")
+	})
+	patient := patience(t)
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		if _, err := cursor.Next(patient); err != nil {
+			t.Errorf("follow the log without %s: %v", server, err)
+		}
+	})
+	reading.Go(func() {
+		if _, err := actions.Next(patient); err != nil {
+			t.Errorf("take an action without %s: %v", server, err)
+		}
+	})
+	reading.Go(func() {
+		for n := 0; n == 0; {
+			got, _, err := seen.Next(patient)
+			if err != nil {
+				t.Errorf("watch leases without %s: %v", server, err)
+				return
+			}
+			n = len(got)
+		}
+	})
+	reading.Wait()
+}
+
+func publishAction(ctx context.Context, b *Bus, node string) error {
+	_, err := b.js.PublishMsg(ctx, &nats.Msg{Subject: "fleet.actions.enroll-node." + node, Data: []byte("{}")})
+	return err
+}
+
+// What cannot work says what to do: without a leader, without enough servers, or
+// with more replicas than a server that stands alone has.
+func TestWhatKeepsAClusterFromMakingStreams(t *testing.T) {
+	c := newCluster(t)
+	c.start("s1")
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	for name, tt := range map[string]struct {
+		bus  *Bus
+		want string
+	}{
+		"one server of three": {c.connect(Options{}), "more than half"},
+		"stands alone":        {connectAlone(t, Options{Replicas: 3}), "the server stands alone"},
+	} {
+		var e *ClusterError
+		if err := tt.bus.EnsureStreams(ctx); !errors.As(err, &e) || !strings.Contains(e.Hint(), tt.want) {
+			t.Errorf("%s: %v, want a hint of %q", name, err, tt.want)
+		}
+	}
+}
+
+func connectAlone(t *testing.T, o Options) *Bus {
+	t.Helper()
+	o.InProcess = testServer(t, t.TempDir(), 0)
+	b, err := Connect(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	return b
+}
+
+func TestWhatErrorsOfAClusterAdvise(t *testing.T) {
+	for code, want := range map[jetstream.ErrorCode]string{
+		errCodeNoPeers: "as many servers", errCodeNoResources: "as many servers", errCodeNotAvailable: "no leader",
+		errCodeNoReplicas: "stands alone",
+	} {
+		var e *ClusterError
+		err := advise(fmt.Errorf("create: %w", &jetstream.APIError{ErrorCode: code}))
+		if !errors.As(err, &e) || !strings.Contains(e.Hint(), want) {
+			t.Errorf("code %d: %v, want a hint of %q", code, err, want)
+		}
+	}
+	if other := errors.New("other"); advise(other) != other {
+		t.Error("what nobody can help with got advice")
+	}
+}
