@@ -1,10 +1,16 @@
 package eventlog
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,32 +24,58 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 )
 
-// cluster is three servers, each of which starts again where it was.
+// serverEnv has the options of a server that the test binary is to be.
+const serverEnv = "EVENTLOG_TEST_SERVER"
+
+// beServer runs a server until it is killed, or its input ends because the test
+// that started it did.
+func beServer(options string) error {
+	var o natsd.Options
+	if err := json.Unmarshal([]byte(options), &o); err != nil {
+		return err
+	}
+	o.Logger = zerolog.Nop()
+	s, err := natsd.Start(o)
+	if err != nil {
+		return err
+	}
+	defer s.Shutdown()
+	fmt.Println("ready")
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// cluster is three servers, each a process, so that it can be killed: a server
+// that is only shut down tells its clients and the other servers.
 type cluster struct {
 	t       *testing.T
 	names   []string
 	options map[string]natsd.Options
-	running map[string]*natsd.Server
+	running map[string]*exec.Cmd
 	urls    []string
 }
 
 func newCluster(t *testing.T) *cluster {
 	c := &cluster{
 		t: t, names: []string{"s1", "s2", "s3"},
-		options: make(map[string]natsd.Options), running: make(map[string]*natsd.Server),
+		options: make(map[string]natsd.Options), running: make(map[string]*exec.Cmd),
 	}
 	var routes []string
-	for _, name := range c.names {
-		client, route := port.Hold(t), port.Hold(t)
-		routes = append(routes, port.At(route))
-		c.urls = append(c.urls, "nats://"+port.At(client))
-		c.options[name] = natsd.Options{
-			Dir: t.TempDir(), Port: client, Logger: zerolog.Nop(),
-			Cluster: &natsd.Cluster{Name: "test", Server: name, Port: route},
-		}
+	for range c.names {
+		routes = append(routes, port.At(port.Hold(t)))
 	}
-	for _, o := range c.options {
-		o.Cluster.Routes = routes
+	for i, name := range c.names {
+		client := port.Hold(t)
+		c.urls = append(c.urls, "nats://"+port.At(client))
+		_, route, _ := strings.Cut(routes[i], ":")
+		at, err := strconv.Atoi(route)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.options[name] = natsd.Options{
+			Dir: t.TempDir(), Port: client,
+			Cluster: &natsd.Cluster{Name: "test", Server: name, Port: at, Routes: routes},
+		}
 	}
 	return c
 }
@@ -51,16 +83,38 @@ func newCluster(t *testing.T) *cluster {
 func (c *cluster) start(names ...string) {
 	c.t.Helper()
 	for _, name := range names {
-		s, err := natsd.Start(c.options[name])
+		options, err := json.Marshal(c.options[name])
 		if err != nil {
 			c.t.Fatal(err)
 		}
-		c.t.Cleanup(s.Shutdown)
-		c.running[name] = s
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), serverEnv+"="+string(options))
+		if _, err := cmd.StdinPipe(); err != nil { // held open until the end
+			c.t.Fatal(err)
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			c.t.Fatal(err)
+		}
+		c.running[name] = cmd
+		c.t.Cleanup(func() { c.kill(name) })
+		if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+			c.t.Fatalf("server %s said %q, %v", name, line, err)
+		}
 	}
 }
 
-func (c *cluster) stop(name string) { c.running[name].Shutdown() }
+// kill is kill -9. It may be called again.
+func (c *cluster) kill(name string) {
+	if cmd := c.running[name]; cmd != nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed
+		c.running[name] = nil
+	}
+}
 
 func (c *cluster) connect(o Options) *Bus {
 	c.t.Helper()
@@ -121,6 +175,11 @@ func TestAClusterIsWaitedForAndOutlivesEachOfItsServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer seen.Close()
+	for caughtUp := false; !caughtUp; {
+		if _, caughtUp, err = seen.Next(patience(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	cursor, err := b.Log().Follow(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
@@ -128,6 +187,11 @@ func TestAClusterIsWaitedForAndOutlivesEachOfItsServers(t *testing.T) {
 	defer cursor.Close()
 	actions := takeActions(t, b, 1, ackWait)
 	defer actions.Close()
+	beating, stop := context.WithCancel(t.Context())
+	var agent sync.WaitGroup
+	agent.Go(func() { keepBeating(beating, b) })
+	defer agent.Wait()
+	defer stop()
 	outlive(t, c, b, c.feeds(b, seen.(*sightings).tail.consumer), seen, cursor, actions)
 }
 
@@ -157,10 +221,10 @@ func (c *cluster) feeds(b *Bus, consumer string) (server string) {
 	return server
 }
 
-// outlive stops a server for good and wants each reader to read on.
+// outlive kills a server for good and wants each reader to read on.
 func outlive(t *testing.T, c *cluster, b *Bus, server string, seen Sightings, cursor Cursor, actions Actions) {
 	t.Helper()
-	c.stop(server)
+	c.kill(server)
 	until(t, "append without "+server, func(ctx context.Context) error {
 		_, err := b.Log().Append(ctx, appeared(1))
 		return err
@@ -168,9 +232,6 @@ func outlive(t *testing.T, c *cluster, b *Bus, server string, seen Sightings, cu
 	if leader, err := b.Leader(patience(t)); err != nil || leader == server || !slices.Contains(c.names, leader) {
 		t.Errorf("without %s %q leads, %v", server, leader, err)
 	}
-	until(t, "beat without "+server, func(ctx context.Context) error {
-		return b.Beat(ctx, "n1", heartbeat("n1", "a", false), lease)
-	})
 	until(t, "publish an action without "+server, func(ctx context.Context) error {
 		return publishAction(ctx, b, "n1")
 	})
@@ -187,16 +248,56 @@ func outlive(t *testing.T, c *cluster, b *Bus, server string, seen Sightings, cu
 		}
 	})
 	reading.Go(func() {
-		for n := 0; n == 0; {
-			got, _, err := seen.Next(patient)
-			if err != nil {
-				t.Errorf("watch leases without %s: %v", server, err)
-				return
-			}
-			n = len(got)
+		if err := seeAgain(patient, seen); err != nil {
+			t.Errorf("watch leases without %s: %v", server, err)
 		}
 	})
 	reading.Wait()
+}
+
+// shortLease is one that an election outlasts.
+const shortLease = 3 * time.Second
+
+// keepBeating is an agent that never goes away.
+func keepBeating(ctx context.Context, b *Bus) {
+	ticker := time.NewTicker(shortLease / 3)
+	defer ticker.Stop()
+	for {
+		once, cancel := context.WithTimeout(ctx, shortLease/3)
+		_ = b.Beat(once, "n1", heartbeat("n1", "a", false), shortLease) // as long as there is no leader it fails
+		cancel()
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// seeAgain reads until the leases were lost from sight and a node that beats is
+// seen again. While it is in sight, it must not seem to have ended.
+func seeAgain(ctx context.Context, seen Sightings) error {
+	inSight, blind := false, false
+	for {
+		got, caughtUp, err := seen.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if !caughtUp {
+			inSight, blind = false, true
+		}
+		for _, s := range got {
+			switch {
+			case s.Heartbeat == nil && inSight:
+				return fmt.Errorf("the lease of %s ended in sight, at %s", s.Node, s.Time)
+			case s.Heartbeat != nil && caughtUp:
+				inSight = true
+			}
+		}
+		if inSight && blind {
+			return nil
+		}
+	}
 }
 
 func publishAction(ctx context.Context, b *Bus, node string) error {
@@ -209,8 +310,6 @@ func publishAction(ctx context.Context, b *Bus, node string) error {
 func TestWhatKeepsAClusterFromMakingStreams(t *testing.T) {
 	c := newCluster(t)
 	c.start("s1")
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-	defer cancel()
 	for name, tt := range map[string]struct {
 		bus  *Bus
 		want string
@@ -218,6 +317,8 @@ func TestWhatKeepsAClusterFromMakingStreams(t *testing.T) {
 		"one server of three": {c.connect(Options{}), "more than half"},
 		"stands alone":        {connectAlone(t, Options{Replicas: 3}), "the server stands alone"},
 	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
 		var e *ClusterError
 		if err := tt.bus.EnsureStreams(ctx); !errors.As(err, &e) || !strings.Contains(e.Hint(), tt.want) {
 			t.Errorf("%s: %v, want a hint of %q", name, err, tt.want)
