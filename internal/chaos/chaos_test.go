@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -24,27 +23,52 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
-// lease is short, so that a killed agent is soon lost.
-const lease = "2s"
+// plan is what makes one run differ from another.
+type plan struct {
+	seed           uint64
+	length         time.Duration
+	nodes, servers int
+	// lease is short, so that a killed agent is soon lost.
+	lease time.Duration
+	// quiet is how long the fleet may take to converge once everything runs. An
+	// action that was in the hands of a killed executor is handed out again after
+	// 10 s, and may have to wait for the one before it.
+	quiet time.Duration
+}
 
-// quietBound is how long the fleet may take to converge once everything runs.
-// An action that was in the hands of a killed executor is handed out again
-// after 10 s, and may have to wait for the one before it.
-const quietBound = 60 * time.Second
+// planned reads the environment.
+func planned(t *testing.T, servers int) plan {
+	p := plan{
+		seed:    number(t, "CHAOS_SEED", 1),
+		length:  time.Duration(number(t, "CHAOS_SECONDS", 6)) * time.Second,
+		nodes:   int(number(t, "CHAOS_NODES", 6)),
+		servers: servers, lease: 2 * time.Second, quiet: time.Minute,
+	}
+	if os.Getenv("CHAOS_SEED") == "random" {
+		p.seed = rand.Uint64N(1_000_000)
+	}
+	if servers > 1 {
+		// The election of a leader takes longer than a short lease.
+		p.lease, p.quiet = 5*time.Second, 2*time.Minute
+	}
+	t.Logf("CHAOS_SEED=%d CHAOS_SECONDS=%.0f CHAOS_NODES=%d CHAOS_SERVERS=%d", p.seed, p.length.Seconds(), p.nodes, p.servers)
+	return p
+}
 
 // A fleet of real processes under a seeded schedule of kills, stops, restarts
 // and edits keeps its promises and converges.
 func TestTheFleetSurvivesChaos(t *testing.T) {
-	seed := number(t, "CHAOS_SEED", 1)
-	if os.Getenv("CHAOS_SEED") == "random" {
-		seed = rand.Uint64N(1_000_000)
-	}
-	length := time.Duration(number(t, "CHAOS_SECONDS", 6)) * time.Second
-	nodes := number(t, "CHAOS_NODES", 6)
-	t.Logf("CHAOS_SEED=%d CHAOS_SECONDS=%.0f CHAOS_NODES=%d", seed, length.Seconds(), nodes)
+	survive(t, planned(t, int(number(t, "CHAOS_SERVERS", 1))))
+}
 
-	f := newFleet(t, int(nodes))
-	steps := schedule(seed, length, victimsOf(f.nodes))
+// So it does on a cluster that loses the leader of the log.
+func TestTheFleetSurvivesTheLossOfAServer(t *testing.T) {
+	survive(t, planned(t, 3))
+}
+
+func survive(t *testing.T, p plan) {
+	f := newFleet(t, p)
+	steps := schedule(p.seed, p.length, victimsOf(f.nodes, f.servers))
 	for _, s := range steps {
 		f.perform(s)
 	}
@@ -72,32 +96,49 @@ func number(t *testing.T, env string, otherwise uint64) uint64 {
 
 // chaosFleet is all processes of one run.
 type chaosFleet struct {
-	t         *testing.T
-	dir, url  string
-	nodes     []string
-	processes map[string]*process
-	story     *story
+	t              *testing.T
+	plan           plan
+	dir, url       string
+	nodes, servers []string
+	processes      map[string]*process
+	story          *story
+	// watcher asks the servers what no other process is asked for.
+	watcher   *eventlog.Bus
+	registers *registers
+	// wild is when the schedule began.
+	wild time.Time
 }
 
-func newFleet(t *testing.T, n int) *chaosFleet {
+func newFleet(t *testing.T, p plan) *chaosFleet {
 	f := &chaosFleet{
-		t: t, dir: t.ArtifactDir(), processes: make(map[string]*process), story: &story{began: time.Now()},
+		t: t, plan: p, dir: t.ArtifactDir(), processes: make(map[string]*process), story: &story{began: time.Now()},
 	}
 	// Registered first, so that it runs when every process has ended.
 	t.Cleanup(f.tellOnFailure)
-	port := freePort(t)
-	f.url = "nats://127.0.0.1:" + port
-	for i := range n {
+	for i := range p.nodes {
 		f.nodes = append(f.nodes, fmt.Sprintf("n%d", i+1))
 	}
 	f.write(desired{nodes: f.nodes, strict: true})
-	f.keep("server", "chaos-server", filepath.Join(f.dir, "streams"), port).want(true)
-	f.connect().Close() // the services would only end and be started again
+	f.startServers(p.servers)
+	f.watcher = f.connect() // the services would only end and be started again
+	if err := f.watcher.EnsureStreams(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.staffServices()
+	f.registers = f.writeRegisters()
+	f.wild = time.Now()
+	return f
+}
+
+func (f *chaosFleet) staffServices() {
+	lease := f.plan.lease.String()
+	replicas := fmt.Sprint(len(f.servers))
 	for _, i := range []string{"1", "2"} {
 		f.keep("planner-"+i, "planner", "--nats", f.url, "--inventory", f.file("fleet.yaml"), "--lease", lease,
-			"--backoff-base", "200ms", "--backoff-cap", "2s")
+			"--backoff-base", "200ms", "--backoff-cap", "2s", "--replicas", replicas)
 		// One issuer for both, as the command asks for.
-		f.keep("executor-"+i, "executor", "--nats", f.url, "--dir", f.file("issuer"), "--enroll-timeout", "5s")
+		f.keep("executor-"+i, "executor", "--nats", f.url, "--dir", f.file("issuer"), "--enroll-timeout", "5s",
+			"--replicas", replicas)
 	}
 	f.keep("writer", "chaos-writer", f.url, f.file("acknowledged.jsonl"))
 	for _, id := range f.nodes {
@@ -106,7 +147,6 @@ func newFleet(t *testing.T, n int) *chaosFleet {
 	for _, p := range f.processes {
 		p.want(true)
 	}
-	return f
 }
 
 func (f *chaosFleet) file(name string) string { return filepath.Join(f.dir, name) }
@@ -117,23 +157,9 @@ func (f *chaosFleet) keep(name string, args ...string) *process {
 	return p
 }
 
-// freePort is one that the server can take again after each restart.
-func freePort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
 // perform waits for the step's time and does what it says.
 func (f *chaosFleet) perform(s step) {
-	timer := time.NewTimer(time.Until(f.story.began.Add(s.at)))
+	timer := time.NewTimer(time.Until(f.wild.Add(s.at)))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -141,16 +167,20 @@ func (f *chaosFleet) perform(s step) {
 		return
 	}
 	f.story.tell("%s", s)
-	switch s.do {
-	case kill:
-		f.processes[s.who].kill(s.pause)
-	case halt:
-		f.processes[s.who].stop(s.pause)
-	case term:
-		f.processes[s.who].term()
-	case edit:
+	if s.do == edit {
 		f.write(s.world)
 		f.staff(s.world)
+		return
+	}
+	for _, who := range f.victimsFor(s.who) {
+		switch p := f.processes[who]; s.do {
+		case kill:
+			p.kill(s.pause)
+		case halt:
+			p.stop(s.pause)
+		case term:
+			p.term()
+		}
 	}
 }
 
@@ -202,7 +232,7 @@ func (f *chaosFleet) connect() *eventlog.Bus {
 		}
 		select {
 		case <-ctx.Done():
-			f.t.Fatalf("the server did not come up: %v\n%s", err, tail(f.file("server.log"), 20))
+			f.t.Fatalf("the server did not come up: %v\n%s", err, tail(f.file(f.servers[0]+".log"), 20))
 		case <-ticker.C:
 		}
 	}
@@ -217,7 +247,7 @@ func (f *chaosFleet) awaitConverged(bus *eventlog.Bus, last desired) {
 	if err := report.Err(); err != nil {
 		f.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(f.t.Context(), quietBound)
+	ctx, cancel := context.WithTimeout(f.t.Context(), f.plan.quiet)
 	defer cancel()
 	v := view.New(bus.Log())
 	ended := make(chan error, 1)
@@ -242,7 +272,9 @@ func (f *chaosFleet) awaitConverged(bus *eventlog.Bus, last desired) {
 // judge holds the whole log to its promises.
 func (f *chaosFleet) judge(bus *eventlog.Bus) {
 	f.t.Helper()
-	f.processes["writer"].end() // it would go on beyond what is exported
+	// They would go on beyond what is exported.
+	f.processes["writer"].end()
+	attempts := f.registers.end()
 	acknowledged := notes(f.t, f.file("acknowledged.jsonl"))
 	records := f.export(bus)
 	inventories := view.NewInventories(bus.GetInventory)
@@ -265,6 +297,7 @@ func (f *chaosFleet) judge(bus *eventlog.Bus) {
 	if len(acknowledged) == 0 {
 		f.t.Error("the bystander appended nothing: the run proves nothing of its appends")
 	}
+	f.judgeRegisters(attempts, records)
 	f.t.Logf("%d records, %d of them acknowledged to the bystander; %v", len(records), len(acknowledged), counts)
 }
 
@@ -300,11 +333,11 @@ func (f *chaosFleet) tellOnFailure() {
 		return
 	}
 	f.t.Logf("the story:\n%s", f.story)
-	for _, name := range []string{"server", "planner-1", "planner-2", "executor-1", "executor-2"} {
+	for _, name := range append(f.servers, "planner-1", "planner-2", "executor-1", "executor-2") {
 		f.t.Logf("the log of %s ends:\n%s", name, tail(f.file(name+".log"), 25))
 	}
 	if text, err := os.ReadFile(f.file("log.txt")); err == nil {
-		f.t.Logf("the log of the fleet, without the bystander:\n%s", without(string(text), "bystander", "by chaos"))
+		f.t.Logf("the log of the fleet, without the bystander:\n%s", without(string(text), "bystander", "by chaos", "register-"))
 	}
 }
 

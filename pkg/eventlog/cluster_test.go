@@ -135,7 +135,9 @@ func until(t *testing.T, what string, try func(ctx context.Context) error) {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		err := try(ctx)
+		once, cancel := context.WithTimeout(ctx, requestTimeout) // an answer may be lost with its server
+		err := try(once)
+		cancel()
 		if err == nil {
 			return
 		}
