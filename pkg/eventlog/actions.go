@@ -44,7 +44,7 @@ func (b *Bus) Actions(ctx context.Context, concurrency int, ackWait time.Duratio
 		MaxDeliver: -1,
 	}}
 	a.ctx, a.close = context.WithCancel(context.Background())
-	if err := a.start(ctx); err != nil {
+	if err := b.whenSettled(ctx, a.start); err != nil {
 		a.close()
 		return nil, fmt.Errorf("take actions: %w", err)
 	}

@@ -15,11 +15,11 @@ import (
 const (
 	// clusterReplicas outlive the loss of one server.
 	clusterReplicas = 3
-	// settleTimeout is how long EnsureStreams waits for a cluster: three servers
-	// that start together have a leader within some six seconds, and one that
-	// reads a large log back takes longer.
+	// settleTimeout is how long whoever begins waits for a cluster: three servers
+	// that start together have a leader within some six seconds, a lost one is
+	// replaced within nine, and one that reads a large log back takes longer.
 	settleTimeout = 30 * time.Second
-	// settleTold is how often it says that it still waits.
+	// settleTold is how often the wait is told of.
 	settleTold = 5 * time.Second
 
 	// objectStreamPrefix and the name of a bucket are the name of its stream.
@@ -31,8 +31,14 @@ const (
 	errCodeNoReplicas   jetstream.ErrorCode = 10074
 )
 
-// clustered says whether the server is one of several.
-func (b *Bus) clustered() bool { return b.nc.ConnectedClusterName() != "" }
+// clustered says whether the server is, or was when there last was one, one of
+// several.
+func (b *Bus) clustered() bool {
+	if b.nc.ConnectedClusterName() != "" { // empty without a connection, too
+		b.inCluster.Store(true)
+	}
+	return b.inCluster.Load()
+}
 
 // replicas of the streams that are made here.
 func (b *Bus) replicas() int {

@@ -194,7 +194,9 @@ func TestAClusterIsWaitedForAndOutlivesEachOfItsServers(t *testing.T) {
 	agent.Go(func() { keepBeating(beating, b) })
 	defer agent.Wait()
 	defer stop()
-	outlive(t, c, b, c.feeds(b, seen.(*sightings).tail.consumer), seen, cursor, actions)
+	lost := c.feeds(b, seen.(*sightings).tail.consumer)
+	outlive(t, c, b, lost, seen, cursor, actions)
+	beginWithoutLeader(t, c, b, lost, waiting)
 }
 
 func threeReplicas(t *testing.T, b *Bus) {
@@ -255,6 +257,51 @@ func outlive(t *testing.T, c *cluster, b *Bus, server string, seen Sightings, cu
 		}
 	})
 	reading.Wait()
+}
+
+// beginWithoutLeader starts each reader while one server of three is there. It
+// waits for the others instead of giving up.
+func beginWithoutLeader(t *testing.T, c *cluster, b *Bus, lost string, waiting <-chan error) {
+	t.Helper()
+	next := c.names[(slices.Index(c.names, lost)+1)%len(c.names)]
+	c.kill(next)
+	for len(waiting) > 0 {
+		<-waiting
+	}
+	var begun sync.WaitGroup
+	begin := func(what string, try func() error) {
+		begun.Go(func() {
+			if err := try(); err != nil {
+				t.Errorf("%s while there is no leader: %v", what, err)
+			}
+		})
+	}
+	begin("follow the log", func() error {
+		cursor, err := b.Log().Follow(t.Context(), 0)
+		if err == nil {
+			cursor.Close()
+		}
+		return err
+	})
+	begin("watch leases", func() error {
+		seen, err := b.Sightings(t.Context())
+		if err == nil {
+			seen.Close()
+		}
+		return err
+	})
+	begin("take actions", func() error {
+		actions, err := b.Actions(t.Context(), 1, ackWait)
+		if err == nil {
+			actions.Close()
+		}
+		return err
+	})
+	for range 3 {
+		<-waiting
+	}
+	c.start(lost, next)
+	begun.Wait()
 }
 
 // shortLease is one that an election outlasts.

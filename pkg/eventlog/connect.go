@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/jsm.go/natscontext"
@@ -68,6 +69,8 @@ type Bus struct {
 	subjects events.Subjects
 	options  Options
 
+	inCluster atomic.Bool
+
 	closed      chan struct{} // closed when the connection is given up for good
 	mu          sync.Mutex
 	reconnected chan struct{} // closed at the next reconnect
@@ -102,6 +105,7 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	if err != nil {
 		return nil, connectError(t.url, err)
 	}
+	b.clustered() // as long as it can be asked
 	b.js, err = t.jetStream(b.nc)
 	if err != nil {
 		b.nc.Close()

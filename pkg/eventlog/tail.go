@@ -59,7 +59,7 @@ func (b *Bus) newTail(ctx context.Context, stream, filter string, from jetstream
 		t.hearing = &hearing{bus: b, stream: stream, source: b.ingestStream()}
 	}
 	t.ctx, t.close = context.WithCancel(context.Background())
-	if err := t.start(ctx); err != nil && !errors.Is(err, errDeaf) {
+	if err := b.whenSettled(ctx, t.start); err != nil && !errors.Is(err, errDeaf) {
 		t.close()
 		return nil, fmt.Errorf("read stream %s: %w", stream, err)
 	}
