@@ -78,12 +78,15 @@ func (e *ClusterError) Unwrap() error { return e.Err }
 // Hint is one sentence for a person.
 func (e *ClusterError) Hint() string { return e.hint }
 
-// whenSettled tries again for as long as err may come of a cluster whose servers
-// are still starting or electing a leader.
+// whenSettled tries again for as long as the error may come of a cluster whose
+// servers are still starting or electing a leader. try must be harmless to repeat.
 func (b *Bus) whenSettled(ctx context.Context, try func(context.Context) error) error {
 	began, told := time.Now(), time.Time{}
 	for n := 0; ; n++ {
-		err := try(ctx)
+		// An answer may never come: who was asked may have been lost meanwhile.
+		once, cancel := context.WithTimeout(ctx, requestTimeout)
+		err := try(once)
+		cancel()
 		switch {
 		case err == nil:
 			return nil

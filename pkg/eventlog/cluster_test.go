@@ -229,6 +229,9 @@ func (c *cluster) feeds(b *Bus, consumer string) (server string) {
 func outlive(t *testing.T, c *cluster, b *Bus, server string, seen Sightings, cursor Cursor, actions Actions) {
 	t.Helper()
 	c.kill(server)
+	if _, err := b.Log().Last(patience(t)); err != nil {
+		t.Errorf("ask for the end of the log without %s: %v", server, err)
+	}
 	until(t, "append without "+server, func(ctx context.Context) error {
 		_, err := b.Log().Append(ctx, appeared(1))
 		return err

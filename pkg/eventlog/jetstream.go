@@ -62,7 +62,11 @@ func (l *streamLog) Append(ctx context.Context, entries ...Entry) (uint64, error
 	return 0, fmt.Errorf("append to log: not known whether it was stored: %w", err)
 }
 
+// publish waits for an answer no longer than it waits where ctx has no end: it
+// may have been lost with the server that was to give it.
 func (l *streamLog) publish(ctx context.Context, batch []*nats.Msg) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	if len(batch) == 1 {
 		ack, err := l.bus.js.PublishMsg(ctx, batch[0])
 		if err != nil {
@@ -184,7 +188,11 @@ func ownHeader(header nats.Header) map[string][]string {
 
 // Last asks the stream's leader.
 func (l *streamLog) Last(ctx context.Context) (uint64, error) {
-	state, err := l.state(ctx)
+	var state jetstream.StreamState
+	err := l.bus.whenSettled(ctx, func(ctx context.Context) (err error) {
+		state, err = l.state(ctx)
+		return err
+	})
 	if err != nil {
 		return 0, fmt.Errorf("ask for the end of the log: %w", err)
 	}
@@ -199,17 +207,28 @@ func (l *streamLog) state(ctx context.Context) (jetstream.StreamState, error) {
 	return s.CachedInfo().State, nil
 }
 
-func (l *streamLog) LastOn(ctx context.Context, subject string) (uint64, error) {
+func (l *streamLog) LastOn(ctx context.Context, subject string) (last uint64, err error) {
+	err = l.bus.whenSettled(ctx, func(ctx context.Context) error {
+		last, err = l.lastOn(ctx, subject)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("ask for the end of %s: %w", subject, err)
+	}
+	return last, nil
+}
+
+func (l *streamLog) lastOn(ctx context.Context, subject string) (uint64, error) {
 	s, err := l.bus.js.Stream(ctx, l.name)
 	if err != nil {
-		return 0, fmt.Errorf("ask for the end of %s: %w", subject, plain(err))
+		return 0, plain(err)
 	}
 	m, err := s.GetLastMsgForSubject(ctx, subject)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("ask for the end of %s: %w", subject, plain(err))
+	case err != nil:
+		return 0, plain(err)
 	}
 	return m.Sequence, nil
 }
