@@ -40,17 +40,19 @@ type plan struct {
 func planned(t *testing.T, servers int) plan {
 	p := plan{
 		seed:    number(t, "CHAOS_SEED", 1),
-		length:  time.Duration(number(t, "CHAOS_SECONDS", 6)) * time.Second,
 		nodes:   int(number(t, "CHAOS_NODES", 6)),
 		servers: servers, lease: 2 * time.Second, quiet: time.Minute,
 	}
+	seconds := uint64(6)
 	if os.Getenv("CHAOS_SEED") == "random" {
 		p.seed = rand.Uint64N(1_000_000)
 	}
 	if servers > 1 {
 		// The election of a leader takes longer than a short lease.
 		p.lease, p.quiet = 5*time.Second, 2*time.Minute
+		seconds = 10
 	}
+	p.length = time.Duration(number(t, "CHAOS_SECONDS", seconds)) * time.Second
 	t.Logf("CHAOS_SEED=%d CHAOS_SECONDS=%.0f CHAOS_NODES=%d CHAOS_SERVERS=%d", p.seed, p.length.Seconds(), p.nodes, p.servers)
 	return p
 }

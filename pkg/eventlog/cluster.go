@@ -79,14 +79,15 @@ func (e *ClusterError) Unwrap() error { return e.Err }
 func (e *ClusterError) Hint() string { return e.hint }
 
 // whenSettled tries again for as long as the error may come of a cluster whose
-// servers are still starting or electing a leader. try must be harmless to repeat.
+// servers are still starting or electing a leader. try must be harmless to repeat,
+// and bound its own requests: an answer never comes when who was asked is lost.
 func (b *Bus) whenSettled(ctx context.Context, try func(context.Context) error) error {
 	began, told := time.Now(), time.Time{}
 	for n := 0; ; n++ {
-		// An answer may never come: who was asked may have been lost meanwhile.
-		once, cancel := context.WithTimeout(ctx, requestTimeout)
-		err := try(once)
-		cancel()
+		err := try(ctx)
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			err = unanswered{err}
+		}
 		switch {
 		case err == nil:
 			return nil
@@ -103,6 +104,12 @@ func (b *Bus) whenSettled(ctx context.Context, try func(context.Context) error) 
 		}
 	}
 }
+
+// unanswered says in plain words what a deadline says that is none of the caller's.
+type unanswered struct{ err error }
+
+func (e unanswered) Error() string { return "the server did not answer: " + e.err.Error() }
+func (e unanswered) Unwrap() error { return e.err }
 
 func (b *Bus) settling(err error) bool {
 	switch errCode(err) {

@@ -200,6 +200,8 @@ func (l *streamLog) Last(ctx context.Context) (uint64, error) {
 }
 
 func (l *streamLog) state(ctx context.Context) (jetstream.StreamState, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	s, err := l.bus.js.Stream(ctx, l.name)
 	if err != nil {
 		return jetstream.StreamState{}, plain(err)
@@ -219,6 +221,8 @@ func (l *streamLog) LastOn(ctx context.Context, subject string) (last uint64, er
 }
 
 func (l *streamLog) lastOn(ctx context.Context, subject string) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	s, err := l.bus.js.Stream(ctx, l.name)
 	if err != nil {
 		return 0, plain(err)

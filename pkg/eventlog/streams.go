@@ -98,6 +98,8 @@ func (b *Bus) ensureAll(ctx context.Context) (survey, error) {
 }
 
 func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.StreamConfig, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	s, err := b.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		s, err = b.js.CreateStream(ctx, want)
@@ -112,6 +114,8 @@ func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (je
 }
 
 func (b *Bus) ensureBucket(ctx context.Context) (jetstream.ObjectStoreStatus, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	name := b.inventoriesBucket()
 	store, err := b.js.ObjectStore(ctx, name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {

@@ -44,9 +44,9 @@ type tail struct {
 	target   uint64
 	behind   int // times in a row that nothing came although something is stored
 	failures int
-	blind    int  // times in a row that the watchdog got no answer
-	restart  bool // the next start is not the first
-	caughtUp bool // everything that was stored at the start has been returned
+	blind    int       // times in a row that the watchdog got no answer
+	made     time.Time // when the stream was that was last read
+	caughtUp bool      // everything that was stored at the start has been returned
 	reported bool
 }
 
@@ -161,7 +161,7 @@ func (t *tail) start(ctx context.Context) error {
 			return err
 		}
 	}
-	c, err := s.CreateConsumer(ctx, t.begin(s.CachedInfo().State.LastSeq))
+	c, err := s.CreateConsumer(ctx, t.begin(s.CachedInfo()))
 	if err != nil {
 		return fmt.Errorf("create consumer: %w", plain(err))
 	}
@@ -182,12 +182,12 @@ func (t *tail) start(ctx context.Context) error {
 // begin says where to read from. Who reads leases anew begins behind what was
 // read before: while we were away nodes may have been unable to renew them, and
 // of a node whose lease then ends nothing is known but that it was there.
-func (t *tail) begin(last uint64) jetstream.ConsumerConfig {
+func (t *tail) begin(s *jetstream.StreamInfo) jetstream.ConsumerConfig {
 	c := t.config
-	if t.hearing != nil && t.restart && last >= t.seen {
+	if t.hearing != nil && s.Created.Equal(t.made) && s.State.LastSeq >= t.seen {
 		c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, t.seen+1
 	}
-	t.restart = true
+	t.made = s.Created
 	return c
 }
 
