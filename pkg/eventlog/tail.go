@@ -171,7 +171,7 @@ func (t *tail) start(ctx context.Context) error {
 		return err
 	}
 	t.pull, t.consumer, t.next, t.behind, t.blind = p, info.Name, 1, 0, 0
-	t.target = s.CachedInfo().State.LastSeq
+	t.target, t.made = s.CachedInfo().State.LastSeq, s.CachedInfo().Created
 	// What was asked for anew and does not come cannot be had: without this a
 	// message that is deleted while we ask would make us ask for ever.
 	t.seen = t.target
@@ -187,7 +187,6 @@ func (t *tail) begin(s *jetstream.StreamInfo) jetstream.ConsumerConfig {
 	if t.hearing != nil && s.Created.Equal(t.made) && s.State.LastSeq >= t.seen {
 		c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, t.seen+1
 	}
-	t.made = s.Created
 	return c
 }
 
