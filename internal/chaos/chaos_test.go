@@ -5,10 +5,9 @@ package chaos
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,52 +22,18 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
-// plan is what makes one run differ from another.
-type plan struct {
-	seed           uint64
-	length         time.Duration
-	nodes, servers int
-	// lease is short, so that a killed agent is soon lost.
-	lease time.Duration
-	// quiet is how long the fleet may take to converge once everything runs. An
-	// action that was in the hands of a killed executor is handed out again after
-	// 10 s, and may have to wait for the one before it.
-	quiet time.Duration
-}
-
-// planned reads the environment.
-func planned(t *testing.T, servers int) plan {
-	p := plan{
-		seed:    number(t, "CHAOS_SEED", 1),
-		nodes:   int(number(t, "CHAOS_NODES", 6)),
-		servers: servers, lease: 2 * time.Second, quiet: time.Minute,
-	}
-	seconds := uint64(6)
-	if os.Getenv("CHAOS_SEED") == "random" {
-		p.seed = rand.Uint64N(1_000_000)
-	}
-	if servers > 1 {
-		// The election of a leader takes longer than a short lease.
-		p.lease, p.quiet = 5*time.Second, 2*time.Minute
-		seconds = 10
-	}
-	p.length = time.Duration(number(t, "CHAOS_SECONDS", seconds)) * time.Second
-	t.Logf("CHAOS_SEED=%d CHAOS_SECONDS=%.0f CHAOS_NODES=%d CHAOS_SERVERS=%d", p.seed, p.length.Seconds(), p.nodes, p.servers)
-	return p
-}
-
 // A fleet of real processes under a seeded schedule of kills, stops, restarts
 // and edits keeps its promises and converges.
 func TestTheFleetSurvivesChaos(t *testing.T) {
-	survive(t, planned(t, int(number(t, "CHAOS_SERVERS", 1))))
+	survive(t, trialOf(t, int(number(t, "CHAOS_SERVERS", 1))))
 }
 
 // So it does on a cluster that loses the leader of the log.
 func TestTheFleetSurvivesTheLossOfAServer(t *testing.T) {
-	survive(t, planned(t, 3))
+	survive(t, trialOf(t, 3))
 }
 
-func survive(t *testing.T, p plan) {
+func survive(t *testing.T, p trial) {
 	f := newFleet(t, p)
 	steps := schedule(p.seed, p.length, victimsOf(f.nodes, f.servers))
 	for _, s := range steps {
@@ -83,23 +48,10 @@ func survive(t *testing.T, p plan) {
 	f.judge(bus)
 }
 
-func number(t *testing.T, env string, otherwise uint64) uint64 {
-	t.Helper()
-	value := os.Getenv(env)
-	if value == "" || value == "random" {
-		return otherwise
-	}
-	n, err := strconv.ParseUint(value, 10, 32)
-	if err != nil || n == 0 {
-		t.Fatalf("%s is %q, must be a number above 0", env, value)
-	}
-	return n
-}
-
 // chaosFleet is all processes of one run.
 type chaosFleet struct {
 	t              *testing.T
-	plan           plan
+	trial          trial
 	dir, url       string
 	nodes, servers []string
 	processes      map[string]*process
@@ -111,9 +63,9 @@ type chaosFleet struct {
 	wild time.Time
 }
 
-func newFleet(t *testing.T, p plan) *chaosFleet {
+func newFleet(t *testing.T, p trial) *chaosFleet {
 	f := &chaosFleet{
-		t: t, plan: p, dir: t.ArtifactDir(), processes: make(map[string]*process), story: &story{began: time.Now()},
+		t: t, trial: p, dir: t.ArtifactDir(), processes: make(map[string]*process), story: &story{began: time.Now()},
 	}
 	// Registered first, so that it runs when every process has ended.
 	t.Cleanup(f.tellOnFailure)
@@ -133,7 +85,7 @@ func newFleet(t *testing.T, p plan) *chaosFleet {
 }
 
 func (f *chaosFleet) staffServices() {
-	lease := f.plan.lease.String()
+	lease := f.trial.lease.String()
 	replicas := fmt.Sprint(len(f.servers))
 	for _, i := range []string{"1", "2"} {
 		f.keep("planner-"+i, "planner", "--nats", f.url, "--inventory", f.file("fleet.yaml"), "--lease", lease,
@@ -249,7 +201,7 @@ func (f *chaosFleet) awaitConverged(bus *eventlog.Bus, last desired) {
 	if err := report.Err(); err != nil {
 		f.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(f.t.Context(), f.plan.quiet)
+	ctx, cancel := context.WithTimeout(f.t.Context(), f.trial.quiet)
 	defer cancel()
 	v := view.New(bus.Log())
 	ended := make(chan error, 1)
@@ -335,7 +287,7 @@ func (f *chaosFleet) tellOnFailure() {
 		return
 	}
 	f.t.Logf("the story:\n%s", f.story)
-	for _, name := range append(f.servers, "planner-1", "planner-2", "executor-1", "executor-2") {
+	for _, name := range slices.Concat(f.servers, []string{"planner-1", "planner-2", "executor-1", "executor-2"}) {
 		f.t.Logf("the log of %s ends:\n%s", name, tail(f.file(name+".log"), 25))
 	}
 	if text, err := os.ReadFile(f.file("log.txt")); err == nil {

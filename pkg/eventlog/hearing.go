@@ -17,6 +17,9 @@ const (
 	// before another leader is asked for, and how long that one is given.
 	electAfter = 2 * time.Second
 	electAgain = 6 * time.Second
+	// deafTold is the try, from 0, at which deafness is told: about a second after
+	// the first.
+	deafTold = 3
 )
 
 // errDeaf says that a stream hears nothing from its source. What it then says of

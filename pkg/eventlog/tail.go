@@ -102,7 +102,10 @@ func (t *tail) Next(ctx context.Context) (got []*nats.Msg, caughtUp bool, err er
 func (t *tail) step(ctx context.Context) ([]*nats.Msg, error) {
 	if t.pull == nil {
 		if err := t.start(ctx); err != nil {
-			t.bus.complain("cannot read "+t.stream, err)
+			// A stream that was just made hears its source a moment later.
+			if !errors.Is(err, errDeaf) || t.failures == deafTold {
+				t.bus.complain("cannot read "+t.stream, err)
+			}
 			t.failures++
 			return nil, t.bus.pause(ctx, t.failures)
 		}
