@@ -89,7 +89,9 @@ func (f *chaosFleet) staffServices() {
 	replicas := fmt.Sprint(len(f.servers))
 	for _, i := range []string{"1", "2"} {
 		f.keep("planner-"+i, "planner", "--nats", f.url, "--inventory", f.file("fleet.yaml"), "--lease", lease,
-			"--backoff-base", "200ms", "--backoff-cap", "2s", "--replicas", replicas)
+			"--backoff-base", "200ms", "--backoff-cap", "2s", "--replicas", replicas,
+			// Nobody is here to approve a removal of many nodes.
+			"--removal-min", fmt.Sprint(len(f.nodes)))
 		// One issuer for both, as the command asks for.
 		f.keep("executor-"+i, "executor", "--nats", f.url, "--dir", f.file("issuer"), "--enroll-timeout", "5s",
 			"--replicas", replicas)
