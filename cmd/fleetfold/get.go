@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -53,21 +55,34 @@ func newGetNodes() *cobra.Command {
 
 func nodesTable(w io.Writer, nodes []status.Node) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NODE\tREGION\tDESIRED\tPRESENT\tSIGNS\tEPOCH\tCREDENTIAL UNTIL (UTC)\tIN FLIGHT\tLAST ERROR")
+	fmt.Fprintln(t, "NODE\tREGION\tDESIRED\tPRESENT\tSIGNS\tEPOCH\tCREDENTIAL UNTIL (UTC)\tIN FLIGHT\tFAILED\tLAST ERROR")
 	for _, n := range nodes {
 		until := "-"
 		if n.NotAfter != nil {
 			until = n.NotAfter.UTC().Format(time.DateTime)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", n.ID, dash(n.Region), yes(n.Desired), yes(n.Present), yes(n.CanSign),
-			n.Epoch, until, dash(string(n.InFlight)), dash(cut(n.LastError)))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", n.ID, dash(n.Region), yes(n.Desired), yes(n.Present), yes(n.CanSign),
+			n.Epoch, until, dash(string(n.InFlight)), failed(n), dash(cut(n.LastError)))
 	}
 	return t.Flush()
+}
+
+// failed counts the failures in a row; stuck stands where the fleet waits for
+// what keeps failing.
+func failed(n status.Node) string {
+	switch {
+	case n.Stuck:
+		return fmt.Sprintf("%d, stuck", n.Failures)
+	case n.Failures > 0:
+		return strconv.Itoa(n.Failures)
+	}
+	return "-"
 }
 
 // cut keeps a table a table; the JSON form has all of it.
 func cut(s string) string {
 	const shown = 40
+	s, _, _ = strings.Cut(s, "\n")
 	if r := []rune(s); len(r) > shown {
 		return string(r[:shown-1]) + "…"
 	}

@@ -19,7 +19,7 @@ type trial struct {
 	lease time.Duration
 	// quiet is how long the fleet may take to converge once everything runs. An
 	// action that was in the hands of a killed executor is handed out again after
-	// 10 s, and may have to wait for the one before it.
+	// 5 s, and may have to wait for the one before it.
 	quiet time.Duration
 }
 

@@ -47,7 +47,7 @@ func Prepare(root *cobra.Command) {
 	root.SilenceUsage = true
 	root.SetFlagErrorFunc(flagError)
 	if root.Version == "" {
-		root.Version = version()
+		root.Version = Version()
 	}
 	addBuiltIn(root)
 	wrapHelp(root)
@@ -67,7 +67,8 @@ func Commands(root *cobra.Command) []*cobra.Command {
 	return all
 }
 
-func version() string {
+// Version of the program, such as v1.2.3; (devel) where the build knows none.
+func Version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}

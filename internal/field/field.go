@@ -22,12 +22,14 @@ const (
 	Error       = "error"
 	Event       = "event"       // event id
 	Fingerprint = "fingerprint" // of a public key
+	Failures    = "failures"    // count in a row
 	Generation  = "generation"  // of the inventory
 	Held        = "held"        // count
 	HeldBy      = "held_by"     // reasons with their counts
 	Lease       = "lease"
 	Node        = "node"
 	Nodes       = "nodes" // count
+	Next        = "next"  // when the next attempt is due
 	NotAfter    = "not_after"
 	Path        = "path"
 	Plan        = "plan"

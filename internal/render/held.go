@@ -18,6 +18,15 @@ type heldGroup struct {
 // Held writes what of a plan is held: a line for each type and reason with the
 // nodes concerned, and below it why. It writes nothing when nothing is held.
 func Held(w io.Writer, held []fleet.Held, o Options) error {
+	return groups(w, held, "held by a safeguard", o)
+}
+
+// Waiting does the same for what waits for time or room.
+func Waiting(w io.Writer, held []fleet.Held, o Options) error {
+	return groups(w, held, "not published yet", o)
+}
+
+func groups(w io.Writer, held []fleet.Held, what string, o Options) error {
 	if len(held) == 0 {
 		return nil
 	}
@@ -26,10 +35,14 @@ func Held(w io.Writer, held []fleet.Held, o Options) error {
 		most = defaultMaxBlockers
 	}
 	b := bufio.NewWriter(w)
-	fmt.Fprintf(b, "\n%s %s held by a safeguard:\n", o.paint(Yellow, "="), Count(len(held), "action"))
-	for _, g := range groupHeld(held) {
+	fmt.Fprintf(b, "\n%s %s %s:\n", o.paint(Yellow, "="), Count(len(held), "action"), what)
+	all := groupHeld(held)
+	for _, g := range all[:min(most, len(all))] {
 		fmt.Fprintf(b, "    %s\n", strings.TrimSpace(fmt.Sprintf("%s  %s", g.Type, someOf(g.ids, most))))
 		fmt.Fprintf(b, "        %s: %s\n", g.Reason, g.Detail)
+	}
+	if more := len(all) - most; more > 0 {
+		fmt.Fprintf(b, "    and %d more reasons\n", more)
 	}
 	return b.Flush()
 }

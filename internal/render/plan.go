@@ -15,6 +15,8 @@ type Options struct {
 	Colour bool
 	// MaxBlockers is how many blocking nodes are named; 0 means 10.
 	MaxBlockers int
+	// MaxActions is how many actions are listed; 0 means all.
+	MaxActions int
 }
 
 const defaultMaxBlockers = 10
@@ -46,8 +48,15 @@ var nameWidth = func() (width int) {
 // and, when enforcement is wanted but withheld, the nodes that block it.
 func Plan(w io.Writer, plan fleet.Plan, blockers []engine.Blocker, o Options) error {
 	b := bufio.NewWriter(w)
-	for _, a := range plan.Actions {
+	listed := plan.Actions
+	if o.MaxActions > 0 {
+		listed = listed[:min(o.MaxActions, len(listed))]
+	}
+	for _, a := range listed {
 		fmt.Fprintln(b, o.action(a))
+	}
+	if more := len(plan.Actions) - len(listed); more > 0 {
+		fmt.Fprintf(b, "  and %d more\n", more)
 	}
 	if !plan.Empty() {
 		fmt.Fprintln(b)

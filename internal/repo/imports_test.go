@@ -10,7 +10,7 @@ import (
 )
 
 // core is what decides. It must give the same answer to the same facts for ever.
-var core = []string{"pkg/fleet", "pkg/inventory", "pkg/events", "pkg/engine", "pkg/projection"}
+var core = []string{"pkg/fleet", "pkg/inventory", "pkg/events", "pkg/engine", "pkg/projection", "pkg/decide"}
 
 // within is all of this module that a package of the core may import.
 var within = map[string][]string{
@@ -19,6 +19,7 @@ var within = map[string][]string{
 	"pkg/events":     {"pkg/fleet", "schemas"},
 	"pkg/engine":     {"pkg/fleet"},
 	"pkg/projection": {"pkg/fleet", "pkg/events"},
+	"pkg/decide":     {"pkg/fleet", "pkg/events", "pkg/engine", "pkg/projection"},
 }
 
 // ban forbids imports. A banned path stands for itself and all below it.
@@ -139,6 +140,7 @@ func TestBansBite(t *testing.T) {
 		{"pkg/engine/a_test.go", "os", false},
 		{"pkg/projection/a.go", "math/rand/v2", true},
 		{"pkg/events/a.go", "github.com/rs/zerolog", true},
+		{"pkg/decide/a.go", "os", true},
 		{"pkg/fleet/a.go", "context", true},
 		{"pkg/planner/a.go", "github.com/nats-io/nats.go/jetstream", true},
 		{"pkg/planner/a_test.go", "github.com/nats-io/nats.go", true},

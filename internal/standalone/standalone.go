@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -20,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/announce"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/executor"
@@ -68,6 +70,7 @@ type Fleet struct {
 	statements  eventlog.Statements
 	actions     eventlog.Actions
 	lock        *flock.Flock
+	running     atomic.Int64 // actions
 }
 
 // Start brings the server up and connects everything to it. Run does the work.
@@ -180,6 +183,8 @@ func (f *Fleet) Run(ctx context.Context) error {
 		<-viewDone
 	}()
 
+	defer announce.Planner(f.bus, f.view, f.planner, f.options.Logger)()
+	defer announce.Executor(f.bus, f.view, &f.running, f.options.Logger)()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return f.planner.Run(ctx) })
 	g.Go(func() error { return f.act(ctx) })
@@ -218,7 +223,7 @@ func (f *Fleet) execute(ctx context.Context) error {
 	}
 	e, err := executor.New(executor.Config{
 		Log: f.log, View: f.view, Inventories: f.inventories, Actions: f.actions, Handlers: set,
-		Concurrency: f.options.Concurrency, Logger: f.options.Logger,
+		Concurrency: f.options.Concurrency, Running: &f.running, Logger: f.options.Logger,
 	})
 	if err != nil {
 		return err

@@ -19,8 +19,16 @@ type Status struct {
 	Plan      fleet.Plan          `json:"plan"`
 	InFlight  []Flight            `json:"in_flight"`
 	// Held is what of the plan a safeguard holds, as engine.Hold answers on this
-	// fold. Whether a planner is warm is not on the log: it is taken to be.
+	// fold, and then what waits for time or room, as engine.Dispatch does. Whether
+	// a planner is warm is not on the log: it is taken to be.
 	Held []fleet.Held `json:"held"`
+	// Stuck is what of the plan keeps failing, in plan order.
+	Stuck []engine.Stuck `json:"stuck"`
+	// Services are the planners and executors that answered; of a fold alone none.
+	Services []Service `json:"services"`
+	// Unfit counts the messages of the log that are no event, and so count for
+	// nothing.
+	Unfit int `json:"unfit"`
 	// Paused lists what people paused.
 	Paused []fleet.Pause `json:"paused"`
 	// BlockedBy are the nodes that keep strict enforcement off while it is wanted.
@@ -57,6 +65,9 @@ func Of(st *projection.State, inv *fleet.Inventory, now time.Time) Status {
 		Plan:      fleet.Plan{Actions: []fleet.Action{}},
 		InFlight:  []Flight{},
 		Held:      []fleet.Held{},
+		Stuck:     []engine.Stuck{},
+		Services:  []Service{},
+		Unfit:     st.Unfit(),
 		Paused:    st.Pauses(),
 		BlockedBy: []engine.Blocker{},
 		Sequence:  st.Sequence(),
@@ -71,11 +82,14 @@ func Of(st *projection.State, inv *fleet.Inventory, now time.Time) Status {
 	if inv != nil {
 		s.Plan.Actions = append(s.Plan.Actions, engine.Reconcile(inv, &s.Observed).Actions...)
 		s.BlockedBy = append(s.BlockedBy, engine.Blocking(inv, &s.Observed)...)
-		_, held := engine.Hold(s.Plan, situation(st, inv, now), safeguards(st))
-		s.Held = append(s.Held, held...)
+		s.Held = append(s.Held, held(st, inv, s.Plan, now)...)
+		s.Stuck = append(s.Stuck, stuck(st, s.Plan)...)
 	}
 	for i := range s.Paused {
 		s.Paused[i].Since = s.Paused[i].Since.UTC()
+	}
+	for i, stuck := range s.Stuck {
+		s.Stuck[i].LastOutcome, s.Stuck[i].NextAttempt = stuck.LastOutcome.UTC(), stuck.NextAttempt.UTC()
 	}
 	s.Converged = Converged(st, inv)
 	return s
@@ -107,6 +121,8 @@ type Node struct {
 	// LastError is what the last one said.
 	Failures  int    `json:"failures,omitempty"`
 	LastError string `json:"last_error,omitempty"`
+	// Stuck says that the fleet still waits for what keeps failing.
+	Stuck bool `json:"stuck"`
 }
 
 // Nodes lists the desired nodes in inventory order, then the observed ones
@@ -114,24 +130,27 @@ type Node struct {
 func Nodes(st *projection.State, inv *fleet.Inventory) []Node {
 	nodes := []Node{}
 	desired := make(map[fleet.NodeID]bool)
+	stuck := stuckNodes(st, inv)
 	if inv != nil {
 		for _, region := range inv.Regions {
 			for _, n := range region.Nodes {
 				desired[n.ID] = true
-				nodes = append(nodes, node(st, n.ID, region.Name, true))
+				n := node(st, n.ID, region.Name, stuck[n.ID])
+				n.Desired = true
+				nodes = append(nodes, n)
 			}
 		}
 	}
 	for _, n := range st.Observed().Nodes {
 		if !desired[n.ID] {
-			nodes = append(nodes, node(st, n.ID, "", false))
+			nodes = append(nodes, node(st, n.ID, "", stuck[n.ID]))
 		}
 	}
 	return nodes
 }
 
-func node(st *projection.State, id fleet.NodeID, region string, desired bool) Node {
-	n := Node{ID: id, Region: region, Desired: desired}
+func node(st *projection.State, id fleet.NodeID, region string, stuck *engine.Stuck) Node {
+	n := Node{ID: id, Region: region}
 	seen, known := st.Node(id)
 	if known {
 		n.Present, n.Epoch, n.CanSign = seen.Present, seen.Epoch, seen.Proved != nil
@@ -150,6 +169,9 @@ func node(st *projection.State, id fleet.NodeID, region string, desired bool) No
 		if a.Failures > 0 {
 			n.Failures, n.LastError = a.Failures, a.LastError
 		}
+	}
+	if stuck != nil {
+		n.Failures, n.LastError, n.Stuck = stuck.Failures, stuck.LastError, true
 	}
 	return n
 }
@@ -173,6 +195,11 @@ func (s Status) Missing() string {
 		text = "nothing more to do"
 	}
 	text = fmt.Sprintf("%s; %d in flight", text, len(s.InFlight))
+	if n := len(s.Stuck); n > 0 {
+		first := s.Stuck[0]
+		text += fmt.Sprintf("; %d stuck, the first is %s after %d failures: %s",
+			n, strings.TrimSpace(fmt.Sprintf("%s %s", first.Type, first.ID)), first.Failures, first.LastError)
+	}
 	if len(s.Held) > 0 {
 		text += fmt.Sprintf("; %d held, the first because of %s: %s", len(s.Held), s.Held[0].Reason, s.Held[0].Detail)
 	}

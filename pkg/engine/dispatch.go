@@ -38,6 +38,9 @@ type Attempts struct {
 	LastOutcome time.Time
 	// LastRefused says that the last outcome was a refusal.
 	LastRefused bool
+	// LastError says why the last outcome was no success, "reason: detail"; for
+	// people only.
+	LastError string
 }
 
 // Ledger is what the log tells of the actions published so far. Dispatch only
@@ -123,7 +126,7 @@ func (d *dispatcher) decide(action fleet.Action) {
 	until := d.backoff(action, past)
 	switch {
 	case until.After(d.now):
-		d.hold(action, ReasonBackingOff, "until "+until.UTC().Format(time.RFC3339))
+		d.hold(action, ReasonBackingOff, why(past, until))
 		if d.out.Wake.IsZero() || until.Before(d.out.Wake) {
 			d.out.Wake = until
 		}
@@ -150,6 +153,23 @@ func (d *dispatcher) backoff(action fleet.Action, past Attempts) time.Time {
 		return time.Time{}
 	}
 	return past.LastOutcome.Add(d.policy.wait(past, d.step(action, past).ActionID))
+}
+
+// why says when the next attempt is due, and what happened to the last one.
+func why(past Attempts, until time.Time) string {
+	text := "until " + until.UTC().Format(time.RFC3339)
+	switch {
+	case past.LastRefused:
+		text += ", after a refusal"
+	case past.Failures == 1:
+		text += ", after 1 failure"
+	default:
+		text += fmt.Sprintf(", after %d failures in a row", past.Failures)
+	}
+	if past.LastError != "" {
+		text += ": " + cause(past.LastError)
+	}
+	return text
 }
 
 func (d *dispatcher) step(action fleet.Action, past Attempts) Step {

@@ -95,7 +95,7 @@ var dispatchTable = map[string]struct {
 		plan:   []fleet.Action{enrollA},
 		ledger: ledger{attempts: map[engine.Need]engine.Attempts{enrollA: failed(1)}},
 		now:    after(9),
-		held:   []fleet.Held{held(enrollA, engine.ReasonBackingOff, "until 2026-01-02T12:00:10Z")},
+		held:   []fleet.Held{held(enrollA, engine.ReasonBackingOff, "until 2026-01-02T12:00:10Z, after 1 failure")},
 		wake:   after(10),
 	},
 	"the moment the wait ends, the next attempt is published": {
@@ -111,8 +111,8 @@ var dispatchTable = map[string]struct {
 		}},
 		now: after(1),
 		held: []fleet.Held{
-			held(enrollA, engine.ReasonBackingOff, "until 2026-01-02T12:00:40Z"),
-			held(enrollB, engine.ReasonBackingOff, "until 2026-01-02T12:00:20Z"),
+			held(enrollA, engine.ReasonBackingOff, "until 2026-01-02T12:00:40Z, after 3 failures in a row"),
+			held(enrollB, engine.ReasonBackingOff, "until 2026-01-02T12:00:20Z, after 2 failures in a row"),
 		},
 		wake: after(20),
 	},
@@ -120,16 +120,16 @@ var dispatchTable = map[string]struct {
 		plan:   []fleet.Action{enrollA},
 		ledger: ledger{attempts: map[engine.Need]engine.Attempts{enrollA: failed(1 << 40)}},
 		now:    after(59),
-		held:   []fleet.Held{held(enrollA, engine.ReasonBackingOff, "until 2026-01-02T12:01:00Z")},
+		held:   []fleet.Held{held(enrollA, engine.ReasonBackingOff, "until 2026-01-02T12:01:00Z, after 1099511627776 failures in a row")},
 		wake:   after(60),
 	},
 	"a refusal waits the base once, whatever failed before": {
 		plan: []fleet.Action{enrollA},
 		ledger: ledger{attempts: map[engine.Need]engine.Attempts{
-			enrollA: {Published: 4, Failures: 3, LastOutcome: noon, LastRefused: true},
+			enrollA: {Published: 4, Failures: 3, LastOutcome: noon, LastRefused: true, LastError: "no_longer_wanted: the node is present already"},
 		}},
 		now:  after(1),
-		held: []fleet.Held{held(enrollA, engine.ReasonBackingOff, "until 2026-01-02T12:00:10Z")},
+		held: []fleet.Held{held(enrollA, engine.ReasonBackingOff, "until 2026-01-02T12:00:10Z, after a refusal: no_longer_wanted: the node is present already")},
 		wake: after(10),
 	},
 	"a need that succeeded last time and is wanted again waits for nothing": {
@@ -143,7 +143,7 @@ var dispatchTable = map[string]struct {
 		plan:    []fleet.Action{enrollA, enrollB, issueC},
 		ledger:  ledger{attempts: map[engine.Need]engine.Attempts{enrollA: failed(1)}},
 		publish: []fleet.Action{enrollB, issueC},
-		held:    []fleet.Held{held(enrollA, engine.ReasonBackingOff, "until 2026-01-02T12:00:10Z")},
+		held:    []fleet.Held{held(enrollA, engine.ReasonBackingOff, "until 2026-01-02T12:00:10Z, after 1 failure")},
 		wake:    after(10),
 	},
 	"over the cap the rest of the plan waits, later phases and the flip included": {
@@ -168,7 +168,7 @@ var dispatchTable = map[string]struct {
 		},
 		held: []fleet.Held{
 			held(enrollA, engine.ReasonInFlight, "waiting for the outcome of enroll-1"),
-			held(enrollB, engine.ReasonBackingOff, "until 2026-01-02T12:00:10Z"),
+			held(enrollB, engine.ReasonBackingOff, "until 2026-01-02T12:00:10Z, after 1 failure"),
 		},
 		wake: after(10),
 	},

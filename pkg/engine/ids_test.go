@@ -78,11 +78,11 @@ func TestPolicyValidate(t *testing.T) {
 	if err := engine.DefaultPolicy().Validate(); err != nil {
 		t.Errorf("the default policy: %v", err)
 	}
-	err := engine.Policy{MaxInFlight: 1000, BackoffBase: -time.Second, BackoffCap: 25 * time.Hour, Jitter: math.NaN()}.Validate()
+	err := engine.Policy{MaxInFlight: 1000, BackoffBase: -time.Second, BackoffCap: 25 * time.Hour, Jitter: math.NaN(), StuckAfter: 101}.Validate()
 	if err == nil {
 		t.Fatal("a policy wrong in every field is valid")
 	}
-	for _, field := range []string{"max_in_flight", "backoff_base", "backoff_cap", "jitter"} {
+	for _, field := range []string{"max_in_flight", "backoff_base", "backoff_cap", "jitter", "stuck_after"} {
 		if !strings.Contains(err.Error(), field+" is ") {
 			t.Errorf("the error does not report %s: %v", field, err)
 		}

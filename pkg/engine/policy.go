@@ -31,11 +31,18 @@ type Policy struct {
 	// Jitter is the largest part of the wait that is added to it, so that what
 	// failed together is not tried together; 0 (none) to 1, default 0.2.
 	Jitter float64 `json:"jitter"`
+	// StuckAfter is the number of failures in a row after which a need counts as
+	// stuck, see StuckNeeds. It changes nothing of what is published. 1 to 100; 0
+	// means 3, which is the default.
+	StuckAfter int `json:"stuck_after"`
 }
 
 // DefaultPolicy returns the policy that nobody has tuned.
 func DefaultPolicy() Policy {
-	return Policy{MaxInFlight: 256, BackoffBase: time.Second, BackoffCap: 5 * time.Minute, Jitter: 0.2}
+	return Policy{
+		MaxInFlight: 256, BackoffBase: time.Second, BackoffCap: 5 * time.Minute, Jitter: 0.2,
+		StuckAfter: DefaultStuckAfter,
+	}
 }
 
 // Validate reports every field that is out of its range, all at once.
@@ -55,6 +62,9 @@ func (p Policy) Validate() error {
 	}
 	if !(p.Jitter >= 0 && p.Jitter <= 1) { // also refuses NaN
 		report("jitter is %v, must be 0 to 1", p.Jitter)
+	}
+	if p.StuckAfter < 0 || p.StuckAfter > MaxStuckAfter {
+		report("stuck_after is %d, must be 1 to %d, or 0 for %d", p.StuckAfter, MaxStuckAfter, DefaultStuckAfter)
 	}
 	return errors.Join(problems...)
 }

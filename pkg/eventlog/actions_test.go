@@ -137,6 +137,37 @@ func TestInProgressKeepsAnAction(t *testing.T) {
 	})
 }
 
+// A release that waits less takes over a consumer of one that waited longer, and
+// the other way round, while both run: what is out already follows the newest.
+func TestTheNewestAckWaitHoldsForWhatIsOutAlready(t *testing.T) {
+	for does, c := range map[string]struct{ old, now time.Duration }{
+		"shorter": {time.Hour, ackWait},
+		"longer":  {ackWait, 10 * ackWait},
+	} {
+		t.Run(does, func(t *testing.T) {
+			inFakeTime(t, func(t *testing.T, b *Bus) {
+				publishActions(t, b, 1)
+				old := takeActions(t, b, 1, c.old)
+				defer old.Close()
+				first := take(t, old)
+				next := takeActions(t, b, 1, c.now)
+				defer next.Close()
+				start := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour/2)
+				defer cancel()
+				again, err := next.Next(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if after := time.Since(start); again.Record.Sequence != first.Record.Sequence || after > c.now+pullExpires+pullGrace || after < c.now-time.Second {
+					t.Errorf("after %s came %+v", after, again.Record)
+				}
+				ackOf(t, again)
+			})
+		})
+	}
+}
+
 func TestRetryHandsAnActionOutAgainLater(t *testing.T) {
 	inFakeTime(t, func(t *testing.T, b *Bus) {
 		publishActions(t, b, 1)

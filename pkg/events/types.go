@@ -198,6 +198,8 @@ type DispatchPolicy struct {
 	BackoffBaseSeconds float64 `json:"backoff_base_seconds"`
 	BackoffCapSeconds  float64 `json:"backoff_cap_seconds"`
 	Jitter             float64 `json:"jitter"`
+	// StuckAfter is left out by plans of before there was one.
+	StuckAfter int `json:"stuck_after,omitempty"`
 }
 
 // PlanApproved says that a person approved the decommissions of a plan, which
@@ -259,7 +261,7 @@ type ActionFailed struct {
 }
 
 // ActionRefused is the one terminal outcome of an action that was no longer
-// wanted when an executor took it up.
+// wanted, or held, when an executor took it up.
 type ActionRefused struct {
 	Type   fleet.ActionType `json:"type"`
 	ID     fleet.NodeID     `json:"id,omitempty"`

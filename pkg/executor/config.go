@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -50,7 +51,7 @@ type Actions interface {
 const (
 	DefaultConcurrency = 16
 	MaxConcurrency     = 256
-	DefaultAckWait     = 10 * time.Second
+	DefaultAckWait     = 5 * time.Second
 	DefaultDeadline    = 30 * time.Second
 )
 
@@ -66,11 +67,16 @@ type Config struct {
 	// Concurrency is how many handlers may run side by side, 1 to 256; 0 means 16.
 	Concurrency int
 	// AckWait is how long a delivery may be silent before it is handed out
-	// again; 0 means 10 s. The kit asks for more time at a third of it.
+	// again; 0 means 5 s. The kit asks for more time at a third of it. It is how
+	// long the actions of a killed executor wait for the next one, and how long an
+	// executor may be stalled without its actions running a second time.
 	AckWait time.Duration
 	// Deadline bounds the run of an action by type, lost races included. A type
 	// that is not in it has what its handler says as a Timed, or else 30 s.
 	Deadline map[fleet.ActionType]time.Duration
+	// Running goes up and down with the actions that are being carried out; nil
+	// means that nobody looks.
+	Running *atomic.Int64
 	// Logger takes one INFO line for each outcome. The zero Logger is silent.
 	Logger zerolog.Logger
 	// Now is the clock that events and durations are stamped by; nil means time.Now.
@@ -111,6 +117,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Running == nil {
+		c.Running = new(atomic.Int64)
 	}
 	if c.Observe == nil {
 		c.Observe = func(Outcome) {}

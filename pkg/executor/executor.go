@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fleetfold/fleetfold/pkg/decide"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 )
 
@@ -16,7 +17,9 @@ const retryDelay = time.Second
 // Executor carries out actions. New makes one, Run lets it work.
 type Executor struct {
 	Config
-	catalogs catalogs
+	inForce inForce
+	holds   decide.Holds
+	overdue overdue
 }
 
 // New checks the configuration. The error names all that is wrong with it.
@@ -29,7 +32,7 @@ func New(c Config) (*Executor, error) {
 }
 
 // Run takes actions up until ctx ends, and then returns nil when every handler
-// has. Nothing is recorded of what it was running then: those actions are given
+// has, but for those that ignored their deadline. Nothing is recorded of what it was running then: those actions are given
 // back. An error means that no more actions can be had.
 func (e *Executor) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)

@@ -15,7 +15,9 @@ import (
 // Handler carries out the actions of one type. It is called from several
 // goroutines, never twice at once for one node.
 type Handler interface {
-	// Handle returns when the action is done, or says why it cannot be.
+	// Handle returns when the action is done, or says why it cannot be. It must
+	// return when ctx ends: a second after its deadline the action fails without
+	// it, and none of the node's is begun here until it has returned.
 	Handle(ctx context.Context, task Task) (Result, error)
 }
 
@@ -70,7 +72,13 @@ const (
 	ReasonHandlerPanic     fleet.Reason = "handler_panic"
 	ReasonNoHandler        fleet.Reason = "no_handler"
 	ReasonDeadlineExceeded fleet.Reason = "deadline_exceeded"
-	ReasonNoLongerWanted   fleet.Reason = "no_longer_wanted"
+	// ReasonStillRunning: a handler heeded no deadline and still runs for the
+	// node; a second one must not run beside it.
+	ReasonStillRunning   fleet.Reason = "still_running"
+	ReasonNoLongerWanted fleet.Reason = "no_longer_wanted"
+	// ReasonHeld: a safeguard holds the action that was free when it was
+	// published. The detail begins with the reason of engine.Hold.
+	ReasonHeld fleet.Reason = "held"
 	// ReasonMisfit: a parked message is no action that this executor knows.
 	ReasonMisfit fleet.Reason = "misfit"
 	// ReasonNotCounted: the ledger took no notice of a parked action, since its

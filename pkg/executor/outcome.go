@@ -55,11 +55,11 @@ func (e *Executor) failed(t Task, f *Failure, began time.Time) ([]eventlog.Entry
 	})}, Outcome{Flight: t.Flight, Kind: KindFailed, Reason: f.Reason, Detail: f.Detail, Duration: took}
 }
 
-func (e *Executor) refused(t Task, why string, began time.Time) ([]eventlog.Entry, Outcome) {
+func (e *Executor) refused(t Task, reason fleet.Reason, why string, began time.Time) ([]eventlog.Entry, Outcome) {
 	a := t.Flight.Action
 	return []eventlog.Entry{e.outcome(t, events.TypeActionRefused, &events.ActionRefused{
-		Type: a.Type, ID: a.ID, Action: t.Flight.ID, Reason: ReasonNoLongerWanted, Detail: why, Basis: t.Basis,
-	})}, Outcome{Flight: t.Flight, Kind: KindRefused, Reason: ReasonNoLongerWanted, Detail: why, Duration: e.Now().Sub(began)}
+		Type: a.Type, ID: a.ID, Action: t.Flight.ID, Reason: reason, Detail: why, Basis: t.Basis,
+	})}, Outcome{Flight: t.Flight, Kind: KindRefused, Reason: reason, Detail: why, Duration: e.Now().Sub(began)}
 }
 
 // outcome may be appended only while its subject is empty: one for each action, ever.

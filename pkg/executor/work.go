@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fleetfold/fleetfold/internal/field"
+	"github.com/fleetfold/fleetfold/pkg/decide"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
@@ -18,6 +19,8 @@ var errUnwanted = errors.New("the action is no longer wanted")
 
 // work carries one delivery to its end, or leaves it to Run when ctx ends.
 func (e *Executor) work(ctx context.Context, h *held) {
+	e.Running.Add(1)
+	defer e.Running.Add(-1)
 	out, err := e.settle(ctx, h)
 	switch {
 	case err == nil:
@@ -66,19 +69,22 @@ func wrapAppend(err error) error {
 
 func (e *Executor) task(h *held, d decision, timeout time.Duration) Task {
 	return Task{
-		Flight: d.flight, Node: d.catalog.nodes[d.flight.Action.ID], Inventory: d.catalog.inventory,
+		Flight: d.flight, Node: d.desired.Node(d.flight.Action.ID), Inventory: d.desired.Inventory,
 		Generation: d.generation, Basis: d.basis, Timeout: timeout, TraceParent: h.event.TraceParent,
 	}
 }
 
 // attempt returns what is to be appended, the outcome last.
 func (e *Executor) attempt(ctx context.Context, t Task, d decision, began time.Time) ([]eventlog.Entry, Outcome) {
-	if !d.wanted {
-		return e.refused(t, d.why, began)
+	if d.refuse != "" {
+		return e.refused(t, d.refuse, d.why, began)
 	}
 	handler := e.Handlers[t.Flight.Action.Type]
 	if handler == nil {
 		return e.failed(t, &Failure{ReasonNoHandler, "this executor has no handler for " + string(t.Flight.Action.Type)}, began)
+	}
+	if e.overdue.has(t.Flight.Action.ID) {
+		return e.failed(t, &Failure{ReasonStillRunning, "an earlier run has not ended, though its deadline has passed"}, began)
 	}
 	if ctx.Err() != nil {
 		return e.failed(t, &Failure{ReasonDeadlineExceeded, fmt.Sprintf("the log moved on under every decision for %s", t.Timeout)}, began)
@@ -88,18 +94,18 @@ func (e *Executor) attempt(ctx context.Context, t Task, d decision, began time.T
 	case err == nil:
 		return e.succeeded(t, result, began)
 	case errors.Is(err, errUnwanted):
-		return e.refused(t, "the inventory changed while the action was running", began)
+		return e.refused(t, ReasonNoLongerWanted, "the inventory changed while the action was running", began)
 	}
 	return e.failed(t, failureOf(err, ctx.Err() != nil), began)
 }
 
 // handle runs the handler, and cancels it when the inventory stops asking for
 // its action. A handler that succeeded all the same has succeeded.
-func (e *Executor) handle(ctx context.Context, handler Handler, t Task, d decision) (Result, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
+func (e *Executor) handle(deadline context.Context, handler Handler, t Task, d decision) (Result, error) {
+	ctx, cancel := context.WithCancelCause(deadline)
 	var watcher sync.WaitGroup
 	watcher.Go(func() { e.watch(ctx, d, cancel) })
-	result, err := guarded(ctx, handler, t)
+	result, err := e.inTime(ctx, deadline, handler, t)
 	unwanted := errors.Is(context.Cause(ctx), errUnwanted)
 	cancel(nil)
 	watcher.Wait()
@@ -122,7 +128,8 @@ func guarded(ctx context.Context, handler Handler, t Task) (result Result, err e
 
 func firstBytes(b []byte, n int) []byte { return b[:min(len(b), n)] }
 
-// watch cancels with errUnwanted as soon as the fold says so.
+// watch cancels with errUnwanted as soon as the fold says so. A hold does not
+// cancel: what has begun is better finished than left half done.
 func (e *Executor) watch(ctx context.Context, d decision, cancel context.CancelCauseFunc) {
 	action := d.flight.Action
 	for {
@@ -130,7 +137,7 @@ func (e *Executor) watch(ctx context.Context, d decision, cancel context.CancelC
 		asked := true
 		err := e.View.Wait(ctx, func(s *projection.State) bool {
 			digest = s.Inventory().Digest
-			asked = digest != d.digest || stillAsked(s, d.catalog, action)
+			asked = digest != d.digest || decide.StillAsked(s, d.desired, action)
 			return digest != d.digest || !asked
 		})
 		if err != nil {
@@ -140,12 +147,12 @@ func (e *Executor) watch(ctx context.Context, d decision, cancel context.CancelC
 			cancel(errUnwanted)
 			return
 		}
-		c, err := e.catalogs.get(ctx, e.Inventories, digest)
+		in, err := e.inForce.get(ctx, e.Inventories, digest)
 		if err != nil {
 			// The handler goes on with what it knows; its outcome is decided anew.
 			e.Logger.Warn().Err(err).Str(field.Digest, digest).Msg("could not look at new inventory")
 			return
 		}
-		d.digest, d.catalog = digest, c
+		d.digest, d.desired = digest, in
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fleetfold/fleetfold/internal/field"
+	"github.com/fleetfold/fleetfold/pkg/decide"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
@@ -20,10 +21,9 @@ import (
 type decision struct {
 	basis, lastPlan uint64
 	inventory       projection.InventoryRef
-	plan            fleet.Plan
-	dispatched      engine.Dispatched
 	settled         bool
 	at              time.Time
+	decide.Decided
 }
 
 // decide reconciles and publishes what is to be done now; it reports whether
@@ -43,8 +43,9 @@ func (p *Planner) decide(ctx context.Context) (published bool, err error) {
 		return false, nil
 	}
 	p.account(d)
-	if len(d.dispatched.Publish) == 0 {
-		p.wake = d.dispatched.Wake
+	p.tellStuck(d)
+	if len(d.Publish) == 0 {
+		p.wake = d.Wake
 		return false, nil
 	}
 	return true, p.publish(ctx, d)
@@ -62,37 +63,23 @@ func (p *Planner) conclude(inv *fleet.Inventory, ref projection.InventoryRef) (d
 		ok = true
 		d = decision{basis: st.Sequence(), lastPlan: st.LastPlan(), inventory: ref, at: p.Now()}
 		p.Metrics.observe(st.Observed())
-		d.plan = engine.Reconcile(inv, st.Observed())
-		p.hold(&d, st, inv)
+		given := p.given(d.at)
+		d.settled = given.Settled
+		d.Decided = decide.Plan(st, inv, given)
 	})
 	return d, ok
 }
 
-// hold divides the plan into what is published now and what is held.
-func (p *Planner) hold(d *decision, st *projection.State, inv *fleet.Inventory) {
-	situation := p.situation(st, inv, d.at)
-	d.settled = situation.Settled
-	allowed, held := engine.Hold(d.plan, situation, p.Safeguards)
-	generation := d.inventory.Generation
-	d.dispatched = engine.Dispatch(allowed, ledger{st.Ledger(), generation}, generation, p.Policy, d.at)
-	if ends := engine.HoldEnds(held, situation, p.Safeguards); !ends.IsZero() && (d.dispatched.Wake.IsZero() || ends.Before(d.dispatched.Wake)) {
-		d.dispatched.Wake = ends
-	}
-	// What a safeguard holds comes first: if not all can be listed, it is of
-	// more interest than what only waits its turn.
-	d.dispatched.Held = append(held, d.dispatched.Held...)
-}
-
-// situation is what the plan of a fold is held against.
-func (p *Planner) situation(st *projection.State, inv *fleet.Inventory, now time.Time) engine.Situation {
-	s := engine.Situation{Desired: inv, Observed: st.Observed(), Facts: st, Settled: p.sensor.settled(), Now: now}
-	if !s.Settled {
-		s.Waiting = "waiting until every present node was seen"
+// given is what this planner decides by now.
+func (p *Planner) given(now time.Time) decide.Given {
+	g := decide.Given{Settled: p.sensor.settled(), Now: now, Safeguards: p.Safeguards, Policy: p.Policy}
+	if !g.Settled {
+		g.Waiting = "waiting until every present node was seen"
 		if p.sensor.caughtUp {
-			s.Waiting += ", at the latest until " + p.sensor.warmAt.UTC().Format(time.RFC3339)
+			g.Waiting += ", at the latest until " + p.sensor.warmAt.UTC().Format(time.RFC3339)
 		}
 	}
-	return s
+	return g
 }
 
 // publish appends the plan as one batch: whole or not at all, and only if no
@@ -105,22 +92,23 @@ func (p *Planner) publish(ctx context.Context, d decision) error {
 	}
 	p.awaiting = last
 	p.Metrics.plans.Inc()
-	for _, s := range d.dispatched.Publish {
+	p.published.Add(1)
+	for _, s := range d.Publish {
 		p.Metrics.actions.WithLabelValues(string(s.Type)).Inc()
 	}
 	p.Logger.Info().Str(field.Plan, string(planID)).Uint64(field.Basis, d.basis).Uint64(field.Generation, d.inventory.Generation).
-		Int("actions", len(d.dispatched.Publish)).Int(field.Held, len(d.dispatched.Held)).Msg("published a plan")
+		Int("actions", len(d.Publish)).Int(field.Held, len(d.Held)).Msg("published a plan")
 	return nil
 }
 
 func (d decision) batch(policy engine.Policy, guards engine.Safeguards) ([]eventlog.Entry, fleet.PlanID) {
-	steps := d.dispatched.Publish
+	steps := d.Publish
 	planID := engine.PlanIDFor(steps)
 	decided := &events.PlanDecided{
 		Plan: planID, Basis: d.basis, InventoryDigest: d.inventory.Digest, Generation: d.inventory.Generation,
 		RuleVersion: engine.RuleVersion, DecidedAt: d.at,
-		Settled: d.settled, Safeguards: recordedSafeguards(guards), Policy: recordedPolicy(policy),
-		Held: d.dispatched.Held[:min(len(d.dispatched.Held), events.MaxHeldListed)], HeldTotal: len(d.dispatched.Held),
+		Settled: d.settled, Safeguards: decide.Recorded(guards), Policy: decide.RecordedPolicy(policy),
+		Held: d.Held[:min(len(d.Held), events.MaxHeldListed)], HeldTotal: len(d.Held),
 	}
 	entries := make([]eventlog.Entry, 1, len(steps)+1)
 	for i, s := range steps {
@@ -143,32 +131,17 @@ func (d decision) batch(policy engine.Policy, guards engine.Safeguards) ([]event
 	return entries, planID
 }
 
-func recordedPolicy(p engine.Policy) events.DispatchPolicy {
-	return events.DispatchPolicy{
-		MaxInFlight: p.MaxInFlight, Jitter: p.Jitter,
-		BackoffBaseSeconds: p.BackoffBase.Seconds(), BackoffCapSeconds: p.BackoffCap.Seconds(),
-	}
-}
-
-func recordedSafeguards(g engine.Safeguards) events.HoldSafeguards {
-	return events.HoldSafeguards{
-		RemovalMin: g.RemovalMin, RemovalFraction: g.RemovalFraction,
-		BlindFraction: g.BlindFraction, BlindMin: g.BlindMin, LostWaitSeconds: g.LostWait.Seconds(),
-		FlapThreshold: g.FlapThreshold, FlapHalfLifeSeconds: g.FlapHalfLife.Seconds(),
-	}
-}
-
 // account shows what the plan wants and what is held, in metrics, and in the
 // log when the account changed.
 func (p *Planner) account(d decision) {
 	byReason := make(map[fleet.Reason]int)
 	details := make(map[fleet.Reason]string) // of the first that is held for it
-	for _, h := range d.dispatched.Held {
+	for _, h := range d.Held {
 		if byReason[h.Reason]++; byReason[h.Reason] == 1 {
 			details[h.Reason] = h.Detail
 		}
 	}
-	p.Metrics.account(len(d.plan.Actions), byReason)
+	p.Metrics.account(len(d.Plan.Actions), byReason)
 	reasons := slices.Sorted(maps.Keys(byReason))
 	var counts, why []string
 	for _, reason := range reasons {
@@ -180,19 +153,5 @@ func (p *Planner) account(d decision) {
 		if now != "" {
 			p.Logger.Info().Str(field.HeldBy, now).Strs(field.Why, why).Uint64(field.Basis, d.basis).Msg("actions are held")
 		}
-	}
-}
-
-// ledger is the projection's ledger as Dispatch asks it: attempts count at the
-// node's present epoch and the inventory's present generation.
-type ledger struct {
-	*projection.Ledger
-	generation uint64
-}
-
-func (l ledger) Attempts(need engine.Need) engine.Attempts {
-	a := l.AttemptsAt(need, l.Epoch(need.ID), l.generation)
-	return engine.Attempts{
-		Published: a.Published, Failures: a.Failures, LastOutcome: a.LastOutcome, LastRefused: a.LastRefused,
 	}
 }

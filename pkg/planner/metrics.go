@@ -12,7 +12,7 @@ type Metrics struct {
 	facts, actions, refused  *prometheus.CounterVec
 	plans, conflicts, unfit  prometheus.Counter
 	sequence, wanted, strict prometheus.Gauge
-	held, nodes              *prometheus.GaugeVec
+	held, nodes, stuck       *prometheus.GaugeVec
 }
 
 // NewMetrics returns metrics that stand at zero.
@@ -40,12 +40,13 @@ func NewMetrics() *Metrics {
 		wanted:    gauge("plan_actions", "Actions that the last decision wants, published or held."),
 		held:      gauges("held_actions", "Actions that the last decision holds, by reason.", "reason"),
 		nodes:     gauges("nodes", "Observed nodes, by state: observed, present, signing.", "state"),
+		stuck:     gauges("stuck_nodes", "Nodes whose action keeps failing, by action type; 1 for the fleet itself.", "action_type"),
 		strict:    gauge("strict_enforced", "1 while receivers refuse unsigned posts."),
 	}
 }
 
 func (m *Metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.facts, m.actions, m.refused, m.plans, m.conflicts, m.unfit, m.sequence, m.wanted, m.held, m.nodes, m.strict}
+	return []prometheus.Collector{m.facts, m.actions, m.refused, m.plans, m.conflicts, m.unfit, m.sequence, m.wanted, m.held, m.nodes, m.stuck, m.strict}
 }
 
 // Describe implements prometheus.Collector.
@@ -74,6 +75,12 @@ func (m *Metrics) account(wanted int, held map[fleet.Reason]int) {
 	m.held.Reset()
 	for reason, n := range held {
 		m.held.WithLabelValues(string(reason)).Set(float64(n))
+	}
+}
+
+func (m *Metrics) stall(byType map[fleet.ActionType]int) {
+	for _, t := range fleet.ActionTypes {
+		m.stuck.WithLabelValues(string(t)).Set(float64(byType[t]))
 	}
 }
 

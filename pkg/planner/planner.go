@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
@@ -83,7 +85,11 @@ type Planner struct {
 	wake time.Time
 	// withheld is the last account of held actions that was logged.
 	withheld string
-	settled  chan struct{}
+	// published counts plans; others read it.
+	published atomic.Uint64
+	// stuck are the needs that were logged as stuck.
+	stuck   map[fleet.Action]bool
+	settled chan struct{}
 }
 
 // New returns a Planner that watches the view. The view must not run yet.
@@ -107,6 +113,7 @@ func New(c Config) (*Planner, error) {
 		Config:  c,
 		sensor:  newSensor(c.Lease),
 		settled: make(chan struct{}),
+		stuck:   make(map[fleet.Action]bool),
 	}
 	c.View.OnRecord(p.onRecord)
 	return p, nil
@@ -115,6 +122,10 @@ func New(c Config) (*Planner, error) {
 // Settled is closed once each node that the log called present at the start
 // has been seen, or has been called lost.
 func (p *Planner) Settled() <-chan struct{} { return p.settled }
+
+// Published counts the plans that this planner has published. It may be called
+// from any goroutine.
+func (p *Planner) Published() uint64 { return p.published.Load() }
 
 func (p *Planner) onRecord(r eventlog.Record, c projection.Change) {
 	p.touched.add(c)

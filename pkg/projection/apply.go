@@ -127,7 +127,7 @@ func (s *State) apply(seq uint64, at time.Time, e *events.Event) (c Change, fits
 	case events.TypePlanDecided:
 		d, ok := data[events.PlanDecided](e)
 		if ok {
-			s.safeguards = d.Safeguards
+			s.safeguards, s.policy = d.Safeguards, d.Policy
 			s.planEnd = seq + uint64(len(d.Actions))
 		}
 		return Change{}, ok

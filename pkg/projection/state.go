@@ -22,6 +22,7 @@ type State struct {
 	enforcement fleet.ActionID
 	control     control
 	safeguards  events.HoldSafeguards
+	policy      events.DispatchPolicy
 
 	last    fences
 	ignored map[string]int
@@ -134,6 +135,9 @@ func (s *State) Trust() [][]byte { return s.trust[:len(s.trust):len(s.trust)] }
 // Safeguards are those of the newest plan: what planners hold by, as far as the
 // log tells. Zero while there is no plan.
 func (s *State) Safeguards() events.HoldSafeguards { return s.safeguards }
+
+// Policy is that of the newest plan, as Safeguards are. Zero while there is none.
+func (s *State) Policy() events.DispatchPolicy { return s.policy }
 
 // Ledger is the account of actions. It is the State's own and moves with it.
 func (s *State) Ledger() *Ledger { return &s.ledger }

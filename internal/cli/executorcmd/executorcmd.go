@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/announce"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
 	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
@@ -39,6 +41,7 @@ type flags struct {
 	enrollTimeout time.Duration
 	lease         time.Duration
 	replicas      int
+	running       atomic.Int64 // actions
 }
 
 // New returns the command.
@@ -48,9 +51,9 @@ func New() *cobra.Command {
 		Use:   "executor",
 		Short: "Carry out the actions of a fleet and report their outcomes",
 		Long: `The executor takes the actions up in the order of the log, decides again
-whether each is still wanted, carries it out, and puts its outcome on the log. Any
-number of executors may share a fleet; those that issue credentials need the same
-root issuer in their folder.`,
+whether each is still wanted and not held meanwhile, such as by a pause, carries it
+out, and puts its outcome on the log. Any number of executors may share a fleet;
+those that issue credentials need the same root issuer in their folder.`,
 		Example: `  executor --nats nats://127.0.0.1:4222 --dir /var/lib/fleetfold
   executor --driver local --dir ./fleet --listen :8081`,
 		Args: cobra.NoArgs,
@@ -155,6 +158,7 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Dr
 	}
 	defer actions.Close()
 	v, metrics := view.New(bus.Log()), executor.NewMetrics()
+	defer announce.Executor(bus, v, &f.running, logger)()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return v.Run(ctx) })
 	g.Go(func() error { return f.execute(ctx, bus, v, actions, driver, metrics, logger) })
@@ -188,7 +192,7 @@ func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, ac
 	}
 	e, err := executor.New(executor.Config{
 		Log: bus.Log(), View: v, Inventories: inventories, Actions: actions, Handlers: set,
-		Concurrency: f.concurrency, Logger: logger, Observe: metrics.Observe,
+		Concurrency: f.concurrency, Running: &f.running, Logger: logger, Observe: metrics.Observe,
 	})
 	if err != nil {
 		return err

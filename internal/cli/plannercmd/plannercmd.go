@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/announce"
 	"github.com/fleetfold/fleetfold/internal/cli/inventoryfile"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
 	"github.com/fleetfold/fleetfold/internal/field"
@@ -58,6 +59,7 @@ actions. Any number of planners may run side by side.`,
 	fs.IntVar(&f.policy.MaxInFlight, "max-in-flight", f.policy.MaxInFlight, "most actions without an outcome, `N`")
 	fs.DurationVar(&f.policy.BackoffBase, "backoff-base", f.policy.BackoffBase, "`DURATION` before the second attempt, doubled by each further failure")
 	fs.DurationVar(&f.policy.BackoffCap, "backoff-cap", f.policy.BackoffCap, "longest `DURATION` between attempts")
+	fs.IntVar(&f.policy.StuckAfter, "stuck-after", f.policy.StuckAfter, "failures in a row, `N` of 1 to 100, after which an action is shown as stuck; it is tried on all the same")
 	f.addSafeguards(fs)
 	return cmd
 }
@@ -79,6 +81,9 @@ func (f *flags) check() error {
 		return cli.Usagef("--lease is %s, must be 1s to 1h", f.lease)
 	case f.replicas != 0 && f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
 		return cli.Usagef("--replicas is %d, must be 1, 3 or 5", f.replicas)
+	}
+	if f.policy.StuckAfter == 0 {
+		return cli.Usagef("--stuck-after is 0, must be 1 to %d", engine.MaxStuckAfter)
 	}
 	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate()))
 }
@@ -127,6 +132,7 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Log
 	if err != nil {
 		return err
 	}
+	defer announce.Planner(bus, v, p, logger)()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return v.Run(ctx) })
 	g.Go(func() error { return p.Run(ctx) })
