@@ -9,6 +9,7 @@ const (
 	ActionType  = "action_type" // EnrollNode, IssueCredential, ...
 	Actions     = "actions"     // count
 	Address     = "address"     // host:port that is listened on
+	Advice      = "advice"      // what a person can do
 	Attempt     = "attempt"
 	Basis       = "basis"   // sequence decided on
 	Channel     = "channel" // presence or credential
@@ -28,8 +29,8 @@ const (
 	HeldBy      = "held_by"     // reasons with their counts
 	Lease       = "lease"
 	Node        = "node"
-	Nodes       = "nodes" // count
 	Next        = "next"  // when the next attempt is due
+	Nodes       = "nodes" // count
 	NotAfter    = "not_after"
 	Path        = "path"
 	Plan        = "plan"
@@ -37,6 +38,7 @@ const (
 	Seq         = "seq"    // sequence of the log
 	Serial      = "serial" // of a certificate
 	Session     = "session"
+	State       = "state" // ok, unknown, warn or fail
 	Step        = "step"
 	Subject     = "subject"
 	Type        = "type"   // event type

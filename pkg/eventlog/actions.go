@@ -66,7 +66,7 @@ type actions struct {
 // time: what waited here would be kept from the other executors.
 func (a *actions) start(ctx context.Context) error {
 	// An answer may never come: who was asked may have been lost meanwhile.
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := question(ctx)
 	defer cancel()
 	if _, err := a.bus.js.CreateOrUpdateConsumer(ctx, a.bus.logStream(), a.config); err != nil {
 		return fmt.Errorf("create consumer %s of %s: %w", actionConsumer, a.bus.logStream(), plain(err))

@@ -22,9 +22,6 @@ const (
 	// settleTold is how often the wait is told of.
 	settleTold = 5 * time.Second
 
-	// objectStreamPrefix and the name of a bucket are the name of its stream.
-	objectStreamPrefix = "OBJ_"
-
 	errCodeNoPeers      jetstream.ErrorCode = 10005
 	errCodeNotAvailable jetstream.ErrorCode = 10008
 	errCodeNoResources  jetstream.ErrorCode = 10023

@@ -65,7 +65,7 @@ func (l *streamLog) Append(ctx context.Context, entries ...Entry) (uint64, error
 // publish waits for an answer no longer than it waits where ctx has no end: it
 // may have been lost with the server that was to give it.
 func (l *streamLog) publish(ctx context.Context, batch []*nats.Msg) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := question(ctx)
 	defer cancel()
 	if len(batch) == 1 {
 		ack, err := l.bus.js.PublishMsg(ctx, batch[0])
@@ -135,7 +135,7 @@ func (l *streamLog) Read(ctx context.Context, after uint64, limit int) ([]Record
 
 // page adds the records of one answer, as far as they follow one another.
 func (l *streamLog) page(ctx context.Context, records []Record, after uint64, want int) ([]Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := question(ctx)
 	defer cancel()
 	next := after + uint64(len(records)) + 1
 	messages, err := jetstreamext.GetBatch(ctx, l.bus.js, l.name, min(want-len(records), readMessages),
@@ -200,7 +200,7 @@ func (l *streamLog) Last(ctx context.Context) (uint64, error) {
 }
 
 func (l *streamLog) state(ctx context.Context) (jetstream.StreamState, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := question(ctx)
 	defer cancel()
 	s, err := l.bus.js.Stream(ctx, l.name)
 	if err != nil {
@@ -221,7 +221,7 @@ func (l *streamLog) LastOn(ctx context.Context, subject string) (last uint64, er
 }
 
 func (l *streamLog) lastOn(ctx context.Context, subject string) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := question(ctx)
 	defer cancel()
 	s, err := l.bus.js.Stream(ctx, l.name)
 	if err != nil {

@@ -92,13 +92,13 @@ func (b *Bus) ensureAll(ctx context.Context) (survey, error) {
 	if err != nil {
 		return survey{}, fmt.Errorf("ensure object store %s: %w", b.inventoriesBucket(), err)
 	}
-	made.wrong = append(made.wrong, b.compareBucket(bucket)...)
-	made.replicas[objectStreamPrefix+bucket.Bucket()] = bucket.Replicas()
+	made.wrong = append(made.wrong, compareBucket(bucket, b.options.Replicas)...)
+	made.replicas[bucketStream+bucket.Bucket()] = bucket.Replicas()
 	return made, nil
 }
 
 func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.StreamConfig, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := question(ctx)
 	defer cancel()
 	s, err := b.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -114,7 +114,7 @@ func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (je
 }
 
 func (b *Bus) ensureBucket(ctx context.Context) (jetstream.ObjectStoreStatus, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := question(ctx)
 	defer cancel()
 	name := b.inventoriesBucket()
 	store, err := b.js.ObjectStore(ctx, name)
@@ -133,7 +133,9 @@ func (b *Bus) ensureBucket(ctx context.Context) (jetstream.ObjectStoreStatus, er
 	return store.Status(ctx)
 }
 
-func (b *Bus) compareBucket(have jetstream.ObjectStoreStatus) (wrong []Mismatch) {
+// compareBucket lists what of the bucket is not as it must be. replicas of zero
+// accepts any number.
+func compareBucket(have jetstream.ObjectStoreStatus, replicas int) (wrong []Mismatch) {
 	name := have.Bucket()
 	if have.Storage() != jetstream.FileStorage {
 		wrong = append(wrong, Mismatch{name, "storage", have.Storage().String(), jetstream.FileStorage.String()})
@@ -141,8 +143,8 @@ func (b *Bus) compareBucket(have jetstream.ObjectStoreStatus) (wrong []Mismatch)
 	if have.TTL() != 0 {
 		wrong = append(wrong, Mismatch{name, "max_age", have.TTL().String(), "0s"})
 	}
-	if want := b.options.Replicas; want > 0 && have.Replicas() != want {
-		wrong = append(wrong, Mismatch{name, "num_replicas", fmt.Sprint(have.Replicas()), fmt.Sprint(want)})
+	if replicas > 0 && have.Replicas() != replicas {
+		wrong = append(wrong, Mismatch{name, "num_replicas", fmt.Sprint(have.Replicas()), fmt.Sprint(replicas)})
 	}
 	return wrong
 }
@@ -232,5 +234,6 @@ func settings(c jetstream.StreamConfig) []setting {
 		{"subject_transform", show(c.SubjectTransform != nil)},
 		{"republish", show(c.RePublish != nil)},
 		{"mirror", show(c.Mirror != nil)},
+		{"persist_mode", show(c.PersistMode)},
 	}
 }

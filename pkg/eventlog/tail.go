@@ -153,7 +153,7 @@ func (t *tail) read(ctx context.Context) (got []*nats.Msg, err error) {
 
 func (t *tail) start(ctx context.Context) error {
 	// An answer may never come: who was asked may have been lost meanwhile.
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := question(ctx)
 	defer cancel()
 	s, err := t.bus.memoryStream(ctx, t.stream)
 	if err != nil {
@@ -232,7 +232,7 @@ func (t *tail) reset() {
 // when the consumer is gone, when the stream has lost what we have seen, when it
 // hears nothing, or when something new is stored and has twice not come.
 func (t *tail) check(ctx context.Context) error {
-	once, cancel := context.WithTimeout(ctx, requestTimeout)
+	once, cancel := question(ctx)
 	defer cancel()
 	if err := t.look(once); err != nil {
 		return t.unsure(ctx, err)

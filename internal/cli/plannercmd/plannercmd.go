@@ -28,6 +28,7 @@ import (
 type flags struct {
 	nats              cli.NATSFlags
 	log               cli.LogFlags
+	monitor           cli.MonitorFlags
 	inventory, listen string
 	lease             time.Duration
 	replicas          int
@@ -52,6 +53,7 @@ actions. Any number of planners may run side by side.`,
 	fs := cmd.Flags()
 	f.nats.AddTo(fs)
 	f.log.AddTo(fs)
+	f.monitor.AddTo(fs)
 	fs.StringVar(&f.inventory, "inventory", "", "`FILE` to watch; each valid version is put into force. Without it others apply inventories")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8080; empty means none")
 	fs.DurationVar(&f.lease, "lease", 15*time.Second, "longest lease that agents ask for: this `DURATION` after a start nobody is called lost")
@@ -85,7 +87,7 @@ func (f *flags) check() error {
 	if f.policy.StuckAfter == 0 {
 		return cli.Usagef("--stuck-after is 0, must be 1 to %d", engine.MaxStuckAfter)
 	}
-	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate()))
+	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate(), f.monitor.Check()))
 }
 
 func (f *flags) run(cmd *cobra.Command) error {
@@ -106,11 +108,13 @@ func (f *flags) run(cmd *cobra.Command) error {
 	if err := bus.EnsureStreams(cmd.Context()); err != nil {
 		return err
 	}
-	return f.serve(cmd.Context(), bus, logger)
+	metrics := planner.NewMetrics()
+	f.checkDurability(cmd.Context(), bus, metrics, logger)
+	return f.serve(cmd.Context(), bus, metrics, logger)
 }
 
 // serve runs view, planner, file watch and HTTP server until one cannot go on.
-func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Logger) error {
+func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, metrics *planner.Metrics, logger zerolog.Logger) error {
 	sightings, err := bus.Sightings(ctx)
 	if err != nil {
 		return fmt.Errorf("watch leases: %w", err)
@@ -123,7 +127,6 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Log
 	defer statements.Close()
 
 	v := view.New(bus.Log())
-	metrics := planner.NewMetrics()
 	p, err := planner.New(planner.Config{
 		Log: bus.Log(), View: v, Inventories: view.NewInventories(bus.GetInventory),
 		Sightings: sightings, Statements: statements, Lease: f.lease, Policy: f.policy, Safeguards: f.safeguards,
