@@ -16,7 +16,7 @@ const snapshotEvery = "25"
 // against the log.
 func (f *chaosFleet) judgeSnapshots(bus *eventlog.Bus) {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(f.t.Context(), quietBound)
+	ctx, cancel := context.WithTimeout(f.t.Context(), f.trial.quiet)
 	defer cancel()
 	verdicts, err := snapshot.Verify(ctx, bus.Log(), bus)
 	if err != nil {

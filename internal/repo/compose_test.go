@@ -190,6 +190,22 @@ func TestComposeServerIsReachedFromInsideOnly(t *testing.T) {
 	}
 }
 
+func TestServersOfAClusterKeepWhatTheyAcknowledged(t *testing.T) {
+	options, err := server.ProcessConfigFile(filepath.Join(root, "deploy/nats-server-cluster.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !options.JetStream || !options.SyncAlways {
+		t.Errorf("JetStream is %v and sync_interval always is %v: the log needs both", options.JetStream, options.SyncAlways)
+	}
+	if options.Cluster.Name == "" || len(options.Routes) != 3 {
+		t.Errorf("cluster %q has %d routes, want three servers", options.Cluster.Name, len(options.Routes))
+	}
+	if options.Host != "127.0.0.1" || options.HTTPHost != "127.0.0.1" || options.Cluster.Host != "127.0.0.1" {
+		t.Errorf("listens on %s, %s and %s: without users it must stay on loopback", options.Host, options.HTTPHost, options.Cluster.Host)
+	}
+}
+
 var building = regexp.MustCompile(`CGO_ENABLED=0 go build .*`)
 
 func TestOneBuildCommand(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/jsm.go/natscontext"
@@ -46,7 +47,8 @@ type Options struct {
 	// Name of the client, as the server lists it.
 	Name string
 	// Replicas of the streams that EnsureStreams makes. Zero makes them with
-	// one and accepts an existing stream with any number.
+	// three in a cluster and with one elsewhere, and accepts an existing stream
+	// with any number.
 	Replicas int
 	// InProcess connects to an embedded server without a socket, and overrides
 	// URL and Context.
@@ -66,6 +68,8 @@ type Bus struct {
 	js       jetstream.JetStream
 	subjects events.Subjects
 	options  Options
+
+	inCluster atomic.Bool
 
 	closed      chan struct{} // closed when the connection is given up for good
 	mu          sync.Mutex
@@ -101,6 +105,7 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	if err != nil {
 		return nil, connectError(t.url, err)
 	}
+	b.clustered() // as long as it can be asked
 	b.js, err = t.jetStream(b.nc)
 	if err != nil {
 		b.nc.Close()

@@ -38,20 +38,24 @@ type streamCursor struct {
 	closed    chan struct{}
 }
 
-// Follow fails when there is no log to follow now. Later troubles only make
-// Next wait longer.
+// Follow fails when there is no log to follow now, in a cluster when there has
+// been none for half a minute. Later troubles only make Next wait longer.
 func (l *streamLog) Follow(ctx context.Context, after uint64) (Cursor, error) {
 	c := &streamCursor{log: l, after: after, closed: make(chan struct{})}
+	if err := l.bus.whenSettled(ctx, c.begin); err != nil {
+		return nil, fmt.Errorf("follow log: %w", err)
+	}
+	return c, nil
+}
+
+func (c *streamCursor) begin(ctx context.Context) error {
 	for {
 		err := c.open(ctx)
-		if err == nil {
-			return c, nil
-		}
 		if !errors.Is(err, errSuspect) {
-			return nil, fmt.Errorf("follow log: %w", err)
+			return err
 		}
-		if err := l.pause(ctx); err != nil {
-			return nil, fmt.Errorf("follow log: %w", err)
+		if err := c.log.pause(ctx); err != nil {
+			return err
 		}
 	}
 }

@@ -139,5 +139,5 @@ func (b *Bus) checkBucket(ctx context.Context) ([]Mismatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	return compareBucket(b.inventoriesBucket(), status), nil
+	return compareBucket(status, b.options.Replicas), nil
 }

@@ -62,7 +62,11 @@ func (l *streamLog) Append(ctx context.Context, entries ...Entry) (uint64, error
 	return 0, fmt.Errorf("append to log: not known whether it was stored: %w", err)
 }
 
+// publish waits for an answer no longer than it waits where ctx has no end: it
+// may have been lost with the server that was to give it.
 func (l *streamLog) publish(ctx context.Context, batch []*nats.Msg) (uint64, error) {
+	ctx, cancel := question(ctx)
+	defer cancel()
 	if len(batch) == 1 {
 		ack, err := l.bus.js.PublishMsg(ctx, batch[0])
 		if err != nil {
@@ -91,11 +95,7 @@ func (l *streamLog) message(m events.Message, f Fence) *nats.Msg {
 }
 
 func isConflict(err error) bool {
-	var api jetstream.JetStreamError
-	if !errors.As(err, &api) || api.APIError() == nil {
-		return false
-	}
-	switch api.APIError().ErrorCode {
+	switch errCode(err) {
 	case errCodeWrongLastSequence, errCodeWrongLastSequenceConstant:
 		return true
 	}
@@ -135,7 +135,7 @@ func (l *streamLog) Read(ctx context.Context, after uint64, limit int) ([]Record
 
 // page adds the records of one answer, as far as they follow one another.
 func (l *streamLog) page(ctx context.Context, records []Record, after uint64, want int) ([]Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := question(ctx)
 	defer cancel()
 	next := after + uint64(len(records)) + 1
 	messages, err := jetstreamext.GetBatch(ctx, l.bus.js, l.name, min(want-len(records), readMessages),
@@ -188,7 +188,11 @@ func ownHeader(header nats.Header) map[string][]string {
 
 // Last asks the stream's leader.
 func (l *streamLog) Last(ctx context.Context) (uint64, error) {
-	state, err := l.state(ctx)
+	var state jetstream.StreamState
+	err := l.bus.whenSettled(ctx, func(ctx context.Context) (err error) {
+		state, err = l.state(ctx)
+		return err
+	})
 	if err != nil {
 		return 0, fmt.Errorf("ask for the end of the log: %w", err)
 	}
@@ -196,6 +200,8 @@ func (l *streamLog) Last(ctx context.Context) (uint64, error) {
 }
 
 func (l *streamLog) state(ctx context.Context) (jetstream.StreamState, error) {
+	ctx, cancel := question(ctx)
+	defer cancel()
 	s, err := l.bus.js.Stream(ctx, l.name)
 	if err != nil {
 		return jetstream.StreamState{}, plain(err)
@@ -203,17 +209,30 @@ func (l *streamLog) state(ctx context.Context) (jetstream.StreamState, error) {
 	return s.CachedInfo().State, nil
 }
 
-func (l *streamLog) LastOn(ctx context.Context, subject string) (uint64, error) {
+func (l *streamLog) LastOn(ctx context.Context, subject string) (last uint64, err error) {
+	err = l.bus.whenSettled(ctx, func(ctx context.Context) error {
+		last, err = l.lastOn(ctx, subject)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("ask for the end of %s: %w", subject, err)
+	}
+	return last, nil
+}
+
+func (l *streamLog) lastOn(ctx context.Context, subject string) (uint64, error) {
+	ctx, cancel := question(ctx)
+	defer cancel()
 	s, err := l.bus.js.Stream(ctx, l.name)
 	if err != nil {
-		return 0, fmt.Errorf("ask for the end of %s: %w", subject, plain(err))
+		return 0, plain(err)
 	}
 	m, err := s.GetLastMsgForSubject(ctx, subject)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("ask for the end of %s: %w", subject, plain(err))
+	case err != nil:
+		return 0, plain(err)
 	}
 	return m.Sequence, nil
 }

@@ -28,7 +28,8 @@ type Sightings interface {
 	// returned, also when there were none; seen is empty where only caughtUp is
 	// news. It falls back to false when the leases have to be read anew,
 	// because the server lost them or the reader lost touch: whoever is not
-	// seen again then may still be there, and needs a lease's time to say so.
+	// seen again then may still be there, and needs a lease's time to say so. What
+	// a node said before is not returned then: it may have been unable to renew it.
 	Next(ctx context.Context) (seen []Sighting, caughtUp bool, err error)
 	Close()
 }

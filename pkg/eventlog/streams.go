@@ -54,32 +54,58 @@ func (e *SettingsError) Error() string {
 // missing. It may be called at any time and by several processes at once. It
 // never changes a stream that exists: if one has other settings, the error is a
 // *SettingsError with all of them.
+//
+// In a cluster it waits for a leader and for enough servers, up to half a minute
+// or the end of ctx; what a person can do about it then is in a *ClusterError.
 func (b *Bus) EnsureStreams(ctx context.Context) error {
-	var wrong []Mismatch
-	for _, want := range []jetstream.StreamConfig{b.logConfig(), b.ingestConfig(), b.presenceConfig()} {
-		have, err := b.ensureStream(ctx, want)
-		if err != nil {
-			return fmt.Errorf("ensure stream %s: %w", want.Name, err)
-		}
-		wrong = append(wrong, compare(want, have, b.options.Replicas)...)
+	var made survey
+	err := b.whenSettled(ctx, func(ctx context.Context) (err error) {
+		made, err = b.ensureAll(ctx)
+		return err
+	})
+	if err != nil {
+		return err
 	}
-	for _, bucket := range []struct{ name, description string }{
-		{b.inventoriesBucket(), "Texts of inventories by digest"},
-		{b.snapshotsBucket(), "Snapshots of the fold of the log"},
-	} {
-		m, err := b.ensureBucket(ctx, bucket.name, bucket.description)
-		if err != nil {
-			return fmt.Errorf("ensure object store %s: %w", bucket.name, err)
-		}
-		wrong = append(wrong, m...)
-	}
-	if len(wrong) > 0 {
-		return &SettingsError{Mismatches: wrong}
+	b.warnOfWeak(made.replicas)
+	if len(made.wrong) > 0 {
+		return &SettingsError{Mismatches: made.wrong}
 	}
 	return nil
 }
 
+// survey is what there is once everything is made.
+type survey struct {
+	wrong    []Mismatch
+	replicas map[string]int // by the name of the stream
+}
+
+func (b *Bus) ensureAll(ctx context.Context) (survey, error) {
+	made := survey{replicas: make(map[string]int)}
+	for _, want := range []jetstream.StreamConfig{b.logConfig(), b.ingestConfig(), b.presenceConfig()} {
+		have, err := b.ensureStream(ctx, want)
+		if err != nil {
+			return survey{}, fmt.Errorf("ensure stream %s: %w", want.Name, err)
+		}
+		made.wrong = append(made.wrong, compare(want, have, b.options.Replicas)...)
+		made.replicas[want.Name] = have.Replicas
+	}
+	for _, want := range []struct{ name, description string }{
+		{b.inventoriesBucket(), "Texts of inventories by digest"},
+		{b.snapshotsBucket(), "Snapshots of the fold of the log"},
+	} {
+		have, err := b.ensureBucket(ctx, want.name, want.description)
+		if err != nil {
+			return survey{}, fmt.Errorf("ensure object store %s: %w", want.name, err)
+		}
+		made.wrong = append(made.wrong, compareBucket(have, b.options.Replicas)...)
+		made.replicas[bucketStream+want.name] = have.Replicas()
+	}
+	return made, nil
+}
+
 func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.StreamConfig, error) {
+	ctx, cancel := question(ctx)
+	defer cancel()
 	s, err := b.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		s, err = b.js.CreateStream(ctx, want)
@@ -93,7 +119,9 @@ func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (je
 	return s.CachedInfo().Config, nil
 }
 
-func (b *Bus) ensureBucket(ctx context.Context, name, description string) ([]Mismatch, error) {
+func (b *Bus) ensureBucket(ctx context.Context, name, description string) (jetstream.ObjectStoreStatus, error) {
+	ctx, cancel := question(ctx)
+	defer cancel()
 	store, err := b.js.ObjectStore(ctx, name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		store, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
@@ -107,25 +135,24 @@ func (b *Bus) ensureBucket(ctx context.Context, name, description string) ([]Mis
 	if err != nil {
 		return nil, err
 	}
-	status, err := store.Status(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return compareBucket(name, status), nil
+	return store.Status(ctx)
 }
 
-func compareBucket(name string, status jetstream.ObjectStoreStatus) []Mismatch {
-	var wrong []Mismatch
-	if status.Storage() != jetstream.FileStorage {
-		wrong = append(wrong, Mismatch{name, "storage", status.Storage().String(), jetstream.FileStorage.String()})
+// compareBucket lists what of the bucket is not as it must be. replicas of zero
+// accepts any number.
+func compareBucket(have jetstream.ObjectStoreStatus, replicas int) (wrong []Mismatch) {
+	name := have.Bucket()
+	if have.Storage() != jetstream.FileStorage {
+		wrong = append(wrong, Mismatch{name, "storage", have.Storage().String(), jetstream.FileStorage.String()})
 	}
-	if status.TTL() != 0 {
-		wrong = append(wrong, Mismatch{name, "max_age", status.TTL().String(), "0s"})
+	if have.TTL() != 0 {
+		wrong = append(wrong, Mismatch{name, "max_age", have.TTL().String(), "0s"})
+	}
+	if replicas > 0 && have.Replicas() != replicas {
+		wrong = append(wrong, Mismatch{name, "num_replicas", fmt.Sprint(have.Replicas()), fmt.Sprint(replicas)})
 	}
 	return wrong
 }
-
-func (b *Bus) replicas() int { return max(b.options.Replicas, 1) }
 
 func (b *Bus) logConfig() jetstream.StreamConfig {
 	return jetstream.StreamConfig{

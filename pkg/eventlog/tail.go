@@ -26,6 +26,8 @@ type tail struct {
 	bus    *Bus
 	stream string
 	config jetstream.ConsumerConfig
+	// hearing watches where the stream sources from; nil where it does not.
+	hearing *hearing
 
 	ctx   context.Context // ends at Close
 	close context.CancelFunc
@@ -42,7 +44,9 @@ type tail struct {
 	target   uint64
 	behind   int // times in a row that nothing came although something is stored
 	failures int
-	caughtUp bool // everything that was stored at the start has been returned
+	blind    int       // times in a row that the watchdog got no answer
+	made     time.Time // when the stream was that was last read
+	caughtUp bool      // everything that was stored at the start has been returned
 	reported bool
 }
 
@@ -51,8 +55,11 @@ func (b *Bus) newTail(ctx context.Context, stream, filter string, from jetstream
 		FilterSubject: filter, DeliverPolicy: from,
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, InactiveThreshold: tailInactive,
 	}}
+	if stream == b.presenceStream() {
+		t.hearing = &hearing{bus: b, stream: stream, source: b.ingestStream()}
+	}
 	t.ctx, t.close = context.WithCancel(context.Background())
-	if err := t.start(ctx); err != nil {
+	if err := b.whenSettled(ctx, t.start); err != nil && !errors.Is(err, errDeaf) {
 		t.close()
 		return nil, fmt.Errorf("read stream %s: %w", stream, err)
 	}
@@ -95,7 +102,10 @@ func (t *tail) Next(ctx context.Context) (got []*nats.Msg, caughtUp bool, err er
 func (t *tail) step(ctx context.Context) ([]*nats.Msg, error) {
 	if t.pull == nil {
 		if err := t.start(ctx); err != nil {
-			t.bus.complain("cannot read "+t.stream, err)
+			// A stream that was just made hears its source a moment later.
+			if !errors.Is(err, errDeaf) || t.failures == deafTold {
+				t.bus.complain("cannot read "+t.stream, err)
+			}
 			t.failures++
 			return nil, t.bus.pause(ctx, t.failures)
 		}
@@ -142,11 +152,19 @@ func (t *tail) read(ctx context.Context) (got []*nats.Msg, err error) {
 }
 
 func (t *tail) start(ctx context.Context) error {
+	// An answer may never come: who was asked may have been lost meanwhile.
+	ctx, cancel := question(ctx)
+	defer cancel()
 	s, err := t.bus.memoryStream(ctx, t.stream)
 	if err != nil {
 		return err
 	}
-	c, err := s.CreateConsumer(ctx, t.config)
+	if t.hearing != nil {
+		if err := t.hearing.check(ctx, s); err != nil {
+			return err
+		}
+	}
+	c, err := s.CreateConsumer(ctx, t.begin(s.CachedInfo()))
 	if err != nil {
 		return fmt.Errorf("create consumer: %w", plain(err))
 	}
@@ -155,13 +173,24 @@ func (t *tail) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.pull, t.consumer, t.next, t.behind = p, info.Name, 1, 0
-	t.target = s.CachedInfo().State.LastSeq
+	t.pull, t.consumer, t.next, t.behind, t.blind = p, info.Name, 1, 0, 0
+	t.target, t.made = s.CachedInfo().State.LastSeq, s.CachedInfo().Created
 	// What was asked for anew and does not come cannot be had: without this a
 	// message that is deleted while we ask would make us ask for ever.
 	t.seen = t.target
 	t.caughtUp = info.NumPending == 0
 	return nil
+}
+
+// begin says where to read from. Who reads leases anew begins behind what was
+// read before: while we were away nodes may have been unable to renew them, and
+// of a node whose lease then ends nothing is known but that it was there.
+func (t *tail) begin(s *jetstream.StreamInfo) jetstream.ConsumerConfig {
+	c := t.config
+	if t.hearing != nil && s.Created.Equal(t.made) && s.State.LastSeq >= t.seen {
+		c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, t.seen+1
+	}
+	return c
 }
 
 // memoryStream looks a stream up and makes it again after its server was
@@ -200,18 +229,31 @@ func (t *tail) reset() {
 }
 
 // check is the watchdog. It runs when nothing came for a while and starts over
-// when the consumer is gone, when the stream has lost what we have seen, or
-// when something new is stored and has twice not come.
+// when the consumer is gone, when the stream has lost what we have seen, when it
+// hears nothing, or when something new is stored and has twice not come.
 func (t *tail) check(ctx context.Context) error {
+	once, cancel := question(ctx)
+	defer cancel()
+	if err := t.look(once); err != nil {
+		return t.unsure(ctx, err)
+	}
+	return nil
+}
+
+func (t *tail) look(ctx context.Context) error {
 	c, err := t.bus.js.Consumer(ctx, t.stream, t.consumer)
 	if err != nil {
-		return t.unsure(ctx, err)
+		return err
 	}
 	s, err := t.bus.js.Stream(ctx, t.stream)
 	if err != nil {
-		return t.unsure(ctx, err)
+		return err
 	}
-	t.failures = 0
+	t.failures, t.blind = 0, 0
+	if t.hearing != nil && t.hearing.check(ctx, s) != nil {
+		t.reset()
+		return nil
+	}
 	last := s.CachedInfo().State.LastSeq
 	if last < t.seen {
 		t.bus.tell("stream "+t.stream+" was lost, reading it again", nil)
@@ -235,7 +277,7 @@ func (t *tail) lookBehind(ctx context.Context, s jetstream.Stream, last uint64) 
 		t.behind = 0
 		return nil
 	case err != nil:
-		return t.unsure(ctx, err)
+		return err
 	case m.Sequence <= t.seen:
 		t.behind = 0
 		return nil
@@ -247,9 +289,11 @@ func (t *tail) lookBehind(ctx context.Context, s jetstream.Stream, last uint64) 
 	return nil
 }
 
-// unsure handles an error of the watchdog's own questions.
+// unsure handles an error of the watchdog's own questions. A consumer is on one
+// server; where that is lost, asking again would only be answered once it is back.
 func (t *tail) unsure(ctx context.Context, err error) error {
-	if gone(err) {
+	if t.blind++; gone(err) || t.blind > 1 {
+		t.blind = 0
 		t.reset()
 		return nil
 	}

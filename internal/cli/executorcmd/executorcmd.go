@@ -70,7 +70,7 @@ those that issue credentials need the same root issuer in their folder.`,
 	fs.IntVar(&f.concurrency, "concurrency", executor.DefaultConcurrency, "most actions that run side by side, `N` of 1 to 256; 1 is strict one by one")
 	fs.DurationVar(&f.enrollTimeout, "enroll-timeout", handlers.DefaultEnrollTimeout, "`DURATION` after which an enrolment has failed")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8081; empty means none")
-	fs.IntVar(&f.replicas, "replicas", 1, "`N` replicas of the streams when they are created, 1, 3 or 5: 3 in a cluster")
+	fs.IntVar(&f.replicas, "replicas", 0, "`N` replicas of the streams when they are created, 1, 3 or 5; without it 3 in a cluster, 1 elsewhere")
 	return cmd
 }
 
@@ -82,7 +82,7 @@ func (f *flags) check() error {
 		return cli.Usagef("--concurrency is %d, must be 1 to %d", f.concurrency, executor.MaxConcurrency)
 	case f.enrollTimeout <= 0:
 		return cli.Usagef("--enroll-timeout is %s, must be above 0", f.enrollTimeout)
-	case f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
+	case f.replicas != 0 && f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
 		return cli.Usagef("--replicas is %d, must be 1, 3 or 5", f.replicas)
 	case f.lease < time.Second || f.lease%time.Second != 0:
 		return cli.Usagef("--lease is %s, must be whole seconds, at least 1", f.lease)

@@ -60,7 +60,7 @@ actions. Any number of planners may run side by side.`,
 	fs.StringVar(&f.inventory, "inventory", "", "`FILE` to watch; each valid version is put into force. Without it others apply inventories")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8080; empty means none")
 	fs.DurationVar(&f.lease, "lease", 15*time.Second, "longest lease that agents ask for: this `DURATION` after a start nobody is called lost")
-	fs.IntVar(&f.replicas, "replicas", 1, "`N` replicas of the streams when they are created, 1, 3 or 5: 3 in a cluster")
+	fs.IntVar(&f.replicas, "replicas", 0, "`N` replicas of the streams when they are created, 1, 3 or 5; without it 3 in a cluster, 1 elsewhere")
 	fs.IntVar(&f.policy.MaxInFlight, "max-in-flight", f.policy.MaxInFlight, "most actions without an outcome, `N`")
 	fs.DurationVar(&f.policy.BackoffBase, "backoff-base", f.policy.BackoffBase, "`DURATION` before the second attempt, doubled by each further failure")
 	fs.DurationVar(&f.policy.BackoffCap, "backoff-cap", f.policy.BackoffCap, "longest `DURATION` between attempts")
@@ -85,7 +85,7 @@ func (f *flags) check() error {
 	switch {
 	case f.lease < time.Second || f.lease > time.Hour:
 		return cli.Usagef("--lease is %s, must be 1s to 1h", f.lease)
-	case f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
+	case f.replicas != 0 && f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
 		return cli.Usagef("--replicas is %d, must be 1, 3 or 5", f.replicas)
 	}
 	if f.policy.StuckAfter == 0 {

@@ -36,7 +36,7 @@ func TestMisuseIsSaidBeforeAnythingIsConnected(t *testing.T) {
 		"nothing may be in flight":       {[]string{"--max-in-flight", "0"}, "max_in_flight is 0"},
 		"no wait after a failure":        {[]string{"--backoff-base", "0s"}, "backoff_base is 0s"},
 		"a longest wait below the first": {[]string{"--backoff-base", "1m", "--backoff-cap", "1s"}, "backoff_cap is 1s"},
-		"no replica":                     {[]string{"--replicas", "0"}, "--replicas is 0, must be 1, 3 or 5"},
+		"fewer replicas than none":       {[]string{"--replicas", "-1"}, "--replicas is -1, must be 1, 3 or 5"},
 		"replicas that make no majority": {[]string{"--replicas", "2"}, "--replicas is 2"},
 		"a monitor that is no page":      {[]string{"--monitor", "nats://127.0.0.1:4222"}, "--monitor: "},
 		"a prefix of two tokens":         {[]string{"--prefix", "a.b"}, "a.b"},
