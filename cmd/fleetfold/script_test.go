@@ -14,6 +14,7 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli/executorcmd"
 	"github.com/fleetfold/fleetfold/internal/cli/plannercmd"
 	"github.com/fleetfold/fleetfold/internal/leak"
+	"github.com/fleetfold/fleetfold/pkg/natsd"
 )
 
 // leakFree runs the tests and fails when a goroutine outlives them.
@@ -45,7 +46,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the pages of testdata/script. Beside the usual commands they
-// have "exits CODE COMMAND...", since "! exec" takes any failure for another.
+// have "exits CODE COMMAND...", since "! exec" takes any failure for another, and
+// "server", which starts a server and puts its addresses into the environment.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -55,7 +57,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "server": server},
 	})
 }
 
@@ -68,6 +70,18 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got := exitCode(ts.Exec(args[1], args[2:]...)); got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// server sets NATS_URL and MONITOR.
+func server(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: server")
+	}
+	s, err := natsd.Start(natsd.Options{Dir: ts.MkAbs("server"), Port: natsd.RandomPort, MonitorPort: natsd.RandomPort})
+	ts.Check(err)
+	ts.Defer(s.Shutdown)
+	ts.Setenv("NATS_URL", s.URL())
+	ts.Setenv("MONITOR", s.MonitorURL())
 }
 
 // exitCode is -1 for what is no exit at all.

@@ -9,6 +9,7 @@ const (
 	ActionType  = "action_type" // EnrollNode, IssueCredential, ...
 	Actions     = "actions"     // count
 	Address     = "address"     // host:port that is listened on
+	Advice      = "advice"      // what a person can do
 	Attempt     = "attempt"
 	Basis       = "basis"   // sequence decided on
 	Bytes       = "bytes"   // size of something stored
@@ -29,8 +30,8 @@ const (
 	HeldBy      = "held_by"     // reasons with their counts
 	Lease       = "lease"
 	Node        = "node"
-	Nodes       = "nodes" // count
 	Next        = "next"  // when the next attempt is due
+	Nodes       = "nodes" // count
 	NotAfter    = "not_after"
 	Path        = "path"
 	Plan        = "plan"
@@ -39,6 +40,7 @@ const (
 	Serial      = "serial" // of a certificate
 	Session     = "session"
 	Snapshot    = "snapshot" // its name in the store
+	State       = "state"    // ok, unknown, warn or fail
 	Step        = "step"
 	Subject     = "subject"
 	Tail        = "tail"   // count of records behind a snapshot

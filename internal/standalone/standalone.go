@@ -41,6 +41,8 @@ type Options struct {
 	Dir string
 	// Port the server listens on, on loopback; 0 means a free one.
 	Port int
+	// MonitorPort of the server's monitoring pages, on loopback; 0 means none.
+	MonitorPort int
 	// Prefix of the fleet's subjects.
 	Prefix string
 	// Lease of the agents, at least 1 s.
@@ -92,9 +94,12 @@ func Start(ctx context.Context, o Options) (_ *Fleet, err error) {
 	if err = f.takeLock(); err != nil {
 		return nil, err
 	}
-	f.server, err = natsd.Start(natsd.Options{Dir: filepath.Join(o.Dir, "jetstream"), Port: port(o.Port), Logger: o.Logger})
+	f.server, err = natsd.Start(natsd.Options{Dir: filepath.Join(o.Dir, "jetstream"), Port: port(o.Port), MonitorPort: o.MonitorPort, Logger: o.Logger})
 	if err != nil {
 		return nil, fmt.Errorf("start embedded server: %w", err)
+	}
+	if !f.server.SyncAlways() {
+		o.Logger.Warn().Msg("embedded server does not sync what it acknowledges: a power cut can take it back")
 	}
 	f.bus, err = eventlog.Connect(ctx, eventlog.Options{Prefix: o.Prefix, Name: "fleetfold up", InProcess: f.server, Replicas: 1, Logger: cli.BusLogger(o.Logger)})
 	if err != nil {

@@ -111,6 +111,10 @@ func (b *Bus) ensureBucket(ctx context.Context, name, description string) ([]Mis
 	if err != nil {
 		return nil, err
 	}
+	return compareBucket(name, status), nil
+}
+
+func compareBucket(name string, status jetstream.ObjectStoreStatus) []Mismatch {
 	var wrong []Mismatch
 	if status.Storage() != jetstream.FileStorage {
 		wrong = append(wrong, Mismatch{name, "storage", status.Storage().String(), jetstream.FileStorage.String()})
@@ -118,7 +122,7 @@ func (b *Bus) ensureBucket(ctx context.Context, name, description string) ([]Mis
 	if status.TTL() != 0 {
 		wrong = append(wrong, Mismatch{name, "max_age", status.TTL().String(), "0s"})
 	}
-	return wrong, nil
+	return wrong
 }
 
 func (b *Bus) replicas() int { return max(b.options.Replicas, 1) }
@@ -208,5 +212,6 @@ func settings(c jetstream.StreamConfig) []setting {
 		{"subject_transform", show(c.SubjectTransform != nil)},
 		{"republish", show(c.RePublish != nil)},
 		{"mirror", show(c.Mirror != nil)},
+		{"persist_mode", show(c.PersistMode)},
 	}
 }

@@ -29,6 +29,13 @@ type Options struct {
 	// Port to listen on at 127.0.0.1. RandomPort takes a free one; 0 means no
 	// listener at all: only InProcessConn connects.
 	Port int
+	// MonitorPort of the monitoring pages at 127.0.0.1, where the server tells
+	// how it is set. RandomPort takes a free one; 0 means that there are none.
+	MonitorPort int
+	// SyncInterval is how long what was acknowledged may wait for the disk: a
+	// power cut takes it back. 0 means that it never waits, and nothing else is
+	// fit for a log.
+	SyncInterval time.Duration
 	// Logger hears the server's warnings and, at debug level, its notices.
 	Logger zerolog.Logger
 }
@@ -45,7 +52,9 @@ func Start(o Options) (*Server, error) {
 	}
 	ns, err := server.NewServer(&server.Options{
 		Host: loopback, Port: o.Port, DontListen: o.Port == 0,
-		JetStream: true, StoreDir: o.Dir, SyncAlways: true,
+		// Its own would be a key, new at each start, and no name to tell a person.
+		ServerName: "embedded", HTTPHost: loopback, HTTPPort: o.MonitorPort,
+		JetStream: true, StoreDir: o.Dir, SyncAlways: o.SyncInterval == 0, SyncInterval: o.SyncInterval,
 		NoSigs: true, MaxPayload: maxPayload,
 	})
 	if err != nil {
@@ -88,6 +97,20 @@ func (s *Server) URL() string {
 		return ""
 	}
 	return s.ns.ClientURL()
+}
+
+// MonitorURL of the monitoring pages; empty when there are none.
+func (s *Server) MonitorURL() string {
+	if a := s.ns.MonitorAddr(); a != nil {
+		return "http://" + a.String()
+	}
+	return ""
+}
+
+// SyncAlways says that what the server acknowledges is on disk.
+func (s *Server) SyncAlways() bool {
+	c := s.ns.JetStreamConfig()
+	return c != nil && c.SyncAlways
 }
 
 // InProcessConn is a new connection without a socket.

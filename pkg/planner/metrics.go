@@ -14,6 +14,7 @@ type Metrics struct {
 	plans, conflicts, unfit  prometheus.Counter
 	sequence, wanted, strict prometheus.Gauge
 	held, nodes, stuck       *prometheus.GaugeVec
+	durable                  *prometheus.GaugeVec // has a value once it is known
 }
 
 // NewMetrics returns metrics that stand at zero.
@@ -43,11 +44,15 @@ func NewMetrics() *Metrics {
 		nodes:     gauges("nodes", "Observed nodes, by state: observed, present, signing.", "state"),
 		stuck:     gauges("stuck_nodes", "Nodes whose action keeps failing, by action type; 1 for the fleet itself.", "action_type"),
 		strict:    gauge("strict_enforced", "1 while receivers refuse unsigned posts."),
+		durable:   gauges("durability_ok", "1 if the servers sync what they acknowledge and a cluster keeps 3 replicas of the log, 0 if not, as found at the start. Absent when it could not be known."),
 	}
 }
 
 func (m *Metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.facts, m.actions, m.refused, m.plans, m.conflicts, m.unfit, m.sequence, m.wanted, m.held, m.nodes, m.stuck, m.strict}
+	return []prometheus.Collector{
+		m.facts, m.actions, m.refused, m.plans, m.conflicts, m.unfit, m.sequence, m.wanted, m.held, m.nodes, m.stuck, m.strict,
+		m.durable,
+	}
 }
 
 // Describe implements prometheus.Collector.
@@ -75,6 +80,16 @@ func (m *Metrics) record(r eventlog.Record) {
 	if r.Err != nil {
 		m.unfit.Inc()
 	}
+}
+
+// Durable records whether what is acknowledged survives a power cut and, in a
+// cluster, the loss of a server. Whoever does not know leaves it.
+func (m *Metrics) Durable(ok bool) {
+	value := 0.0
+	if ok {
+		value = 1
+	}
+	m.durable.WithLabelValues().Set(value)
 }
 
 func (m *Metrics) account(wanted int, held map[fleet.Reason]int) {

@@ -30,6 +30,7 @@ import (
 type flags struct {
 	nats              cli.NATSFlags
 	log               cli.LogFlags
+	monitor           cli.MonitorFlags
 	inventory, listen string
 	lease             time.Duration
 	replicas          int
@@ -55,6 +56,7 @@ actions. Any number of planners may run side by side.`,
 	fs := cmd.Flags()
 	f.nats.AddTo(fs)
 	f.log.AddTo(fs)
+	f.monitor.AddTo(fs)
 	fs.StringVar(&f.inventory, "inventory", "", "`FILE` to watch; each valid version is put into force. Without it others apply inventories")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8080; empty means none")
 	fs.DurationVar(&f.lease, "lease", 15*time.Second, "longest lease that agents ask for: this `DURATION` after a start nobody is called lost")
@@ -89,7 +91,7 @@ func (f *flags) check() error {
 	if f.policy.StuckAfter == 0 {
 		return cli.Usagef("--stuck-after is 0, must be 1 to %d", engine.MaxStuckAfter)
 	}
-	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate()))
+	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate(), f.monitor.Check()))
 }
 
 func (f *flags) run(cmd *cobra.Command) error {
@@ -110,11 +112,13 @@ func (f *flags) run(cmd *cobra.Command) error {
 	if err := bus.EnsureStreams(cmd.Context()); err != nil {
 		return err
 	}
-	return f.serve(cmd.Context(), bus, logger)
+	metrics := planner.NewMetrics()
+	f.checkDurability(cmd.Context(), bus, metrics, logger)
+	return f.serve(cmd.Context(), bus, metrics, logger)
 }
 
 // serve runs view, planner, file watch and HTTP server until one cannot go on.
-func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Logger) error {
+func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, metrics *planner.Metrics, logger zerolog.Logger) error {
 	sightings, err := bus.Sightings(ctx)
 	if err != nil {
 		return fmt.Errorf("watch leases: %w", err)
@@ -126,8 +130,7 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Log
 	}
 	defer statements.Close()
 
-	v := snapshots.View(bus, logger)
-	metrics, saved := planner.NewMetrics(), snapshot.NewMetrics()
+	v, saved := snapshots.View(bus, logger), snapshot.NewMetrics()
 	p, err := planner.New(planner.Config{
 		Log: bus.Log(), View: v, Inventories: view.NewInventories(bus.GetInventory),
 		Sightings: sightings, Statements: statements, Lease: f.lease, Policy: f.policy, Safeguards: f.safeguards,
