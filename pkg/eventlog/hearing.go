@@ -17,6 +17,8 @@ const (
 	// before another leader is asked for, and how long that one is given.
 	electAfter = 2 * time.Second
 	electAgain = 6 * time.Second
+	// hearingSoon is how long a stream that was just made is given.
+	hearingSoon = time.Second
 	// deafTold is the try, from 0, at which deafness is told: about a second after
 	// the first.
 	deafTold = 3

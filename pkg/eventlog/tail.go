@@ -59,11 +59,34 @@ func (b *Bus) newTail(ctx context.Context, stream, filter string, from jetstream
 		t.hearing = &hearing{bus: b, stream: stream, source: b.ingestStream()}
 	}
 	t.ctx, t.close = context.WithCancel(context.Background())
-	if err := b.whenSettled(ctx, t.start); err != nil && !errors.Is(err, errDeaf) {
+	if err := b.whenSettled(ctx, t.first); err != nil && !errors.Is(err, errDeaf) {
 		t.close()
 		return nil, fmt.Errorf("read stream %s: %w", stream, err)
 	}
 	return t, nil
+}
+
+// first is the first start. A stream that was just made hears its source a moment
+// later, and nobody should have to take that for blindness.
+func (t *tail) first(ctx context.Context) error {
+	patience := time.NewTimer(hearingSoon)
+	defer patience.Stop()
+	for {
+		err := t.start(ctx)
+		if !errors.Is(err, errDeaf) {
+			return err
+		}
+		again := time.NewTimer(readPause)
+		select {
+		case <-again.C:
+		case <-patience.C:
+			again.Stop()
+			return err
+		case <-ctx.Done():
+			again.Stop()
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // Close ends a Next that is waiting.
@@ -102,7 +125,6 @@ func (t *tail) Next(ctx context.Context) (got []*nats.Msg, caughtUp bool, err er
 func (t *tail) step(ctx context.Context) ([]*nats.Msg, error) {
 	if t.pull == nil {
 		if err := t.start(ctx); err != nil {
-			// A stream that was just made hears its source a moment later.
 			if !errors.Is(err, errDeaf) || t.failures == deafTold {
 				t.bus.complain("cannot read "+t.stream, err)
 			}
