@@ -100,8 +100,9 @@ func TestAConsumerThatFallsSilentIsReplaced(t *testing.T) {
 	l, c := followed(t, b, 20*time.Millisecond)
 	mustAppend(t, l, appeared(1))
 	mustTake(t, c, 0, 1)
-	c.feed.sub.Stop() // and nobody says so
-	<-c.feed.sub.Closed()
+	if err := c.feed.pull.sub.Unsubscribe(); err != nil { // and nobody says so
+		t.Fatal(err)
+	}
 	mustAppend(t, l, appeared(2))
 	mustTake(t, c, 1, 1)
 }
