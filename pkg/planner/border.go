@@ -34,6 +34,7 @@ func (p *Planner) sense(s sighted) {
 	for _, sighting := range s.seen {
 		if sighting.Err != nil {
 			p.refuse("presence", sighting.Node, sighting.Err)
+			p.sensor.veil(sighting.Node, p.Now())
 			continue
 		}
 		p.sensor.see(sighting)
@@ -118,12 +119,17 @@ func (p *Planner) verify(e *events.Event, issued projection.Credential, roots []
 	return proof.VerifyEvent(e, leaf.PublicKey)
 }
 
+// reasonOf is the reason of a refusal as a label.
+func reasonOf(err error) fleet.Reason {
+	if reason := fleet.ReasonOf(err); reason != "" {
+		return reason
+	}
+	return RefusedUnreadable
+}
+
 // refuse counts and reports what did not hold; it harms nobody else.
 func (p *Planner) refuse(channel string, id fleet.NodeID, err error) {
-	reason := fleet.ReasonOf(err)
-	if reason == "" {
-		reason = RefusedUnreadable
-	}
+	reason := reasonOf(err)
 	p.Metrics.refused.WithLabelValues(channel, string(reason)).Inc()
 	p.Logger.Warn().Str(field.Channel, channel).Str(field.Node, string(id)).Str(field.Reason, string(reason)).Err(err).Msg("refused a message")
 }

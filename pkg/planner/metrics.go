@@ -10,8 +10,10 @@ import (
 // Metrics counts what a planner does. It is a prometheus.Collector.
 type Metrics struct {
 	facts, actions, refused  *prometheus.CounterVec
-	plans, conflicts, unfit  prometheus.Counter
+	unfit                    *prometheus.CounterVec
+	plans, conflicts         prometheus.Counter
 	sequence, wanted, strict prometheus.Gauge
+	blocked                  prometheus.Gauge
 	held, nodes              *prometheus.GaugeVec
 }
 
@@ -35,9 +37,10 @@ func NewMetrics() *Metrics {
 		refused:   counters("messages_refused_total", "Messages of nodes refused at the border, by channel and reason.", "channel", "reason"),
 		plans:     counter("plans_published_total", "Plans this planner published."),
 		conflicts: counter("append_conflicts_total", "Appends that lost a race and were decided again."),
-		unfit:     counter("log_unfit_total", "Messages of the log that are no event of a known type."),
+		unfit:     counters("log_unfit_total", "Messages of the log that do not fit, by reason.", "reason"),
 		sequence:  gauge("log_sequence", "Sequence of the log that has been folded."),
 		wanted:    gauge("plan_actions", "Actions that the last decision wants, published or held."),
+		blocked:   gauge("planner_blocked", "1 while the planner cannot decide or publish; /readyz and its log say why."),
 		held:      gauges("held_actions", "Actions that the last decision holds, by reason.", "reason"),
 		nodes:     gauges("nodes", "Observed nodes, by state: observed, present, signing.", "state"),
 		strict:    gauge("strict_enforced", "1 while receivers refuse unsigned posts."),
@@ -45,7 +48,7 @@ func NewMetrics() *Metrics {
 }
 
 func (m *Metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.facts, m.actions, m.refused, m.plans, m.conflicts, m.unfit, m.sequence, m.wanted, m.held, m.nodes, m.strict}
+	return []prometheus.Collector{m.facts, m.actions, m.refused, m.plans, m.conflicts, m.unfit, m.sequence, m.wanted, m.held, m.nodes, m.strict, m.blocked}
 }
 
 // Describe implements prometheus.Collector.
@@ -65,7 +68,7 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 func (m *Metrics) record(r eventlog.Record) {
 	m.sequence.Set(float64(r.Sequence))
 	if r.Err != nil {
-		m.unfit.Inc()
+		m.unfit.WithLabelValues(string(reasonOf(r.Err))).Inc()
 	}
 }
 

@@ -83,7 +83,12 @@ type Planner struct {
 	wake time.Time
 	// withheld is the last account of held actions that was logged.
 	withheld string
-	settled  chan struct{}
+	// cutShort is the sequence of the last plan that was reported as not whole.
+	cutShort uint64
+	// misfits are the messages of the log that do not fit and were not reported.
+	misfits misfits
+	trouble trouble
+	settled chan struct{}
 }
 
 // New returns a Planner that watches the view. The view must not run yet.
@@ -118,6 +123,7 @@ func (p *Planner) Settled() <-chan struct{} { return p.settled }
 
 func (p *Planner) onRecord(r eventlog.Record, c projection.Change) {
 	p.touched.add(c)
+	p.misfits.add(r)
 	p.Metrics.record(r)
 }
 
@@ -194,6 +200,7 @@ func (p *Planner) step(ctx context.Context) error {
 		return nil
 	}
 	p.watch()
+	p.misfits.tell(p.Logger)
 	behind := false
 	p.View.Read(func(st *projection.State) { behind = st.Sequence() < p.awaiting })
 	if behind {
@@ -208,7 +215,7 @@ func (p *Planner) step(ctx context.Context) error {
 func (p *Planner) progress(ctx context.Context) error {
 	if p.owed {
 		p.owed = false
-		if published, err := p.decide(ctx); published || err != nil {
+		if published, err := p.decideNow(ctx); published || err != nil {
 			return err
 		}
 	}
@@ -217,8 +224,18 @@ func (p *Planner) progress(ctx context.Context) error {
 		p.owed = appended
 		return err
 	}
-	_, err = p.decide(ctx)
+	_, err = p.decideNow(ctx)
 	return err
+}
+
+// decideNow also ends the trouble there was: facts may go on while no plan can.
+func (p *Planner) decideNow(ctx context.Context) (published bool, err error) {
+	published, err = p.decide(ctx)
+	if err == nil && p.trouble.end() {
+		p.Metrics.blocked.Set(0)
+		p.Logger.Info().Msg("going on")
+	}
+	return published, err
 }
 
 // retryDelay is how long the planner waits after the bus failed it.
@@ -241,7 +258,10 @@ func (p *Planner) tolerate(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return nil
 	}
-	p.Logger.Warn().Err(err).Msg("could not go on, trying again")
+	if p.trouble.begin(err) { // the same is said once, however long it lasts
+		p.Metrics.blocked.Set(1)
+		p.Logger.Warn().Err(err).Msg("could not go on, trying again")
+	}
 	p.wake = p.Now().Add(retryDelay)
 	return nil
 }

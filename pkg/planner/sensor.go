@@ -55,6 +55,9 @@ type sensor struct {
 	// sessions is when a node's session last changed on the log, so that two
 	// processes that claim one id cannot fill the log with their quarrel.
 	sessions map[fleet.NodeID]time.Time
+	// veiled is until when a node may be present whose newest heartbeat could not
+	// be read: that one took the place of the lease, whose end nobody will tell.
+	veiled map[fleet.NodeID]time.Time
 	// damped are the nodes whose change of session waits for an alarm.
 	damped map[fleet.NodeID]struct{}
 }
@@ -67,6 +70,7 @@ func newSensor(lease time.Duration) *sensor {
 		expiring: make(map[fleet.NodeID]string),
 		sessions: make(map[fleet.NodeID]time.Time),
 		damped:   make(map[fleet.NodeID]struct{}),
+		veiled:   make(map[fleet.NodeID]time.Time),
 	}
 }
 
@@ -82,6 +86,7 @@ func (s *sensor) see(sighting eventlog.Sighting) {
 	}
 	s.presence[sighting.Node] = presence{beat: now, at: sighting.Time}
 	delete(s.unseen, sighting.Node)
+	delete(s.veiled, sighting.Node)
 	same := known && !before.outlived && before.beat != nil && now != nil && before.beat.Session == now.Session &&
 		before.beat.Leaving == now.Leaving && before.beat.KeyFingerprint == now.KeyFingerprint
 	if !same {
@@ -93,6 +98,28 @@ func (s *sensor) see(sighting eventlog.Sighting) {
 func (s *sensor) loseSight() {
 	s.caughtUp, s.warm = false, false
 	clear(s.presence)
+	clear(s.veiled)
+}
+
+// veil notes that what a node said last cannot be read. It takes the place of
+// the heartbeat before it, so that the server will not say when that lease ends,
+// and a node whose every word is rubbish would count as present for ever. The
+// lease it had may run for as long as leases do, and not longer.
+func (s *sensor) veil(id fleet.NodeID, now time.Time) {
+	if _, veiled := s.veiled[id]; veiled || s.presence[id].beat == nil {
+		return
+	}
+	until := now.Add(s.lease)
+	s.veiled[id] = until
+	heap.Push(&s.alarms, alarm{until, id})
+}
+
+// unveil ends the lease of a node that said nothing readable for a whole one.
+func (s *sensor) unveil(id fleet.NodeID, now time.Time) {
+	if until, veiled := s.veiled[id]; veiled && !now.Before(until) {
+		delete(s.veiled, id)
+		s.presence[id] = presence{at: until}
+	}
 }
 
 // beginWatch starts the lease that must pass before anyone unseen is lost.
@@ -261,6 +288,7 @@ func (s *sensor) ring(now time.Time) {
 	for len(s.alarms) > 0 && !now.Before(s.alarms[0].at) {
 		a := heap.Pop(&s.alarms).(alarm)
 		delete(s.damped, a.id)
+		s.unveil(a.id, now)
 		s.agenda.add(a.id)
 	}
 }

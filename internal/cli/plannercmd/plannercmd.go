@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/follow"
 	"github.com/fleetfold/fleetfold/internal/cli/inventoryfile"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
 	"github.com/fleetfold/fleetfold/internal/field"
@@ -127,15 +128,17 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Log
 	if err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return v.Run(ctx) })
-	g.Go(func() error { return p.Run(ctx) })
+	gap := follow.NewGap()
+	work := []func(context.Context) error{p.Run}
 	if f.inventory != "" {
-		g.Go(func() error { return f.watch(ctx, bus, v, logger) })
+		work = append(work, func(ctx context.Context) error { return f.watch(ctx, bus, v, logger) })
 	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return follow.Run(ctx, v, gap, logger, work...) })
 	if f.listen != "" {
+		ready := obs.All(obs.Follows(bus, v), p.Trouble)
 		g.Go(func() error {
-			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, metrics, logger)
+			return obs.Serve(ctx, f.listen, obs.Checks{Ready: ready}, obs.Collectors{metrics, gap}, logger)
 		})
 	}
 	logger.Info().Str(field.URL, bus.URL()).Dur(field.Lease, f.lease).Msg("planner started")
