@@ -98,6 +98,7 @@ func (t *tail) Next(ctx context.Context) (got []*nats.Msg, caughtUp bool, err er
 func (t *tail) step(ctx context.Context) ([]*nats.Msg, error) {
 	if t.pull != nil && t.replaced() {
 		t.reset()
+		return nil, nil // so that the reader hears of it before anything else
 	}
 	if t.pull == nil {
 		if err := t.start(ctx); err != nil {
