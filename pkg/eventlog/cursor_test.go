@@ -166,6 +166,18 @@ func TestAMessageMissingFromTheLogIsAGap(t *testing.T) {
 	}
 }
 
+// Nothing follows by which the gap would show.
+func TestAMissingEndIsAGap(t *testing.T) {
+	b := testBus(t, testServer(t, t.TempDir(), 0), Options{})
+	mustAppend(t, b.Log(), appeared(1), appeared(2), appeared(3))
+	lose(t, b, 3)
+	_, c := followed(t, b, 20*time.Millisecond)
+	mustTake(t, c, 0, 2)
+	if records, err := c.Next(patience(t)); !errors.Is(err, ErrGap) {
+		t.Fatalf("next: %d records, %v, want ErrGap", len(records), err)
+	}
+}
+
 // lose removes a message as only somebody with rights over the stream could:
 // from a copy of the stream that allows it.
 func lose(t *testing.T, b *Bus, seq uint64) {

@@ -1,0 +1,35 @@
+package projection_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+// Counters move by one. What would move one to the end of its numbers counts
+// for nothing, or nobody could ever count on.
+func TestACounterThatLeapsIsNotBelieved(t *testing.T) {
+	s := after(t, fmt.Sprintf("inventory d generation=1\n inventory e generation=%d\n inventory f generation=2", math.MaxInt64))
+	if ref := s.Inventory(); ref.Digest != "f" || ref.Generation != 2 {
+		t.Errorf("in force is %+v, want the second", ref)
+	}
+	enrol := fleet.Action{Type: fleet.EnrollNode, ID: "n1"}
+	l := after(t, fmt.Sprintf("enroll n1 action=e1 attempt=%d\n enroll n1 action=e2", math.MaxInt64)).Ledger()
+	if a := l.AttemptsAt(enrol, 1, 1); a.Published != 1 || l.Outstanding() != 1 {
+		t.Errorf("attempts are %+v, %d in flight", a, l.Outstanding())
+	}
+	l = after(t, fmt.Sprintf("inventory d generation=1\n enroll n1 action=e1 generation=%d\n enroll n1 action=e2", math.MaxInt64)).Ledger()
+	if a := l.AttemptsAt(enrol, 1, 1); a.Published != 1 || l.Outstanding() != 1 {
+		t.Errorf("of an inventory that is not there yet: attempts are %+v, %d in flight", a, l.Outstanding())
+	}
+}
+
+// Before the first inventory nobody can tell which generation is one.
+func TestAnAccountFromTheFutureEndsWithItsInventory(t *testing.T) {
+	l := after(t, "appeared n1\n enroll n1 action=e1 generation=9\n refused e1\n inventory d generation=1\n enroll n1 action=e2 generation=1").Ledger()
+	if a := l.AttemptsAt(fleet.Action{Type: fleet.EnrollNode, ID: "n1"}, 1, 1); a.Published != 1 {
+		t.Errorf("attempts under the first inventory are %+v", a)
+	}
+}
