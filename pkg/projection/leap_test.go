@@ -11,16 +11,16 @@ import (
 // Counters move by one. What would move one to the end of its numbers counts
 // for nothing, or nobody could ever count on.
 func TestACounterThatLeapsIsNotBelieved(t *testing.T) {
-	s := after(t, fmt.Sprintf("inventory d generation=1\n inventory e generation=%d\n inventory f generation=2", math.MaxInt64))
+	s := after(t, fmt.Sprintf("inventory d generation=1\n inventory e generation=%d\n inventory f generation=2", uint64(math.MaxUint32)))
 	if ref := s.Inventory(); ref.Digest != "f" || ref.Generation != 2 {
 		t.Errorf("in force is %+v, want the second", ref)
 	}
 	enrol := fleet.Action{Type: fleet.EnrollNode, ID: "n1"}
-	l := after(t, fmt.Sprintf("enroll n1 action=e1 attempt=%d\n enroll n1 action=e2", math.MaxInt64)).Ledger()
+	l := after(t, fmt.Sprintf("enroll n1 action=e1 attempt=%d\n enroll n1 action=e2", uint64(math.MaxUint32))).Ledger()
 	if a := l.AttemptsAt(enrol, 1, 1); a.Published != 1 || l.Outstanding() != 1 {
 		t.Errorf("attempts are %+v, %d in flight", a, l.Outstanding())
 	}
-	l = after(t, fmt.Sprintf("inventory d generation=1\n enroll n1 action=e1 generation=%d\n enroll n1 action=e2", math.MaxInt64)).Ledger()
+	l = after(t, fmt.Sprintf("inventory d generation=1\n enroll n1 action=e1 generation=%d\n enroll n1 action=e2", uint64(math.MaxUint32))).Ledger()
 	if a := l.AttemptsAt(enrol, 1, 1); a.Published != 1 || l.Outstanding() != 1 {
 		t.Errorf("of an inventory that is not there yet: attempts are %+v, %d in flight", a, l.Outstanding())
 	}
