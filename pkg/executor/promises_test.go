@@ -68,7 +68,7 @@ func TestFactsAndOutcomeAreStoredAsOne(t *testing.T) {
 		s.want(false, "a")
 		s.publish("p1", enroll("a"))
 		s.open()
-		last, err := s.log.LastOn(t.Context(), s.log.Subjects().Node("a"))
+		last, err := s.log.LastOn(s.Context(), s.log.Subjects().Node("a"))
 		if err != nil {
 			t.Fatal(err)
 		}

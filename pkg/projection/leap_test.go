@@ -33,3 +33,27 @@ func TestAnAccountFromTheFutureEndsWithItsInventory(t *testing.T) {
 		t.Errorf("attempts under the first inventory are %+v", a)
 	}
 }
+
+func TestAnOlderInventoryDoesNotComeBack(t *testing.T) {
+	s := after(t, "inventory d generation=1\n inventory e generation=2\n inventory d generation=1\n inventory f generation=2")
+	if ref := s.Inventory(); ref.Digest != "e" || ref.Generation != 2 {
+		t.Errorf("in force is %+v, want the second", ref)
+	}
+}
+
+func TestAnActionOfAnOlderGenerationDoesNotFly(t *testing.T) {
+	l := after(t, "appeared n1\n inventory d generation=1\n inventory e generation=2\n issue n1 action=new generation=2\n failed new\n issue n1 action=old generation=1 attempt=5").Ledger()
+	if a := l.AttemptsAt(fleet.Action{Type: fleet.IssueCredential, ID: "n1"}, 1, 2); a.Published != 1 || a.Failures != 1 || l.Outstanding() != 0 {
+		t.Errorf("attempts are %+v, %d in flight", a, l.Outstanding())
+	}
+}
+
+// Who came, or came again, after what a person looked at is not what they approved.
+func TestAnApprovalIsOfLivesThatHadBegun(t *testing.T) {
+	s := after(t, "inventory d generation=1\n appeared n1\n appeared n2\n approved x basis=3\n appeared n3\n removed n2\n appeared n2 epoch=2")
+	for id, want := range map[fleet.NodeID]bool{"n1": true, "n2": false, "n3": false} {
+		if got := s.RemovalApproved(id); got != want {
+			t.Errorf("the removal of %s is approved: %v, want %v", id, got, want)
+		}
+	}
+}
