@@ -5,6 +5,8 @@
 // by a timer. Hooks see each record once, in order, before any reader sees a
 // state that holds it.
 //
+// A message that does not fit is folded over; it stops nobody.
+//
 // The caller runs Run in a goroutine of its own; it ends with the context, or
 // with an error when the log has a gap. From then on Wait and CatchUp return
 // that error, so nobody waits for a fold that will not come.
