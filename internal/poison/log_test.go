@@ -90,6 +90,8 @@ var misfits = []misfit{
 	{"an empty message that says it is a heartbeat", events.ReasonBadAttribute, speaksAsServer("Status", "100")},
 	{"headers that claim another place in the log", events.ReasonBadAttribute, speaksAsServer(
 		"Nats-Sequence", "1", "Nats-Stream", "OTHER", "Nats-Subject", "fleet.events.trust", "Nats-Time-Stamp", "1999-01-01T00:00:00Z", "Nats-Num-Pending", "0")},
+	{"headers that claim another subject and time", events.ReasonBadAttribute, speaksAsServer(
+		"Nats-Subject", "fleet.events.trust", "Nats-Time-Stamp", "1999-01-01T00:00:00Z")},
 	{"rubbish on the subject of inventories", events.ReasonBadAttribute, func(m *events.Message) {
 		*m = events.Message{Subject: "fleet.events.inventory", Header: map[string][]string{"x": {"y"}}, Data: []byte("rubbish")}
 	}},
