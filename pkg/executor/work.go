@@ -41,6 +41,9 @@ func (e *Executor) settle(ctx context.Context, h *held) (Outcome, error) {
 		if err != nil {
 			return Outcome{}, err
 		}
+		if d.basis < stands {
+			return Outcome{}, fmt.Errorf("fold up to %d, which stands where the outcome belongs: the log ends at %d", stands, d.basis)
+		}
 		if !d.inFlight || d.flight.Sequence != h.seq {
 			return e.alreadySettled(ctx, h)
 		}
