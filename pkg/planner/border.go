@@ -43,13 +43,20 @@ func (p *Planner) sense(s sighted) {
 }
 
 // watch begins to watch once all leases were read. It needs a fold of the whole
-// log, for on a shorter one nobody would be missed.
-func (p *Planner) watch() {
+// log, for on a shorter one nobody would be missed; after an outage the view may
+// come back later than the leases.
+func (p *Planner) watch(ctx context.Context) error {
 	if !p.leasesRead || p.sensor.caughtUp {
-		return
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
+	defer cancel()
+	if err := p.View.CatchUp(ctx); err != nil {
+		return fmt.Errorf("catch up before watching leases: %w", err)
 	}
 	p.View.Read(func(st *projection.State) { p.sensor.beginWatch(st, p.Now()) })
 	p.Logger.Info().Int(field.Unseen, len(p.sensor.unseen)).Dur(field.Lease, p.Lease).Msg("watching leases")
+	return nil
 }
 
 // hear checks what nodes said of their credentials, on a fold that is at least

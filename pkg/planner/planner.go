@@ -199,7 +199,9 @@ func (p *Planner) step(ctx context.Context) error {
 	if !p.View.CaughtUp() {
 		return nil
 	}
-	p.watch()
+	if err := p.watch(ctx); err != nil {
+		return p.tolerate(ctx, err)
+	}
 	p.misfits.tell(p.Logger)
 	behind := false
 	p.View.Read(func(st *projection.State) { behind = st.Sequence() < p.awaiting })

@@ -138,6 +138,7 @@ func (s *sensor) folded(st *projection.State, ids []fleet.NodeID) {
 			delete(s.expiring, id)
 			continue
 		}
+		s.miss(n)
 		if c := n.Proved; c != nil && s.expiring[id] != c.Serial {
 			s.expiring[id] = c.Serial
 			heap.Push(&s.alarms, alarm{c.NotAfter.Add(-identity.SkewMargin), id})

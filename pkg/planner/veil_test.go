@@ -33,3 +33,16 @@ func TestWhatCannotBeReadEndsALeaseInItsTime(t *testing.T) {
 	c.later(2 * lease)
 	c.want("who was never seen is not lost", "")
 }
+
+func TestSensorMissesWhomTheLogTellsOfWhileItBeginsToWatch(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	c.log(events.TypeNodeAppeared, "n", &events.NodeAppeared{Epoch: 1, Session: "a"})
+	if c.s.settled() {
+		t.Error("settled although the log calls a node present that nobody saw")
+	}
+	c.later(lease - time.Second)
+	c.want("less than a lease was watched", "")
+	c.later(time.Second)
+	c.want("it was not seen for a whole lease", "node.lost")
+}
