@@ -149,7 +149,7 @@ func TestAnInventoryThatCannotBeReadStopsDecidingAndNothingElse(t *testing.T) {
 		"whose text is nowhere":  func(*world) string { return key },
 		"whose digest is none":   func(*world) string { return "x" },
 		"whose text is not one":  func(w *world) string { return w.store("rubbish: [") },
-		"whose text is 10 MB":    func(w *world) string { return w.store(strings.Repeat("# x\n", 10<<18)) },
+		"whose text is long":     func(w *world) string { return w.store(strings.Repeat("# x\n", 50_000)) },
 		"whose text nests deep":  func(w *world) string { return w.store("regions: " + strings.Repeat("[", 50_000)) },
 		"whose text grows large": func(w *world) string { return w.store(bomb()) },
 	} {
