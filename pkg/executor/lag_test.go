@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/executor"
@@ -79,6 +80,38 @@ func TestAnActionIsDecidedOnTheEndOfTheLog(t *testing.T) {
 		s.config.View = caughtUp{v, sync.OnceFunc(func() { close(log.rest) })}
 		s.open()
 		s.check("outcomes", s.outcomes(), "[p1-1 refused: the inventory does not name the node]")
+		s.halt()
+		cancel()
+		viewing.Wait()
+	})
+}
+
+// A delivery may come before the fold knows of its plan, and so of its phases.
+func TestNothingStartsBeforeItIsFolded(t *testing.T) {
+	story(t, func(s *shop) {
+		r := newRuns()
+		s.handle(fleet.EnrollNode, r.Handle)
+		s.handle(fleet.DecommissionNode, r.Handle)
+		s.want(false, "a")
+		s.appear("old")
+		seen, err := s.log.Last(s.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.publish("p1", enroll("a"), remove("old"))
+
+		log := &lagging{Log: s.log, upTo: seen, rest: make(chan struct{})}
+		v := view.New(log)
+		ctx, cancel := context.WithCancel(s.Context())
+		var viewing sync.WaitGroup
+		viewing.Go(func() { _ = v.Run(ctx) })
+		read := sync.OnceFunc(func() { close(log.rest) })
+		s.config.View = caughtUp{v, read}
+		s.open()
+		s.check("before the plan is folded", r.order(), "[]")
+		read()
+		synctest.Wait()
+		s.check("when it is", r.order(), "[p1-1]")
 		s.halt()
 		cancel()
 		viewing.Wait()

@@ -178,3 +178,30 @@ func TestTwoInventoriesAtOnceAreTwoGenerations(t *testing.T) {
 	cancel()
 	<-ended
 }
+
+// Another inventory may come into force while the text of this one is fetched.
+func TestAPlanIsOfTheInventoryInForce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := desired(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		p := newPlanner(t, stalled{log, 1})
+		ended := make(chan error, 1)
+		go func() { ended <- p.View.Run(ctx) }()
+		synctest.Wait()
+		var ref projection.InventoryRef
+		p.View.Read(func(st *projection.State) { ref = st.Inventory() })
+		inv, err := p.Inventories.Get(ctx, ref.Digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, ok := p.conclude(inv, ref); !ok || len(d.dispatched.Publish) != 2 {
+			t.Errorf("of the inventory in force: %+v, %v", d.dispatched, ok)
+		}
+		ref.Generation++
+		if d, ok := p.conclude(inv, ref); ok {
+			t.Errorf("of another: %+v", d.dispatched)
+		}
+		cancel()
+		<-ended
+	})
+}
