@@ -22,7 +22,7 @@ type stalled struct {
 }
 
 func (l stalled) Follow(ctx context.Context, after uint64) (eventlog.Cursor, error) {
-	return arriving{l.Log, l.upTo}.Follow(ctx, after)
+	return arriving(l).Follow(ctx, after)
 }
 
 const (
