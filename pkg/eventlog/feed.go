@@ -35,6 +35,7 @@ func (b *Bus) startFeed(stream, consumer string, back <-chan struct{}) (*feed, e
 	if err != nil {
 		return nil, err
 	}
+	p.maxBytes = readBytes
 	f := &feed{
 		messages: make(chan *nats.Msg, feedBuffer), broken: make(chan error, 1), back: back, pull: p,
 		ended: make(chan struct{}),
