@@ -148,12 +148,12 @@ func (w *world) shown(seq uint64, subject string, reason fleet.Reason) {
 func TestManyLargeMessagesHoldNobodyUp(t *testing.T) {
 	w := newWorld(t)
 	m := events.Message{Subject: "fleet.events.plan", Data: bytes.Repeat([]byte("x"), 8<<20)}
-	for range 24 {
+	for range 12 {
 		w.put(m)
 	}
 	w.fleet()
-	w.await(w.planner, fmt.Sprintf("fleetfold_log_unfit_total{reason=%q}", events.ReasonOversize), 24)
-	if records, err := w.bus.Log().Read(w.ctx, 0, 30); err != nil || len(records) != 30 {
+	w.await(w.planner, fmt.Sprintf("fleetfold_log_unfit_total{reason=%q}", events.ReasonOversize), 12)
+	if records, err := w.bus.Log().Read(w.ctx, 0, 16); err != nil || len(records) != 16 {
 		t.Errorf("read %d records, %v", len(records), err)
 	}
 }
