@@ -53,7 +53,7 @@ var bans = []ban{
 	},
 	{
 		imports: []string{"github.com/nats-io/nats.go", "github.com/synadia-io/orbit.go", "github.com/nats-io/jsm.go"},
-		in:      everywhere, but: []string{"pkg/eventlog", "pkg/natsd"}, tests: true,
+		in:      everywhere, but: []string{"pkg/eventlog", "pkg/natsd", "internal/poison"}, tests: true,
 		because: "one door to NATS: pkg/eventlog keeps its promises because nobody goes around it",
 	},
 	{
@@ -62,7 +62,7 @@ var bans = []ban{
 	},
 	{
 		imports: []string{"github.com/nats-io/nats-server"}, in: everywhere,
-		but: []string{"pkg/natsd", "internal/repo"}, tests: true,
+		but: []string{"pkg/natsd", "internal/repo", "internal/poison"}, tests: true,
 		because: "agents and services must not carry a server; whoever embeds one takes pkg/natsd",
 	},
 	{

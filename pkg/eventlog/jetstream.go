@@ -124,6 +124,9 @@ func (l *streamLog) Read(ctx context.Context, after uint64, limit int) ([]Record
 		}
 		// Twice at the same place: once may be an answer that got lost.
 		if failures++; err != nil && failures > 1 {
+			if len(records) > 0 {
+				return records, nil // what follows them is the next question's trouble
+			}
 			return nil, fmt.Errorf("read log: %w", err)
 		}
 		if err := l.pause(ctx); err != nil {
@@ -133,29 +136,50 @@ func (l *streamLog) Read(ctx context.Context, after uint64, limit int) ([]Record
 	return records, nil
 }
 
-// page adds the records of one answer, as far as they follow one another.
+// page adds the records of one answer, as far as they follow one another. Where
+// the answer ends early or looks odd, the leader is asked for the next record
+// alone: a message whose headers look like the server's must not end the log.
 func (l *streamLog) page(ctx context.Context, records []Record, after uint64, want int) ([]Record, error) {
+	began := len(records)
+	records, odd, err := l.direct(ctx, records, after, want)
+	if err == nil && !odd && len(records) > began || ctx.Err() != nil {
+		return records, err
+	}
+	next := after + uint64(len(records)) + 1
+	r, one := l.fetchAt(ctx, next)
+	switch {
+	case one == nil:
+		return append(records, r), nil
+	case errors.Is(one, errNoMessage):
+		return records, fmt.Errorf("%w: sequence %d is missing", ErrGap, next)
+	}
+	return records, errors.Join(err, one)
+}
+
+// direct reads many at once; odd says that it was ended by a message that was
+// not the next one.
+func (l *streamLog) direct(ctx context.Context, records []Record, after uint64, want int) (_ []Record, odd bool, err error) {
 	ctx, cancel := question(ctx)
 	defer cancel()
 	next := after + uint64(len(records)) + 1
 	messages, err := jetstreamext.GetBatch(ctx, l.bus.js, l.name, min(want-len(records), readMessages),
 		jetstreamext.GetBatchSeq(next), jetstreamext.GetBatchMaxBytes(readBytes))
 	if err != nil {
-		return records, plain(err)
+		return records, false, plain(err)
 	}
 	for m, err := range messages {
 		switch {
-		case errors.Is(err, jetstreamext.ErrNoMessages): // a replica that is behind
-			return records, nil
+		case errors.Is(err, jetstreamext.ErrNoMessages): // a replica that is behind, or a message that says so
+			return records, true, nil
 		case err != nil:
-			return records, err
-		case m.Sequence != next:
-			return records, fmt.Errorf("%w: sequence %d is missing, %d follows", ErrGap, next, m.Sequence)
+			return records, true, err
+		case m.Sequence != next || forged(m.Header):
+			return records, true, nil
 		}
 		records = append(records, l.record(m.Sequence, m.Time, m.Subject, m.Header, m.Data))
 		next++
 	}
-	return records, ctx.Err()
+	return records, false, ctx.Err()
 }
 
 func (l *streamLog) pause(ctx context.Context) error {
@@ -207,32 +231,4 @@ func (l *streamLog) state(ctx context.Context) (jetstream.StreamState, error) {
 		return jetstream.StreamState{}, plain(err)
 	}
 	return s.CachedInfo().State, nil
-}
-
-func (l *streamLog) LastOn(ctx context.Context, subject string) (last uint64, err error) {
-	err = l.bus.whenSettled(ctx, func(ctx context.Context) error {
-		last, err = l.lastOn(ctx, subject)
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("ask for the end of %s: %w", subject, err)
-	}
-	return last, nil
-}
-
-func (l *streamLog) lastOn(ctx context.Context, subject string) (uint64, error) {
-	ctx, cancel := question(ctx)
-	defer cancel()
-	s, err := l.bus.js.Stream(ctx, l.name)
-	if err != nil {
-		return 0, plain(err)
-	}
-	m, err := s.GetLastMsgForSubject(ctx, subject)
-	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return 0, nil
-	case err != nil:
-		return 0, plain(err)
-	}
-	return m.Sequence, nil
 }

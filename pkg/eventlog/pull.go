@@ -32,9 +32,15 @@ var (
 // on an empty message for the server's word. Here that word is a message
 // without an acknowledgement subject, which no node can send.
 type pull struct {
-	bus         *Bus
-	request     string // subject of the requests
-	batch       int
+	bus     *Bus
+	request string // subject of the requests
+	batch   int
+	// maxBytes bounds what one request may bring; 0: nothing does. The server
+	// cuts off whoever has too much waiting.
+	maxBytes int
+	// large says that the next message alone has more than maxBytes.
+	large       bool
+	asked       int // by the request under way
 	sub         *nats.Subscription
 	messages    chan *nats.Msg
 	closed      chan nats.Status
@@ -127,7 +133,16 @@ func (p *pull) next(ctx context.Context) (*nats.Msg, error) {
 func (p *pull) waiting() bool { return len(p.messages) > 0 }
 
 func (p *pull) ask() error {
-	body, err := json.Marshal(map[string]any{"batch": p.batch, "expires": pullExpires})
+	question := map[string]any{"batch": p.batch, "expires": pullExpires}
+	p.asked = p.batch
+	switch {
+	case p.large:
+		p.asked, p.large = 1, false
+		question["batch"] = 1
+	case p.maxBytes > 0:
+		question["max_bytes"] = p.maxBytes
+	}
+	body, err := json.Marshal(question)
 	if err != nil {
 		return err
 	}
@@ -135,7 +150,7 @@ func (p *pull) ask() error {
 	if err := p.bus.nc.PublishRequest(p.request, p.sub.Subject, body); err != nil {
 		return plain(err)
 	}
-	p.open, p.deadline = p.batch, time.Now().Add(pullExpires+pullGrace)
+	p.open, p.deadline = p.asked, time.Now().Add(pullExpires+pullGrace)
 	return nil
 }
 
@@ -144,9 +159,13 @@ func (p *pull) take(m *nats.Msg) (*nats.Msg, error) {
 		p.open = max(p.open-1, 0)
 		return m, nil
 	}
+	came := p.asked - p.open
 	p.open = 0
-	switch status := m.Header.Get("Status"); status {
-	case "404", "408": // none there, or none came in time
+	switch status := m.Header.Get("Status"); {
+	case status == "404", status == "408": // none there, or none came in time
+		return nil, errPullIdle
+	case status == "409" && strings.Contains(m.Header.Get("Description"), "MaxBytes"): // more would be too much at once
+		p.large = came == 0
 		return nil, errPullIdle
 	default:
 		return nil, fmt.Errorf("%w: %s %s", errPullGone, status, m.Header.Get("Description"))

@@ -35,6 +35,9 @@ type tail struct {
 
 	pull     *pull
 	consumer string
+	// back is closed when the connection that the consumer was made on is
+	// replaced.
+	back <-chan struct{}
 	// next is the consumer's own count of the message to come: a gap in it
 	// means that a message was lost on its way to us.
 	next uint64
@@ -123,6 +126,10 @@ func (t *tail) Next(ctx context.Context) (got []*nats.Msg, caughtUp bool, err er
 
 // step waits once: for messages, for news of the consumer, or before a retry.
 func (t *tail) step(ctx context.Context) ([]*nats.Msg, error) {
+	if t.pull != nil && t.replaced() {
+		t.reset()
+		return nil, nil // so that the reader hears of it before anything else
+	}
 	if t.pull == nil {
 		if err := t.start(ctx); err != nil {
 			if !errors.Is(err, errDeaf) || t.failures == deafTold {
@@ -146,6 +153,19 @@ func (t *tail) step(ctx context.Context) ([]*nats.Msg, error) {
 		return nil, t.bus.pause(ctx, t.failures)
 	}
 	return nil, err
+}
+
+// replaced says that there was an outage since the consumer was made. What is
+// stored then tells how it is now, and nothing of what was while nobody could
+// listen: leases have ended for want of a server. So it is read from the start,
+// as after a start of our own.
+func (t *tail) replaced() bool {
+	select {
+	case <-t.back:
+		return true
+	default:
+		return false
+	}
 }
 
 // read returns one message and those that are here with it. A message out of
@@ -177,6 +197,7 @@ func (t *tail) start(ctx context.Context) error {
 	// An answer may never come: who was asked may have been lost meanwhile.
 	ctx, cancel := question(ctx)
 	defer cancel()
+	back := t.bus.nextReconnect() // before the consumer, so that none is missed
 	s, err := t.bus.memoryStream(ctx, t.stream)
 	if err != nil {
 		return err
@@ -195,7 +216,7 @@ func (t *tail) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.pull, t.consumer, t.next, t.behind, t.blind = p, info.Name, 1, 0, 0
+	t.pull, t.consumer, t.next, t.behind, t.blind, t.back = p, info.Name, 1, 0, 0, back
 	t.target, t.made = s.CachedInfo().State.LastSeq, s.CachedInfo().Created
 	// What was asked for anew and does not come cannot be had: without this a
 	// message that is deleted while we ask would make us ask for ever.

@@ -14,15 +14,12 @@ import (
 // not a CA and may sign; that one of roots signed it; that now is within its
 // window, ends included; and that its only URI is the node's SPIFFE ID. The
 // first check that fails is reported, as a *Refusal. roots are PEM
-// certificates, one each; a root that cannot be read is not a *Refusal, for it
-// is the caller's.
+// certificates, one each; a root that cannot be read vouches for nobody, and
+// takes nothing from the others.
 //
 // Whether the serial was revoked is the caller's to know.
 func VerifyLeaf(leafPEM []byte, roots [][]byte, trustDomain string, id fleet.NodeID, now time.Time) (*x509.Certificate, error) {
-	pool, err := rootPool(roots)
-	if err != nil {
-		return nil, err
-	}
+	pool := rootPool(roots)
 	want, err := SPIFFEID(trustDomain, id)
 	if err != nil {
 		return nil, err
@@ -50,16 +47,14 @@ func VerifyLeaf(leafPEM []byte, roots [][]byte, trustDomain string, id fleet.Nod
 }
 
 // rootPool never returns nil: a nil pool would mean the machine's own roots.
-func rootPool(roots [][]byte) (*x509.CertPool, error) {
+func rootPool(roots [][]byte) *x509.CertPool {
 	pool := x509.NewCertPool()
-	for i, pemBytes := range roots {
-		root, err := parseCertificate(pemBytes)
-		if err != nil {
-			return nil, fmt.Errorf("read root %d of %d: %w", i+1, len(roots), err)
+	for _, pemBytes := range roots {
+		if root, err := parseCertificate(pemBytes); err == nil {
+			pool.AddCert(root)
 		}
-		pool.AddCert(root)
 	}
-	return pool, nil
+	return pool
 }
 
 func parseCertificate(pemBytes []byte) (*x509.Certificate, error) {

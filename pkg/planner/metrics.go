@@ -11,8 +11,10 @@ import (
 // Metrics counts what a planner does. It is a prometheus.Collector.
 type Metrics struct {
 	facts, actions, refused  *prometheus.CounterVec
-	plans, conflicts, unfit  prometheus.Counter
+	unfit                    *prometheus.CounterVec
+	plans, conflicts         prometheus.Counter
 	sequence, wanted, strict prometheus.Gauge
+	blocked                  prometheus.Gauge
 	held, nodes, stuck       *prometheus.GaugeVec
 	durable                  *prometheus.GaugeVec // has a value once it is known
 }
@@ -37,9 +39,10 @@ func NewMetrics() *Metrics {
 		refused:   counters("messages_refused_total", "Messages of nodes refused at the border, by channel and reason.", "channel", "reason"),
 		plans:     counter("plans_published_total", "Plans this planner published."),
 		conflicts: counter("append_conflicts_total", "Appends that lost a race and were decided again."),
-		unfit:     counter("log_unfit_total", "Messages of the log that are no event of a known type."),
+		unfit:     counters("log_unfit_total", "Messages of the log that do not fit, by reason.", "reason"),
 		sequence:  gauge("log_sequence", "Sequence of the log that has been folded."),
 		wanted:    gauge("plan_actions", "Actions that the last decision wants, published or held."),
+		blocked:   gauge("planner_blocked", "1 while the planner cannot decide or publish; /readyz and its log say why."),
 		held:      gauges("held_actions", "Actions that the last decision holds, by reason.", "reason"),
 		nodes:     gauges("nodes", "Observed nodes, by state: observed, present, signing.", "state"),
 		stuck:     gauges("stuck_nodes", "Nodes whose action keeps failing, by action type; 1 for the fleet itself.", "action_type"),
@@ -51,7 +54,7 @@ func NewMetrics() *Metrics {
 func (m *Metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.facts, m.actions, m.refused, m.plans, m.conflicts, m.unfit, m.sequence, m.wanted, m.held, m.nodes, m.stuck, m.strict,
-		m.durable,
+		m.blocked, m.durable,
 	}
 }
 
@@ -72,13 +75,14 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 // begin counts what the fold begins with.
 func (m *Metrics) begin(st *projection.State) {
 	m.sequence.Set(float64(st.Sequence()))
-	m.unfit.Add(float64(st.Unfit()))
+	// A snapshot counts them, and does not say why they did not fit.
+	m.unfit.WithLabelValues("before_snapshot").Add(float64(st.Unfit()))
 }
 
 func (m *Metrics) record(r eventlog.Record) {
 	m.sequence.Set(float64(r.Sequence))
 	if r.Err != nil {
-		m.unfit.Inc()
+		m.unfit.WithLabelValues(string(reasonOf(r.Err))).Inc()
 	}
 }
 

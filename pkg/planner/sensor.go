@@ -55,6 +55,9 @@ type sensor struct {
 	// sessions is when a node's session last changed on the log, so that two
 	// processes that claim one id cannot fill the log with their quarrel.
 	sessions map[fleet.NodeID]time.Time
+	// veiled is until when a node may be present whose newest heartbeat could not
+	// be read: that one took the place of the lease, whose end nobody will tell.
+	veiled map[fleet.NodeID]time.Time
 	// damped are the nodes whose change of session waits for an alarm.
 	damped map[fleet.NodeID]struct{}
 }
@@ -67,6 +70,7 @@ func newSensor(lease time.Duration) *sensor {
 		expiring: make(map[fleet.NodeID]string),
 		sessions: make(map[fleet.NodeID]time.Time),
 		damped:   make(map[fleet.NodeID]struct{}),
+		veiled:   make(map[fleet.NodeID]time.Time),
 	}
 }
 
@@ -82,6 +86,7 @@ func (s *sensor) see(sighting eventlog.Sighting) {
 	}
 	s.presence[sighting.Node] = presence{beat: now, at: sighting.Time}
 	delete(s.unseen, sighting.Node)
+	delete(s.veiled, sighting.Node)
 	same := known && !before.outlived && before.beat != nil && now != nil && before.beat.Session == now.Session &&
 		before.beat.Leaving == now.Leaving && before.beat.KeyFingerprint == now.KeyFingerprint
 	if !same {
@@ -93,6 +98,7 @@ func (s *sensor) see(sighting eventlog.Sighting) {
 func (s *sensor) loseSight() {
 	s.caughtUp, s.warm = false, false
 	clear(s.presence)
+	clear(s.veiled)
 }
 
 // beginWatch starts the lease that must pass before anyone unseen is lost.
@@ -132,6 +138,7 @@ func (s *sensor) folded(st *projection.State, ids []fleet.NodeID) {
 			delete(s.expiring, id)
 			continue
 		}
+		s.miss(n)
 		if c := n.Proved; c != nil && s.expiring[id] != c.Serial {
 			s.expiring[id] = c.Serial
 			heap.Push(&s.alarms, alarm{c.NotAfter.Add(-identity.SkewMargin), id})
@@ -261,6 +268,7 @@ func (s *sensor) ring(now time.Time) {
 	for len(s.alarms) > 0 && !now.Before(s.alarms[0].at) {
 		a := heap.Pop(&s.alarms).(alarm)
 		delete(s.damped, a.id)
+		s.unveil(a.id, now)
 		s.agenda.add(a.id)
 	}
 }

@@ -130,7 +130,7 @@ func (l *Ledger) begin(f Flight) bool {
 	switch {
 	case l.byID[f.ID] != nil, f.Epoch != l.Epoch(f.Action.ID):
 		return false
-	case f.Generation < past.Generation, f.Attempt <= past.Published:
+	case f.Generation < past.Generation, f.Attempt <= past.Published, f.Attempt-past.Published > maxLeap:
 		return false
 	}
 	past.Published = f.Attempt
@@ -205,6 +205,17 @@ func (l *Ledger) forget(id fleet.NodeID) {
 func (l *Ledger) forgetStrangers() {
 	for need := range l.attempts {
 		if r := l.ids[need.ID]; need.ID != "" && (r == nil || r.node == nil) && l.busy[need.ID].length == 0 {
+			delete(l.attempts, need)
+		}
+	}
+}
+
+// forgetFuture drops, when the inventory of a generation comes, the accounts
+// that claim to be of that generation or a later one already: nobody can have
+// decided on it, and they would keep what is decided now from counting.
+func (l *Ledger) forgetFuture(generation uint64) {
+	for need, a := range l.attempts {
+		if a.Generation >= generation {
 			delete(l.attempts, need)
 		}
 	}

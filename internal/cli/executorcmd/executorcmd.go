@@ -17,6 +17,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/announce"
+	"github.com/fleetfold/fleetfold/internal/cli/follow"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
 	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/internal/field"
@@ -158,14 +159,17 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Dr
 		return fmt.Errorf("consume actions: %w", err)
 	}
 	defer actions.Close()
-	v, metrics := snapshots.View(bus, logger), executor.NewMetrics()
+	v, metrics, gap := snapshots.View(bus, logger), executor.NewMetrics(), follow.NewGap()
 	defer announce.Executor(bus, v, &f.running, logger)()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return v.Run(ctx) })
-	g.Go(func() error { return f.execute(ctx, bus, v, actions, driver, metrics, logger) })
+	g.Go(func() error {
+		return follow.Run(ctx, v, gap, logger, func(ctx context.Context) error {
+			return f.execute(ctx, bus, v, actions, driver, metrics, logger)
+		})
+	})
 	if f.listen != "" {
 		g.Go(func() error {
-			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, metrics, logger)
+			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, obs.Collectors{metrics, gap}, logger)
 		})
 	}
 	logger.Info().Str(field.URL, bus.URL()).Str("driver", *f.driver).Str(field.Dir, f.dir).Msg("executor started")

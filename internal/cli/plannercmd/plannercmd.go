@@ -14,6 +14,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/announce"
+	"github.com/fleetfold/fleetfold/internal/cli/follow"
 	"github.com/fleetfold/fleetfold/internal/cli/inventoryfile"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
 	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
@@ -141,16 +142,17 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, metrics *planner.M
 	}
 	defer announce.Planner(bus, v, p, logger)()
 	saver := snapshots.Saver(bus, v, f.snapshots.Every, saved, logger)
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return v.Run(ctx) })
-	g.Go(func() error { return p.Run(ctx) })
-	g.Go(func() error { saver.Run(ctx); return nil })
+	gap := follow.NewGap()
+	work := []func(context.Context) error{p.Run, func(ctx context.Context) error { saver.Run(ctx); return nil }}
 	if f.inventory != "" {
-		g.Go(func() error { return f.watch(ctx, bus, v, logger) })
+		work = append(work, func(ctx context.Context) error { return f.watch(ctx, bus, v, logger) })
 	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return follow.Run(ctx, v, gap, logger, work...) })
 	if f.listen != "" {
+		ready := obs.All(obs.Follows(bus, v), p.Trouble)
 		g.Go(func() error {
-			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, obs.Collectors{metrics, saved}, logger)
+			return obs.Serve(ctx, f.listen, obs.Checks{Ready: ready}, obs.Collectors{metrics, saved, gap}, logger)
 		})
 	}
 	logger.Info().Str(field.URL, bus.URL()).Dur(field.Lease, f.lease).Msg("planner started")

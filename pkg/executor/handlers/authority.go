@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor"
@@ -35,6 +36,12 @@ func (a *authority) prepare(ctx context.Context) error {
 		return nil
 	}
 	inventory, err := a.Inventories.Get(ctx, digest)
+	if err != nil && ctx.Err() == nil {
+		// It may be that nobody can ever read it. Then another one is needed, and
+		// to end here, again and again, would bring it no sooner.
+		a.Logger.Error().Err(err).Str(field.Digest, digest).Msg("cannot read the inventory in force, the root issuer waits for another")
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("get inventory %s: %w", digest, err)
 	}
@@ -112,12 +119,15 @@ func fingerprintOf(certificate string) (string, error) {
 	return identity.Fingerprint(cert.PublicKey)
 }
 
-// bundle is all roots of the fold, one PEM text.
+// bundle is all roots of the fold that can be read, one PEM text: one that
+// cannot must not keep agents from taking their credentials.
 func bundle(view executor.View) string {
 	var text []byte
 	view.Read(func(s *projection.State) {
 		for _, root := range s.Trust() {
-			text = append(text, root...)
+			if _, err := fingerprintOf(string(root)); err == nil {
+				text = append(text, root...)
+			}
 		}
 	})
 	return string(text)
