@@ -70,7 +70,9 @@ func (l *streamLog) publish(ctx context.Context, batch []*nats.Msg) (uint64, err
 		}
 		return ack.Sequence, nil
 	}
-	ack, err := jetstreamext.PublishMsgBatch(ctx, l.bus.js, batch)
+	// The answer to the last message tells of the whole batch. One to the first
+	// would be waited for whatever becomes of ctx.
+	ack, err := jetstreamext.PublishMsgBatch(ctx, l.bus.js, batch, jetstreamext.BatchFlowControl{})
 	if err != nil {
 		return 0, plain(err)
 	}
