@@ -39,6 +39,8 @@ type pull struct {
 	messages    chan *nats.Msg
 	closed      chan nats.Status
 	reconnected <-chan struct{}
+	// lost, unless nil, ends the pull as soon as the connection is lost.
+	lost <-chan struct{}
 	// open is how many messages the request under way may still bring, and
 	// brought says that it has brought one.
 	open     int
@@ -127,6 +129,8 @@ func (p *pull) wait(ctx context.Context) (*nats.Msg, error) {
 		return nil, ctx.Err()
 	case <-p.closed:
 		return nil, nats.ErrConnectionClosed
+	case <-p.lost:
+		return nil, errPullGone
 	case <-p.reconnected: // the server has forgotten the request
 	case <-timer.C:
 	}

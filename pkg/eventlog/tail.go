@@ -142,6 +142,8 @@ func (t *tail) read(ctx context.Context) (got []*nats.Msg, err error) {
 }
 
 func (t *tail) start(ctx context.Context) error {
+	// Before the consumer: a connection that is lost meanwhile must show.
+	connection := t.bus.present()
 	s, err := t.bus.memoryStream(ctx, t.stream)
 	if err != nil {
 		return err
@@ -155,6 +157,7 @@ func (t *tail) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.lost = connection.Done() // who cannot hear must not be taken for one who hears nothing
 	t.pull, t.consumer, t.next, t.behind = p, info.Name, 1, 0
 	t.target = s.CachedInfo().State.LastSeq
 	// What was asked for anew and does not come cannot be had: without this a

@@ -42,9 +42,10 @@ type sensor struct {
 	agenda agenda
 	// proofs are verified statements on their way to the log.
 	proofs map[fleet.NodeID]*events.Event
-	// unseen are the nodes that the log called present when watching began and
-	// that have not been seen since; nil until watching began.
-	unseen   map[fleet.NodeID]struct{}
+	// unseen are the nodes that are present on the log's word alone, each with
+	// when a whole lease of watching will have passed without a sign of it; nil
+	// until watching began.
+	unseen   map[fleet.NodeID]time.Time
 	caughtUp bool
 	// warmAt is when one whole lease will have been watched.
 	warmAt time.Time
@@ -100,10 +101,10 @@ func (s *sensor) beginWatch(st *projection.State, now time.Time) {
 	s.caughtUp = true
 	s.warm = false
 	s.warmAt = now.Add(s.lease)
-	s.unseen = make(map[fleet.NodeID]struct{})
+	s.unseen = make(map[fleet.NodeID]time.Time)
 	for _, n := range st.Observed().Nodes {
 		if p, seen := s.presence[n.ID]; n.Present && (!seen || p.beat == nil) {
-			s.unseen[n.ID] = struct{}{}
+			s.unseen[n.ID] = s.warmAt
 		}
 	}
 }
@@ -130,6 +131,11 @@ func (s *sensor) folded(st *projection.State, ids []fleet.NodeID) {
 		if !known {
 			delete(s.sessions, id)
 			delete(s.expiring, id)
+		}
+		if !n.Present {
+			delete(s.unseen, id) // should it appear again, it has a lease anew
+		}
+		if !known {
 			continue
 		}
 		if c := n.Proved; c != nil && s.expiring[id] != c.Serial {
@@ -195,7 +201,7 @@ func (s *sensor) facts(st *projection.State, id fleet.NodeID, now time.Time) []e
 		f.add(events.TypeNodeLeft, &events.NodeLeft{Epoch: epoch})
 	case seen:
 		f.add(events.TypeNodeLost, &events.NodeLost{Epoch: epoch, Reason: LostLeaseExpired})
-	case s.warm:
+	case s.overdue(id, now):
 		f.add(events.TypeNodeLost, &events.NodeLost{Epoch: epoch, Reason: LostNoLease})
 	}
 	if proof := s.proofs[id]; proof != nil && len(f.entries) == 0 {
@@ -208,6 +214,22 @@ func (s *sensor) facts(st *projection.State, id fleet.NodeID, now time.Time) []e
 		f.add(events.TypeCredentialExpired, &events.CredentialExpired{Epoch: epoch, Serial: c.Serial, NotAfter: c.NotAfter})
 	}
 	return f.entries
+}
+
+// overdue says that a whole lease was watched without a sign of a node that the
+// log calls present. A node that appeared on the log since was seen by another
+// sensor, and its heartbeat may still be on its way to this one.
+func (s *sensor) overdue(id fleet.NodeID, now time.Time) bool {
+	if !s.caughtUp {
+		return false
+	}
+	until, waits := s.unseen[id]
+	if !waits {
+		until = now.Add(s.lease)
+		s.unseen[id] = until
+		heap.Push(&s.alarms, alarm{until, id})
+	}
+	return !now.Before(until)
 }
 
 // alive adds what a running lease means.
