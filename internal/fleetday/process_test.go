@@ -157,9 +157,18 @@ func (r *rig) planner(ctx context.Context, l life) error {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return v.Run(ctx) })
+	g.Go(func() error { return follow(ctx, v) })
 	g.Go(func() error { return p.Run(ctx) })
 	return g.Wait()
+}
+
+// follow runs a view, which may end only before it has found the log.
+func follow(ctx context.Context, v *view.View) error {
+	err := v.Run(ctx)
+	if err != nil && !v.CaughtUp() {
+		return fmt.Errorf("%w: %w", errStart, err)
+	}
+	return err
 }
 
 // executor is what cmd/executor runs, with its defaults, for agents that others
@@ -177,7 +186,7 @@ func (r *rig) executor(ctx context.Context, l life) error {
 	defer actions.Close()
 	v := view.New(bus.Log())
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return v.Run(ctx) })
+	g.Go(func() error { return follow(ctx, v) })
 	g.Go(func() error { return r.execute(ctx, l, bus, v, actions) })
 	return g.Wait()
 }
@@ -296,7 +305,7 @@ func (d *diary) String() string {
 
 // logger is a process's logger into the diary.
 func (d *diary) logger(name string) zerolog.Logger {
-	return zerolog.New(diaryWriter{d, name}).Level(zerolog.InfoLevel)
+	return zerolog.New(diaryWriter{d, name}).Level(zerolog.DebugLevel)
 }
 
 type diaryWriter struct {

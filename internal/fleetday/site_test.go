@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/rs/zerolog"
 
@@ -19,6 +20,7 @@ type site struct {
 
 	mu     sync.Mutex
 	server *natsd.Server
+	conns  []net.Conn // of this life
 }
 
 func (s *site) start(t *testing.T) {
@@ -32,24 +34,36 @@ func (s *site) start(t *testing.T) {
 	s.server = server
 }
 
+// stop lets nobody hear of the end: whatever was asked for and not answered by
+// then stays open, whether it was done or not. The server, which sleeps in its
+// shutdown with a lock in its hand, is left in peace first: who waits for a lock
+// keeps the clock of a bubble from moving.
 func (s *site) stop() {
 	s.mu.Lock()
-	server := s.server
-	s.server = nil
+	server, conns := s.server, s.conns
+	s.server, s.conns = nil, nil
 	s.mu.Unlock()
-	if server != nil {
-		server.Shutdown()
+	if server == nil {
+		return
 	}
+	for _, c := range conns {
+		_ = c.Close() // it may have ended already
+	}
+	synctest.Wait()
+	server.Shutdown()
 }
 
 func (s *site) connect() (net.Conn, error) {
 	s.mu.Lock()
-	server := s.server
-	s.mu.Unlock()
-	if server == nil {
+	defer s.mu.Unlock()
+	if s.server == nil {
 		return nil, errors.New("the server is down")
 	}
-	return server.InProcessConn()
+	c, err := s.server.InProcessConn()
+	if err == nil {
+		s.conns = append(s.conns, c)
+	}
+	return c, err
 }
 
 // link is one process's way to the server.
