@@ -11,8 +11,8 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
-// attempts is enough of them to wait twice at the cap.
-const attempts = 12
+// attempts is enough of them to wait at the cap.
+const attempts = 11
 
 // A node that does not come up is enrolled again and again: after waits that
 // double up to the cap, each lengthened by chance, none skipped and none made

@@ -62,7 +62,7 @@ func TestALeaseEndsAtItsTimeAndNotBefore(t *testing.T) {
 		r.settled("n1", "n2")
 		leases := r.followLeases()
 		calm := r.mark()
-		r.pass(10 * time.Minute)
+		r.pass(3 * time.Minute)
 		r.none(calm, "", events.TypeNodeLost, events.TypeNodeAppeared, events.TypePlanDecided)
 		r.processes["agent-n1"].kill()
 		lost := r.awaitEvent(lease+leaseLate, calm, "n1", events.TypeNodeLost)

@@ -41,7 +41,13 @@ type process struct {
 	link   *link
 	cancel context.CancelFunc
 	done   chan struct{}
+
+	mu  sync.Mutex
+	ups []stretch
 }
+
+// stretch is a time for which a process ran; to is zero while it does.
+type stretch struct{ from, to time.Time }
 
 // start begins a life of a process once the one before is over.
 func (r *rig) start(name string, run func(context.Context, life) error) *process {
@@ -54,6 +60,9 @@ func (r *rig) start(name string, run func(context.Context, life) error) *process
 	ctx, cancel := context.WithCancel(context.Background())
 	p.link, p.cancel, p.done = &link{site: r.site}, cancel, make(chan struct{})
 	r.diary.tell("start %s", name)
+	p.mu.Lock()
+	p.ups = append(p.ups, stretch{from: time.Now()})
+	p.mu.Unlock()
 	go p.live(ctx, life{name, p.link, r.diary.logger(name)}, p.done)
 	return p
 }
@@ -63,6 +72,7 @@ const restartPause = time.Second
 
 func (p *process) live(ctx context.Context, l life, done chan<- struct{}) {
 	defer close(done)
+	defer p.down() // it may have been told to end by a command
 	for {
 		err := p.run(ctx, l)
 		switch {
@@ -93,6 +103,7 @@ func (p *process) stop() {
 func (p *process) order() {
 	if p.cancel != nil {
 		p.rig.diary.tell("stop %s", p.name)
+		p.down()
 		p.cancel()
 	}
 }
@@ -100,8 +111,37 @@ func (p *process) order() {
 // kill is what kill -9 does: whatever the process still does, nobody hears of.
 func (p *process) kill() {
 	p.rig.diary.tell("kill %s", p.name)
+	p.down()
 	p.link.sever()
 	p.cancel()
+}
+
+// down ends a stretch of running, once.
+func (p *process) down() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if last := &p.ups[len(p.ups)-1]; last.to.IsZero() {
+		last.to = time.Now()
+	}
+}
+
+// running says whether nobody has ended the process since it started.
+func (p *process) running() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ups[len(p.ups)-1].to.IsZero()
+}
+
+// ran says whether the process ran for the whole of a time.
+func (p *process) ran(from, to time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, up := range p.ups {
+		if up.from.Before(from) && (up.to.IsZero() || up.to.After(to)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *process) wait() {
@@ -305,7 +345,7 @@ func (d *diary) String() string {
 
 // logger is a process's logger into the diary.
 func (d *diary) logger(name string) zerolog.Logger {
-	return zerolog.New(diaryWriter{d, name}).Level(zerolog.DebugLevel)
+	return zerolog.New(diaryWriter{d, name}).Level(zerolog.InfoLevel)
 }
 
 type diaryWriter struct {

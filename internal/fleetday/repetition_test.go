@@ -25,7 +25,7 @@ func TestWhatIsSentAgainChangesNothing(t *testing.T) {
 	inFakeTime(t, func(r *rig) {
 		r.settled("n1", "n2")
 		story := r.since(0)
-		for _, wait := range []time.Duration{0, window + time.Second, time.Hour} {
+		for _, wait := range []time.Duration{0, window + time.Second} {
 			r.pass(wait)
 			before, ran := r.fold(), len(r.runs.all)
 			again := r.resend(story)

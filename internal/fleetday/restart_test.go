@@ -109,7 +109,6 @@ func TestAllServicesRestartAtOnce(t *testing.T) {
 		r.settled(four...)
 		r.pass(time.Minute)
 		calm := r.mark()
-		services := []string{"planner-1", "planner-2", "executor-1", "executor-2"}
 		restart := func() {
 			for _, name := range services {
 				r.processes[name].kill()

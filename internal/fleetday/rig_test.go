@@ -89,7 +89,10 @@ func (r *rig) close() {
 // pass lets fake time go by.
 func (r *rig) pass(d time.Duration) { time.Sleep(d) }
 
-// services starts two planners and two executors.
+// services are the names of two planners and two executors.
+var services = []string{"planner-1", "planner-2", "executor-1", "executor-2"}
+
+// services starts them.
 func (r *rig) services() {
 	for _, n := range []string{"1", "2"} {
 		r.start("planner-"+n, r.planner)
