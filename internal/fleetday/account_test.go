@@ -18,7 +18,10 @@ const beyond = 2 * time.Second
 func (d *day) account() {
 	d.Helper()
 	records := d.witness.log()
-	b := &bookkeeper{rig: d.rig, state: projection.New(), decided: make(map[uint64][]events.ActionRequested)}
+	b := &bookkeeper{
+		rig: d.rig, state: projection.New(),
+		decided: make(map[uint64][]events.ActionRequested), losses: make(map[fleet.NodeID]time.Time),
+	}
 	for _, r := range records {
 		if plan, ok := r.Event.Data.(*events.PlanDecided); ok {
 			b.decided[plan.Basis] = append(b.decided[plan.Basis], plan.Actions...)
@@ -46,6 +49,8 @@ type bookkeeper struct {
 	state *projection.State
 	// decided are the actions of plans by the sequence they were decided on.
 	decided map[uint64][]events.ActionRequested
+	// losses are the starts of those lives of agents that the log calls lost.
+	losses map[fleet.NodeID]time.Time
 }
 
 func (b *bookkeeper) record(r eventlog.Record) {
@@ -63,12 +68,20 @@ func (b *bookkeeper) record(r eventlog.Record) {
 	}
 }
 
-// lost demands that nobody was called lost who was there.
+// lost demands that nobody was called lost who was there, and nobody twice who
+// did not come back.
 func (b *bookkeeper) lost(r eventlog.Record) {
 	b.Helper()
-	if p := b.processes[agentOf(r.Event.Node)]; p.ran(r.Time.Add(-lease-beyond), r.Time) {
-		b.Errorf("sequence %d at %s: %s was called lost, and was there", r.Sequence, r.Time.Sub(b.began), r.Event.Node)
+	id := r.Event.Node
+	p, from := b.processes[agentOf(id)], r.Time.Add(-lease-beyond)
+	if p.ran(from, r.Time) {
+		b.Errorf("sequence %d at %s: %s was called lost, and was there", r.Sequence, r.Time.Sub(b.began), id)
 	}
+	began := p.lastStart(r.Time)
+	if began.Equal(b.losses[id]) {
+		b.Errorf("sequence %d at %s: %s was called lost again, and did not come back", r.Sequence, r.Time.Sub(b.began), id)
+	}
+	b.losses[id] = began
 }
 
 // needless says why nobody needs an action on the fold it was decided on.

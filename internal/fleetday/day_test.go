@@ -82,7 +82,7 @@ func newDay(r *rig, seed uint64, hours int) *day {
 func (d *day) hour(n int) {
 	d.inventory()
 	end := time.Now().Add(wild)
-	outage := d.between(0, wild) // twice a day, and in each hour of a short one
+	outage := d.between(0, wild/2) // twice a day
 	for time.Now().Before(end) {
 		d.pass(d.between(20*time.Second, 3*time.Minute))
 		d.deed()
@@ -91,6 +91,7 @@ func (d *day) hour(n int) {
 			outage = 0
 		}
 	}
+	d.blow()
 	d.staff()
 	d.slowest = max(d.slowest, d.converge(patience))
 	d.pass(time.Hour - wild - patience)
@@ -147,6 +148,17 @@ func (d *day) deed() {
 		id := d.desired.nodes[d.random.IntN(len(d.desired.nodes))]
 		d.strike(agentOf(id), d.between(0, 90*time.Second))
 	}
+}
+
+// blow takes much away at once, in the midst of an enrolment.
+func (d *day) blow() {
+	for _, i := range d.random.Perm(len(d.desired.nodes))[:2] {
+		d.rig.processes[agentOf(d.desired.nodes[i])].kill()
+	}
+	d.pass(lease + d.between(0, lease))
+	d.rig.processes[services[d.random.IntN(2)]].kill()
+	d.rig.processes[services[2+d.random.IntN(2)]].kill()
+	d.pass(d.between(0, lease))
 }
 
 // strike kills a process or tells it to stop, and starts it again after a while.

@@ -153,6 +153,18 @@ func (p *process) wait() {
 // again starts the process anew.
 func (p *process) again() { p.rig.start(p.name, p.run) }
 
+// lastStart is when the process started last before that time.
+func (p *process) lastStart(before time.Time) (start time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, up := range p.ups {
+		if up.from.Before(before) {
+			start = up.from
+		}
+	}
+	return start
+}
+
 // connect does what each service does first.
 func (l life) connect(ctx context.Context) (*eventlog.Bus, error) {
 	bus, err := eventlog.Connect(ctx, eventlog.Options{InProcess: l.link, Name: l.name, Replicas: 1, Logger: l.busLogger()})
