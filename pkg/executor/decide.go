@@ -143,11 +143,11 @@ type catalogs struct {
 // get returns the empty catalog for the empty digest: before the first
 // inventory nothing is wanted.
 func (c *catalogs) get(ctx context.Context, from Inventories, digest string) (*catalog, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.last != nil && c.digest == digest {
-		return c.last, nil
+	if have := c.find(digest); have != nil {
+		return have, nil
 	}
+	// Nobody waits for a lock while the server is asked: who was told to stop
+	// would not hear it.
 	made := &catalog{inventory: new(fleet.Inventory), nodes: make(map[fleet.NodeID]*fleet.Node)}
 	if digest != "" {
 		inventory, err := from.Get(ctx, digest)
@@ -159,6 +159,17 @@ func (c *catalogs) get(ctx context.Context, from Inventories, digest string) (*c
 			made.nodes[node.ID] = node
 		}
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.digest, c.last = digest, made
 	return made, nil
+}
+
+func (c *catalogs) find(digest string) *catalog {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.digest == digest {
+		return c.last
+	}
+	return nil
 }
