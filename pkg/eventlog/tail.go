@@ -94,12 +94,7 @@ func (t *tail) Next(ctx context.Context) (got []*nats.Msg, caughtUp bool, err er
 // step waits once: for messages, for news of the consumer, or before a retry.
 func (t *tail) step(ctx context.Context) ([]*nats.Msg, error) {
 	if t.pull == nil {
-		if err := t.start(ctx); err != nil {
-			t.bus.complain("cannot read "+t.stream, err)
-			t.failures++
-			return nil, t.bus.pause(ctx, t.failures)
-		}
-		return nil, nil
+		return nil, t.startAgain(ctx)
 	}
 	got, err := t.read(ctx)
 	switch {
@@ -111,9 +106,23 @@ func (t *tail) step(ctx context.Context) ([]*nats.Msg, error) {
 	case errors.Is(err, errPullGone):
 		t.reset()
 		t.failures++
-		return nil, t.bus.pause(ctx, t.failures)
+		return nil, nil // first it is told, then waited
 	}
 	return nil, err
+}
+
+// startAgain makes a consumer, after a while if the last one failed.
+func (t *tail) startAgain(ctx context.Context) error {
+	if t.failures > 0 {
+		if err := t.bus.pause(ctx, t.failures); err != nil {
+			return err
+		}
+	}
+	if err := t.start(ctx); err != nil {
+		t.bus.complain("cannot read "+t.stream, err)
+		t.failures++
+	}
+	return nil
 }
 
 // read returns one message and those that are here with it. A message out of
