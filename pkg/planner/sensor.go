@@ -28,8 +28,11 @@ const (
 type presence struct {
 	beat *events.Heartbeat // nil: the lease has ended
 	at   time.Time
-	// outlived: the log has ended the node's life since. Whoever goes on beating
-	// after that lives again, whether or not its session is a new one.
+	// agreed: the log once called the node present in the session of the beat.
+	agreed bool
+	// outlived: the log has ended the node's life or its presence since. Whoever
+	// goes on beating after that is there again, whether or not its session is a
+	// new one.
 	outlived bool
 }
 
@@ -81,10 +84,10 @@ func (s *sensor) see(sighting eventlog.Sighting) {
 	if now == nil && (!known || before.beat == nil) {
 		return
 	}
-	s.presence[sighting.Node] = presence{beat: now, at: sighting.Time}
 	delete(s.unseen, sighting.Node)
 	same := known && !before.outlived && before.beat != nil && now != nil && before.beat.Session == now.Session &&
 		before.beat.Leaving == now.Leaving && before.beat.KeyFingerprint == now.KeyFingerprint
+	s.presence[sighting.Node] = presence{beat: now, at: sighting.Time, agreed: same && before.agreed}
 	if !same {
 		s.agenda.add(sighting.Node)
 	}
@@ -245,6 +248,14 @@ func (s *sensor) alive(f *factMaker, st *projection.State, n projection.Node, kn
 		s.presence[f.id] = p
 		return
 	case known && n.Present && n.Session == p.beat.Session:
+		p.agreed = true
+		s.presence[f.id] = p
+		return
+	case known && !n.Present && p.agreed:
+		// Another sensor has heard that the node is gone, and this one will. If it
+		// is not gone, another heartbeat tells.
+		p.outlived = true
+		s.presence[f.id] = p
 		return
 	case known && n.Present && !lost && s.damp(f.id, f.now):
 		return

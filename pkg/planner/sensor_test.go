@@ -182,6 +182,29 @@ func TestSensorGivesWhomAnotherSawALeaseToBeSeen(t *testing.T) {
 	c.want("it comes back, and has a lease anew", "")
 }
 
+// The end of a lease is read by two sensors one after the other. The second one
+// must not bring back whom the first one called lost on what it saw before.
+func TestSensorDoesNotBringBackWhomAnotherKnowsToBeGone(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	beat := events.Heartbeat{Session: "a", KeyFingerprint: "key"}
+	for _, id := range []fleet.NodeID{"gone", "there"} {
+		c.beat(id, beat)
+		c.want("a first heartbeat", "node.appeared")
+		c.want("the log agrees", "")
+		c.beat(id, beat)
+	}
+	c.log(events.TypeNodeLost, "gone", &events.NodeLost{Epoch: 1, Reason: LostLeaseExpired})
+	c.log(events.TypeNodeLost, "there", &events.NodeLost{Epoch: 1, Reason: LostLeaseExpired})
+	c.want("another sensor calls both lost", "")
+	c.leaseEnds("gone")
+	c.want("one of them is", "")
+	c.beat("there", beat)
+	c.want("the other one goes on beating", "node.appeared")
+	c.beat("gone", beat)
+	c.want("the first one comes back in its old session", "node.appeared")
+}
+
 func TestSensorEndsACredentialTheSkewMarginEarly(t *testing.T) {
 	c := newScene(t)
 	c.s.beginWatch(c.st, c.now)
