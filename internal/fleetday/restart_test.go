@@ -44,7 +44,7 @@ func TestTheServerRestartsWhileAFleetIsBroughtUp(t *testing.T) {
 					// An action whose executor could not tell that it is at it is
 					// handed out again after AckWait, and may be one that others wait for.
 					r.converge(time.Minute)
-					r.pass(2 * lease)
+					r.pass(lease + reconnected + time.Second)
 					r.none(0, "", events.TypeNodeLost, events.TypeNodeLeft)
 					r.judge()
 				})

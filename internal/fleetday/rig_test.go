@@ -2,11 +2,7 @@ package fleetday
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -211,85 +207,3 @@ func (r *rig) export() (all []eventlog.Record) {
 		all = append(all, some...)
 	}
 }
-
-// witness follows the log and the leases as any reader may, and is never cut off.
-type witness struct {
-	bus    *eventlog.Bus
-	view   *view.View
-	cancel context.CancelFunc
-	tasks  sync.WaitGroup
-
-	mu      sync.Mutex
-	records []eventlog.Record
-}
-
-func attend(r *rig) *witness {
-	r.Helper()
-	bus, err := eventlog.Connect(r.Context(), eventlog.Options{InProcess: &link{site: r.site}, Name: "witness"})
-	if err != nil {
-		r.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(r.Context())
-	w := &witness{bus: bus, cancel: cancel}
-	if err := bus.EnsureStreams(ctx); err != nil {
-		r.Fatal(err)
-	}
-	w.view = view.New(bus.Log())
-	w.view.OnRecord(func(record eventlog.Record, _ projection.Change) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.records = append(w.records, record)
-	})
-	w.tasks.Go(func() {
-		if err := w.view.Run(ctx); err != nil {
-			r.Errorf("the witness cannot follow the log: %v", err)
-		}
-	})
-	return w
-}
-
-// log is what the witness saw of it.
-func (w *witness) log() []eventlog.Record {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.records[:len(w.records):len(w.records)]
-}
-
-func (w *witness) close() {
-	w.cancel()
-	w.tasks.Wait()
-	w.bus.Close()
-}
-
-// desired is an inventory.
-type desired struct {
-	nodes  []fleet.NodeID
-	strict bool
-	// ttl of the credentials; empty means a day.
-	ttl string
-}
-
-func (d desired) String() string {
-	enforcement := "permissive"
-	if d.strict {
-		enforcement = "strict"
-	}
-	return fmt.Sprintf("%v, %s", d.nodes, enforcement)
-}
-
-func (d desired) yaml() string {
-	ttl := d.ttl
-	if ttl == "" {
-		ttl = "24h"
-	}
-	var b strings.Builder
-	b.WriteString("trust_domain: fleet.example\nregions:\n  - name: nyc\n    nodes:\n")
-	for _, id := range d.nodes {
-		fmt.Fprintf(&b, "      - {id: %s, attestor: mtls-cert, cred_ttl: %s, renew_before: 15m}\n", id, ttl)
-	}
-	fmt.Fprintf(&b, "quorum: {width: 1}\nenforcement: {require_sig: %t}\n", d.strict)
-	return b.String()
-}
-
-// errOffline is why a process whose way to the server is cut cannot connect.
-var errOffline = errors.New("no way to the server")

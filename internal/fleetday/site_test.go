@@ -98,3 +98,6 @@ func (l *link) sever() {
 		_ = c.Close() // it may have ended already
 	}
 }
+
+// errOffline is why a process whose way to the server is cut cannot connect.
+var errOffline = errors.New("no way to the server")
