@@ -32,7 +32,7 @@ func TestADayOfAFleet(t *testing.T) {
 	hours, seed := number(t, "DAY_HOURS", 1), number(t, "DAY_SEED", 1)
 	began := time.Now()
 	inFakeTime(t, func(r *rig) {
-		d := newDay(r, seed, int(hours))
+		d := newDay(r, seed)
 		for hour := range int(hours) {
 			d.hour(hour)
 		}
@@ -66,7 +66,7 @@ type day struct {
 	heap       uint64
 }
 
-func newDay(r *rig, seed uint64, hours int) *day {
+func newDay(r *rig, seed uint64) *day {
 	d := &day{rig: r, random: rand.New(rand.NewPCG(seed, 0))}
 	for i := range 8 {
 		d.nodes = append(d.nodes, fleet.NodeID(fmt.Sprintf("n%d", i+1)))

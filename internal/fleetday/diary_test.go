@@ -17,16 +17,17 @@ type diary struct {
 	lines []string
 }
 
-func (d *diary) tell(format string, args ...any) { d.note(time.Now(), fmt.Sprintf(format, args...)) }
+// kept is how many lines of the diary and of the log are printed.
+const kept = 400
 
-func (d *diary) note(at time.Time, line string) {
+func (d *diary) tell(format string, args ...any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.lines = append(d.lines, fmt.Sprintf("%12.3fs  %s", at.Sub(d.began).Seconds(), line))
+	if len(d.lines) > 4*kept {
+		d.lines = append([]string(nil), d.lines[len(d.lines)-kept:]...)
+	}
+	d.lines = append(d.lines, fmt.Sprintf("%12.3fs  ", time.Since(d.began).Seconds())+fmt.Sprintf(format, args...))
 }
-
-// kept is how many lines of the diary are printed.
-const kept = 400
 
 func (d *diary) String() string {
 	d.mu.Lock()

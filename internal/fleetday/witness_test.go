@@ -13,7 +13,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
-// witness follows the log and the leases as any reader may, and is never cut off.
+// witness follows the log as any reader may, and is never cut off.
 type witness struct {
 	bus    *eventlog.Bus
 	view   *view.View
@@ -58,11 +58,16 @@ func (w *witness) flood() {
 	if n <= most || w.records[n-1].Time.Sub(w.records[n-most].Time) > time.Second {
 		return
 	}
-	var last strings.Builder
-	for _, record := range w.records[n-40:] {
-		fmt.Fprintln(&last, logline.Text(record))
+	panic(fmt.Sprintf("%d records within a second, the last ones\n%s", most, lines(w.records[n-40:])))
+}
+
+// lines are records as a person reads them.
+func lines(records []eventlog.Record) string {
+	var text strings.Builder
+	for _, record := range records {
+		fmt.Fprintln(&text, logline.Text(record))
 	}
-	panic(fmt.Sprintf("%d records within a second, the last ones\n%s", most, &last))
+	return text.String()
 }
 
 // log is what the witness saw of it.
