@@ -29,28 +29,39 @@ const reconnected = 2 * time.Second
 // towards its inventory, and comes back with all that it had acknowledged. Nobody
 // is called lost, no action ends twice, and the fleet gets there.
 func TestTheServerRestartsWhileAFleetIsBroughtUp(t *testing.T) {
-	for _, moment := range []events.Type{
-		events.TypeInventoryApplied, events.TypeTrustPublished, events.TypeNodeAppeared, events.TypePlanDecided,
-		events.TypeCredentialIssued, events.TypeCredentialProved, events.TypeActionSucceeded, events.TypeEnforcementEnabled,
+	const short, long = 0, lease + time.Second
+	for _, c := range []struct {
+		moment events.Type
+		down   time.Duration
+	}{
+		{events.TypeInventoryApplied, short}, {events.TypeInventoryApplied, long},
+		{events.TypeTrustPublished, short},
+		{events.TypeNodeAppeared, short},
+		{events.TypePlanDecided, short}, {events.TypePlanDecided, long},
+		{events.TypeCredentialIssued, short}, {events.TypeCredentialIssued, long},
+		{events.TypeCredentialProved, short},
+		{events.TypeActionSucceeded, long},
+		{events.TypeEnforcementEnabled, short},
 	} {
-		for _, down := range []time.Duration{0, lease + time.Second} {
-			t.Run(fmt.Sprintf("at %s for %s", moment, down), func(t *testing.T) {
-				inFakeTime(t, func(r *rig) {
-					r.services()
-					r.nodes(four...)
-					r.want(desired{nodes: four, strict: true})
-					r.awaitEvent(time.Minute, 0, "", moment)
-					r.bounce(down)
-					// An action whose executor could not tell that it is at it is
-					// handed out again after AckWait, and may be one that others wait for.
-					r.converge(time.Minute)
-					r.pass(lease + reconnected + time.Second)
-					r.none(0, "", events.TypeNodeLost, events.TypeNodeLeft)
-					r.judge()
-				})
-			})
-		}
+		t.Run(fmt.Sprintf("at %s for %s", c.moment, c.down), func(t *testing.T) {
+			inFakeTime(t, func(r *rig) { r.restartAt(c.moment, c.down) })
+		})
 	}
+}
+
+func (r *rig) restartAt(moment events.Type, down time.Duration) {
+	r.Helper()
+	r.services()
+	r.nodes(four...)
+	r.want(desired{nodes: four, strict: true})
+	r.awaitEvent(time.Minute, 0, "", moment)
+	r.bounce(down)
+	// An action whose executor could not tell that it is at it is handed out again
+	// after AckWait, and may be one that others wait for.
+	r.converge(time.Minute)
+	r.pass(lease + reconnected + time.Second)
+	r.none(0, "", events.TypeNodeLost, events.TypeNodeLeft)
+	r.judge()
 }
 
 // A server that was away knows of nobody. Whoever is there says so within a
