@@ -15,6 +15,9 @@ CHAOS_SECONDS ?= 60
 CHAOS_NODES ?= 20
 CHAOS_SERVERS ?= 1
 CHAOS_SEED ?= random
+# The day: how many hours of a fleet in fake time, and which schedule.
+DAY_HOURS ?= 24
+DAY_SEED ?= 1
 # What `make up` runs.
 INVENTORY ?= examples/three-nodes.yaml
 
@@ -61,6 +64,10 @@ chaos: ## Kill, stop and restart a real fleet for CHAOS_SECONDS (60), then check
 	CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_NODES=$(CHAOS_NODES) CHAOS_SERVERS=$(CHAOS_SERVERS) CHAOS_SEED=$(CHAOS_SEED) \
 		go test -count=1 -v -timeout $$(( $(CHAOS_SECONDS) + 300 ))s -run '^TestTheFleetSurvivesChaos$$' \
 		-artifacts -outputdir "$$dir" ./internal/chaos && rm -rf "$$dir"
+
+.PHONY: day
+day: ## Let a fleet live through DAY_HOURS (24) in fake time, then check its log
+	DAY_HOURS=$(DAY_HOURS) DAY_SEED=$(DAY_SEED) go test -count=1 -timeout 0 -v -run '^TestADayOfAFleet$$' ./internal/fleetday
 
 .PHONY: bench
 bench: ## Run the benchmarks

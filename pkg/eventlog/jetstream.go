@@ -68,15 +68,21 @@ func (l *streamLog) publish(ctx context.Context, batch []*nats.Msg) (uint64, err
 	ctx, cancel := question(ctx)
 	defer cancel()
 	if len(batch) == 1 {
-		ack, err := l.bus.js.PublishMsg(ctx, batch[0])
+		ack, err := ask(ctx, l.bus, func(ctx context.Context) (*jetstream.PubAck, error) {
+			return l.bus.js.PublishMsg(ctx, batch[0])
+		})
 		if err != nil {
-			return 0, plain(err)
+			return 0, err
 		}
 		return ack.Sequence, nil
 	}
-	ack, err := jetstreamext.PublishMsgBatch(ctx, l.bus.js, batch)
+	// The answer to the last message tells of the whole batch. One to the first
+	// would be waited for whatever becomes of ctx.
+	ack, err := ask(ctx, l.bus, func(ctx context.Context) (*jetstreamext.BatchAck, error) {
+		return jetstreamext.PublishMsgBatch(ctx, l.bus.js, batch, jetstreamext.BatchFlowControl{})
+	})
 	if err != nil {
-		return 0, plain(err)
+		return 0, err
 	}
 	return ack.Sequence, nil
 }
@@ -224,11 +230,13 @@ func (l *streamLog) Last(ctx context.Context) (uint64, error) {
 }
 
 func (l *streamLog) state(ctx context.Context) (jetstream.StreamState, error) {
-	ctx, cancel := question(ctx)
-	defer cancel()
-	s, err := l.bus.js.Stream(ctx, l.name)
+	s, err := l.stream(ctx)
 	if err != nil {
-		return jetstream.StreamState{}, plain(err)
+		return jetstream.StreamState{}, err
 	}
 	return s.CachedInfo().State, nil
+}
+
+func (l *streamLog) stream(ctx context.Context) (jetstream.Stream, error) {
+	return ask(ctx, l.bus, func(ctx context.Context) (jetstream.Stream, error) { return l.bus.js.Stream(ctx, l.name) })
 }

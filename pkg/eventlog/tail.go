@@ -131,14 +131,7 @@ func (t *tail) step(ctx context.Context) ([]*nats.Msg, error) {
 		return nil, nil // so that the reader hears of it before anything else
 	}
 	if t.pull == nil {
-		if err := t.start(ctx); err != nil {
-			if !errors.Is(err, errDeaf) || t.failures == deafTold {
-				t.bus.complain("cannot read "+t.stream, err)
-			}
-			t.failures++
-			return nil, t.bus.pause(ctx, t.failures)
-		}
-		return nil, nil
+		return nil, t.startAgain(ctx)
 	}
 	got, err := t.read(ctx)
 	switch {
@@ -150,7 +143,7 @@ func (t *tail) step(ctx context.Context) ([]*nats.Msg, error) {
 	case errors.Is(err, errPullGone):
 		t.reset()
 		t.failures++
-		return nil, t.bus.pause(ctx, t.failures)
+		return nil, nil // first it is told, then waited
 	}
 	return nil, err
 }
@@ -166,6 +159,22 @@ func (t *tail) replaced() bool {
 	default:
 		return false
 	}
+}
+
+// startAgain makes a consumer, after a while if the last one failed.
+func (t *tail) startAgain(ctx context.Context) error {
+	if t.failures > 0 {
+		if err := t.bus.pause(ctx, t.failures); err != nil {
+			return err
+		}
+	}
+	if err := t.start(ctx); err != nil {
+		if !errors.Is(err, errDeaf) || t.failures == deafTold {
+			t.bus.complain("cannot read "+t.stream, err)
+		}
+		t.failures++
+	}
+	return nil
 }
 
 // read returns one message and those that are here with it. A message out of
@@ -197,7 +206,8 @@ func (t *tail) start(ctx context.Context) error {
 	// An answer may never come: who was asked may have been lost meanwhile.
 	ctx, cancel := question(ctx)
 	defer cancel()
-	back := t.bus.nextReconnect() // before the consumer, so that none is missed
+	// Before the consumer: a connection that is lost meanwhile must show.
+	connection, back := t.bus.present(), t.bus.nextReconnect()
 	s, err := t.bus.memoryStream(ctx, t.stream)
 	if err != nil {
 		return err
@@ -216,6 +226,7 @@ func (t *tail) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.lost = connection.Done() // who cannot hear must not be taken for one who hears nothing
 	t.pull, t.consumer, t.next, t.behind, t.blind, t.back = p, info.Name, 1, 0, 0, back
 	t.target, t.made = s.CachedInfo().State.LastSeq, s.CachedInfo().Created
 	// What was asked for anew and does not come cannot be had: without this a

@@ -28,8 +28,11 @@ const (
 type presence struct {
 	beat *events.Heartbeat // nil: the lease has ended
 	at   time.Time
-	// outlived: the log has ended the node's life since. Whoever goes on beating
-	// after that lives again, whether or not its session is a new one.
+	// agreed: the log once called the node present in the session of the beat.
+	agreed bool
+	// outlived: the log has ended the node's life or its presence since. Whoever
+	// goes on beating after that is there again, whether or not its session is a
+	// new one.
 	outlived bool
 }
 
@@ -42,9 +45,10 @@ type sensor struct {
 	agenda agenda
 	// proofs are verified statements on their way to the log.
 	proofs map[fleet.NodeID]*events.Event
-	// unseen are the nodes that the log called present when watching began and
-	// that have not been seen since; nil until watching began.
-	unseen   map[fleet.NodeID]struct{}
+	// unseen are the nodes that are present on the log's word alone, each with
+	// when a whole lease of watching will have passed without a sign of it; nil
+	// until watching began.
+	unseen   map[fleet.NodeID]time.Time
 	caughtUp bool
 	// warmAt is when one whole lease will have been watched.
 	warmAt time.Time
@@ -84,11 +88,11 @@ func (s *sensor) see(sighting eventlog.Sighting) {
 	if now == nil && (!known || before.beat == nil) {
 		return
 	}
-	s.presence[sighting.Node] = presence{beat: now, at: sighting.Time}
 	delete(s.unseen, sighting.Node)
 	delete(s.veiled, sighting.Node)
 	same := known && !before.outlived && before.beat != nil && now != nil && before.beat.Session == now.Session &&
 		before.beat.Leaving == now.Leaving && before.beat.KeyFingerprint == now.KeyFingerprint
+	s.presence[sighting.Node] = presence{beat: now, at: sighting.Time, agreed: same && before.agreed}
 	if !same {
 		s.agenda.add(sighting.Node)
 	}
@@ -106,10 +110,10 @@ func (s *sensor) beginWatch(st *projection.State, now time.Time) {
 	s.caughtUp = true
 	s.warm = false
 	s.warmAt = now.Add(s.lease)
-	s.unseen = make(map[fleet.NodeID]struct{})
+	s.unseen = make(map[fleet.NodeID]time.Time)
 	for _, n := range st.Observed().Nodes {
 		if p, seen := s.presence[n.ID]; n.Present && (!seen || p.beat == nil) {
-			s.unseen[n.ID] = struct{}{}
+			s.unseen[n.ID] = s.warmAt
 		}
 	}
 }
@@ -136,6 +140,11 @@ func (s *sensor) folded(st *projection.State, ids []fleet.NodeID) {
 		if !known {
 			delete(s.sessions, id)
 			delete(s.expiring, id)
+		}
+		if !n.Present {
+			delete(s.unseen, id) // should it appear again, it has a lease anew
+		}
+		if !known {
 			continue
 		}
 		s.miss(n)
@@ -202,7 +211,7 @@ func (s *sensor) facts(st *projection.State, id fleet.NodeID, now time.Time) []e
 		f.add(events.TypeNodeLeft, &events.NodeLeft{Epoch: epoch})
 	case seen:
 		f.add(events.TypeNodeLost, &events.NodeLost{Epoch: epoch, Reason: LostLeaseExpired})
-	case s.warm:
+	case s.overdue(id, now):
 		f.add(events.TypeNodeLost, &events.NodeLost{Epoch: epoch, Reason: LostNoLease})
 	}
 	if proof := s.proofs[id]; proof != nil && len(f.entries) == 0 {
@@ -215,6 +224,22 @@ func (s *sensor) facts(st *projection.State, id fleet.NodeID, now time.Time) []e
 		f.add(events.TypeCredentialExpired, &events.CredentialExpired{Epoch: epoch, Serial: c.Serial, NotAfter: c.NotAfter})
 	}
 	return f.entries
+}
+
+// overdue says that a whole lease was watched without a sign of a node that the
+// log calls present. A node that appeared on the log since was seen by another
+// sensor, and its heartbeat may still be on its way to this one.
+func (s *sensor) overdue(id fleet.NodeID, now time.Time) bool {
+	if !s.caughtUp {
+		return false
+	}
+	until, waits := s.unseen[id]
+	if !waits {
+		until = now.Add(s.lease)
+		s.unseen[id] = until
+		heap.Push(&s.alarms, alarm{until, id})
+	}
+	return !now.Before(until)
 }
 
 // alive adds what a running lease means.
@@ -230,6 +255,14 @@ func (s *sensor) alive(f *factMaker, st *projection.State, n projection.Node, kn
 		s.presence[f.id] = p
 		return
 	case known && n.Present && n.Session == p.beat.Session:
+		p.agreed = true
+		s.presence[f.id] = p
+		return
+	case known && !n.Present && p.agreed:
+		// Another sensor has heard that the node is gone, and this one will. If it
+		// is not gone, another heartbeat tells.
+		p.outlived = true
+		s.presence[f.id] = p
 		return
 	case known && n.Present && !lost && s.damp(f.id, f.now):
 		return

@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
@@ -20,9 +19,17 @@ import (
 // authority lends the root issuer once its certificate is on the log.
 type authority struct {
 	Config
-	mu     sync.Mutex
+	// turn holds a token while nobody uses the fields below. The log is asked
+	// meanwhile, and who waits for that must hear of its own end.
+	turn   chan struct{}
 	domain string
 	ca     *identity.CA
+}
+
+func newAuthority(c Config) *authority {
+	a := &authority{Config: c, turn: make(chan struct{}, 1)}
+	a.turn <- struct{}{}
+	return a
 }
 
 // prepare publishes trust at the start, if it is known by then which.
@@ -50,8 +57,12 @@ func (a *authority) prepare(ctx context.Context) error {
 }
 
 func (a *authority) issuer(ctx context.Context, domain string) (*identity.CA, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	select {
+	case <-a.turn:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the root issuer: %w", ctx.Err())
+	}
+	defer func() { a.turn <- struct{}{} }()
 	if a.ca != nil && a.domain == domain {
 		return a.ca, nil
 	}
