@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/internal/doctor"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
-	"github.com/fleetfold/fleetfold/pkg/view"
+	"github.com/fleetfold/fleetfold/pkg/snapshot"
 )
 
 // facts asks for everything. What cannot be had is an error in its place, so
@@ -44,6 +45,7 @@ func (f *doctorFlags) logFacts(ctx context.Context, bus *eventlog.Bus, facts *do
 	facts.Clock.Skew, facts.Clock.Within, facts.Clock.Err = bus.ClockSkew(ctx, f.now)
 	facts.Actions.ActionsHealth, facts.Actions.Err = bus.CheckActions(ctx)
 	facts.Fold = foldFacts(ctx, bus.Log())
+	facts.Snapshots.Verdicts, facts.Snapshots.Err = snapshot.Verify(ctx, bus.Log(), bus)
 	facts.Leases = leaseFacts(ctx, bus, facts.Streams)
 	facts.Now = f.now().Add(facts.Clock.Skew)
 }
@@ -75,7 +77,7 @@ const newestUnfit = 3
 
 // foldFacts folds the whole log once.
 func foldFacts(ctx context.Context, log eventlog.Log) (f doctor.Fold) {
-	v := view.New(log)
+	v := snapshots.Whole(log)
 	v.OnRecord(func(r eventlog.Record, _ projection.Change) { remember(&f, r) })
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/inventoryfile"
+	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/internal/standalone"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/engine"
@@ -33,6 +34,7 @@ type upFlags struct {
 	port, concurrency      int
 	monitorPort            int
 	output                 *string
+	snapshots              snapshots.Flags
 	log                    cli.LogFlags
 }
 
@@ -67,6 +69,7 @@ edit takes effect at once, an invalid one is reported and changes nothing.`,
 	flags.IntVar(&f.concurrency, "concurrency", 16, "`N` actions of a phase side by side; 1 is strictly one by one")
 	flags.StringVar(&f.prefix, "prefix", events.DefaultPrefix, "first `TOKEN` of every subject")
 	f.output = addOutput(flags, "`FORMAT` on standard output; jsonl prints each message this run appends to the log", "text", "jsonl")
+	f.snapshots.AddTo(flags)
 	f.log.AddTo(flags)
 	cli.SetDefault(flags, "log-level", "warn")
 	return cmd
@@ -121,7 +124,7 @@ func (f *upFlags) run(cmd *cobra.Command) (err error) {
 	logger := quieter(f.log.Logger(cmd.ErrOrStderr()))
 	fl, err := standalone.Start(cmd.Context(), standalone.Options{
 		Dir: dir, Port: f.port, MonitorPort: f.monitorPort, Prefix: f.prefix, Lease: f.lease, Concurrency: f.concurrency, EnrollTimeout: f.enroll,
-		Safeguards: f.safeguards, OnRecord: out.record, OnAgentExit: out.agentExit, Logger: logger,
+		Safeguards: f.safeguards, SnapshotEvery: f.snapshots.Every, OnStart: out.resume, OnRecord: out.record, OnAgentExit: out.agentExit, Logger: logger,
 	})
 	if err != nil {
 		return err

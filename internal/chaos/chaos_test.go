@@ -46,6 +46,7 @@ func survive(t *testing.T, p trial) {
 	f.awaitConverged(bus, last)
 	t.Logf("converged %s after the last step", time.Since(calm).Round(time.Millisecond))
 	f.judge(bus)
+	f.judgeSnapshots(bus)
 }
 
 // chaosFleet is all processes of one run.
@@ -90,6 +91,7 @@ func (f *chaosFleet) staffServices() {
 	for _, i := range []string{"1", "2"} {
 		f.keep("planner-"+i, "planner", "--nats", f.url, "--inventory", f.file("fleet.yaml"), "--lease", lease,
 			"--backoff-base", "200ms", "--backoff-cap", "2s", "--replicas", replicas,
+			"--snapshot-every", snapshotEvery,
 			// Nobody is here to approve a removal of many nodes.
 			"--removal-min", fmt.Sprint(len(f.nodes)))
 		// One issuer for both, as the command asks for.

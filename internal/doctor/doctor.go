@@ -61,6 +61,7 @@ var checks = []check{
 	{"limits", aConnection, limits},
 	{"clock", theLog, clock},
 	{"fold", theLog, fold},
+	{"snapshots", theLog, snapshots},
 	{"unfit", theLog, unfit},
 	{"presence", theLog, presence},
 	{"executors", theLog, executors},

@@ -11,6 +11,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/snapshot"
 )
 
 var at = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -83,6 +84,18 @@ func TestChecks(t *testing.T) {
 			f.Streams[3].Wrong = []eventlog.Mismatch{{Stream: "X", Setting: "max_age", Have: "1h", Want: "0s"}}
 		}, "object-store", Fail, "max_age of X"},
 		"an object store that is silent is a failure": {func(f *Facts) { f.Streams[3].Err = errors.New("timeout") }, "object-store", Fail, "timeout"},
+
+		"no snapshot is no fault": {func(*Facts) {}, "snapshots", OK, "every start folds the whole log"},
+		"snapshots that the log folds to are well": {func(f *Facts) {
+			f.Snapshots.Verdicts = []snapshot.Verdict{{Stored: eventlog.StoredSnapshot{Name: "b", Sequence: f.Fold.Last - 1}}, {}}
+		}, "snapshots", OK, "2 snapshots folded again and found right; the newest is at sequence"},
+		"a damaged snapshot is a warning": {func(f *Facts) {
+			f.Snapshots.Verdicts = []snapshot.Verdict{{}, {Stored: eventlog.StoredSnapshot{Name: "a"}, Reason: snapshot.Damaged, Err: errors.New("hash")}}
+		}, "snapshots", Warn, "1 snapshot of 2 cannot be used: a (hash)."},
+		"a snapshot that lies is a failure": {func(f *Facts) {
+			f.Snapshots.Verdicts = []snapshot.Verdict{{Stored: eventlog.StoredSnapshot{Name: "a"}, Reason: snapshot.Differs, Err: errors.New("x")}}
+		}, "snapshots", Fail, "Snapshot a is not what the log folds to"},
+		"snapshots that cannot be read are unknown": {func(f *Facts) { f.Snapshots.Err = errors.New("timeout") }, "snapshots", Unknown, "Timeout."},
 
 		"a lone server keeps one copy":          {func(*Facts) {}, "replicas", OK, "lone server"},
 		"three replicas that keep up":           {clustered, "replicas", OK, "3 replicas"},
@@ -229,7 +242,7 @@ func named(t *testing.T, findings []Finding, name string) Finding {
 func TestEveryCheckIsAlwaysReported(t *testing.T) {
 	want := []string{
 		"connection", "streams", "object-store", "replicas", "durability", "gap", "limits",
-		"clock", "fold", "unfit", "presence", "executors", "consumer", "plan",
+		"clock", "fold", "snapshots", "unfit", "presence", "executors", "consumer", "plan",
 	}
 	for does, f := range map[string]Facts{"a fleet that is well": well(), "nothing at all": {Connection: Connection{Err: errors.New("refused")}}} {
 		var got []string

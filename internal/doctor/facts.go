@@ -6,6 +6,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/snapshot"
 )
 
 // Facts are what was asked. A group whose Err is set knows nothing else.
@@ -23,6 +24,8 @@ type Facts struct {
 	Actions Actions
 	Fold    Fold
 	Leases  Leases
+	// Snapshots that are stored, newest first, each held against the log.
+	Snapshots Snapshots
 }
 
 // Connection to a server.
@@ -83,6 +86,12 @@ type Plan struct {
 	Sequence uint64
 	Time     time.Time
 	Actions  int
+}
+
+// Snapshots of the fold.
+type Snapshots struct {
+	Verdicts []snapshot.Verdict
+	Err      error
 }
 
 // Leases are what the presence stream holds.

@@ -12,6 +12,7 @@ const (
 	Advice      = "advice"      // what a person can do
 	Attempt     = "attempt"
 	Basis       = "basis"   // sequence decided on
+	Bytes       = "bytes"   // size of something stored
 	Channel     = "channel" // presence or credential
 	Cause       = "cause"   // why a process or a node stopped
 	Command     = "command"
@@ -38,9 +39,11 @@ const (
 	Seq         = "seq"    // sequence of the log
 	Serial      = "serial" // of a certificate
 	Session     = "session"
-	State       = "state" // ok, unknown, warn or fail
+	Snapshot    = "snapshot" // its name in the store
+	State       = "state"    // ok, unknown, warn or fail
 	Step        = "step"
 	Subject     = "subject"
+	Tail        = "tail"   // count of records behind a snapshot
 	Type        = "type"   // event type
 	Unseen      = "unseen" // count of nodes
 	Why         = "why"    // reasons in words

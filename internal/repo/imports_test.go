@@ -190,6 +190,33 @@ func TestCoreHasNeitherGoroutineNorClock(t *testing.T) {
 	}
 }
 
+// A fold over a bus that does not begin with a snapshot reads the whole log, and
+// nobody notices until the log is long.
+func TestProgramsMakeTheirViewsInOneRoom(t *testing.T) {
+	const room = "internal/cli/snapshots"
+	made := 0
+	for _, s := range sources(t) {
+		if s.test || !under("cmd")(s.dir) && !under("internal")(s.dir) {
+			continue
+		}
+		ast.Inspect(s.syntax, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok || sel.Sel.Name != "New" && sel.Sel.Name != "Resume" {
+				return true
+			}
+			if pkg, ok := sel.X.(*ast.Ident); ok && pkg.Name == "view" {
+				if made++; s.dir != room {
+					t.Errorf("%s: view.%s: take a view of %s, which begins with a snapshot", s.at(n), sel.Sel.Name, room)
+				}
+			}
+			return true
+		})
+	}
+	if made == 0 {
+		t.Errorf("found no view at all, not even in %s: the test looks in the wrong place", room)
+	}
+}
+
 func TestPackagesExplainThemselves(t *testing.T) {
 	type room struct{ code, doc, kit, example bool }
 	rooms := make(map[string]*room)

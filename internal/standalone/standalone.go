@@ -22,6 +22,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/announce"
+	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/executor"
@@ -30,6 +31,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 	"github.com/fleetfold/fleetfold/pkg/planner"
 	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/snapshot"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
@@ -51,7 +53,11 @@ type Options struct {
 	EnrollTimeout time.Duration
 	// Safeguards of the planner; zero means the defaults.
 	Safeguards engine.Safeguards
-	// OnRecord sees each record of the log as it is folded, old ones first.
+	// SnapshotEvery so many records a snapshot is saved; 0 means never.
+	SnapshotEvery uint64
+	// OnStart sees the state that the fold begins with, OnRecord each record that
+	// is folded from there on, old ones first.
+	OnStart  func(*projection.State)
 	OnRecord func(eventlog.Record, projection.Change)
 	// OnAgentExit hears of each agent process that ended on its own.
 	OnAgentExit func(id fleet.NodeID, pid int, err error)
@@ -65,6 +71,7 @@ type Fleet struct {
 	bus         *eventlog.Bus
 	log         eventlog.Log
 	view        *view.View
+	saver       *snapshot.Saver
 	inventories *view.Inventories
 	planner     *planner.Planner
 	driver      *handlers.Local
@@ -102,8 +109,12 @@ func Start(ctx context.Context, o Options) (_ *Fleet, err error) {
 		return nil, err
 	}
 	f.log = f.bus.Log()
-	f.view = view.New(f.log)
+	f.view = snapshots.View(f.bus, o.Logger)
+	f.saver = snapshots.Saver(f.bus, f.view, o.SnapshotEvery, nil, o.Logger)
 	f.inventories = view.NewInventories(f.bus.GetInventory)
+	if o.OnStart != nil {
+		f.view.OnStart(o.OnStart)
+	}
 	if o.OnRecord != nil {
 		f.view.OnRecord(o.OnRecord)
 	}
@@ -188,11 +199,14 @@ func (f *Fleet) Run(ctx context.Context) error {
 		<-viewDone
 	}()
 
+	// The last thing while the view still runs, or a snapshot would lack the end.
+	defer func() { snapshots.Finish(ctx, f.bus, f.saver) }()
 	defer announce.Planner(f.bus, f.view, f.planner, f.options.Logger)()
 	defer announce.Executor(f.bus, f.view, &f.running, f.options.Logger)()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return f.planner.Run(ctx) })
 	g.Go(func() error { return f.act(ctx) })
+	g.Go(func() error { f.saver.Run(ctx); return nil })
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():

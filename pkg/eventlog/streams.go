@@ -20,12 +20,13 @@ const (
 	markerTTL = 5 * time.Minute
 )
 
-// Names of the streams and of the bucket of one fleet.
+// Names of the streams and of the buckets of one fleet.
 func (b *Bus) streamPrefix() string      { return strings.ToUpper(b.subjects.Prefix()) }
 func (b *Bus) logStream() string         { return b.streamPrefix() }
 func (b *Bus) ingestStream() string      { return b.streamPrefix() + "_INGEST" }
 func (b *Bus) presenceStream() string    { return b.streamPrefix() + "_PRESENCE" }
 func (b *Bus) inventoriesBucket() string { return b.streamPrefix() + "_INVENTORIES" }
+func (b *Bus) snapshotsBucket() string   { return b.streamPrefix() + "_SNAPSHOTS" }
 
 // Mismatch is one setting of a stream that is not as it must be.
 type Mismatch struct {
@@ -49,7 +50,7 @@ func (e *SettingsError) Error() string {
 	return b.String()
 }
 
-// EnsureStreams makes the fleet's streams and its bucket where they are
+// EnsureStreams makes the fleet's streams and its buckets where they are
 // missing. It may be called at any time and by several processes at once. It
 // never changes a stream that exists: if one has other settings, the error is a
 // *SettingsError with all of them.
@@ -88,12 +89,17 @@ func (b *Bus) ensureAll(ctx context.Context) (survey, error) {
 		made.wrong = append(made.wrong, compare(want, have, b.options.Replicas)...)
 		made.replicas[want.Name] = have.Replicas
 	}
-	bucket, err := b.ensureBucket(ctx)
-	if err != nil {
-		return survey{}, fmt.Errorf("ensure object store %s: %w", b.inventoriesBucket(), err)
+	for _, want := range []struct{ name, description string }{
+		{b.inventoriesBucket(), "Texts of inventories by digest"},
+		{b.snapshotsBucket(), "Snapshots of the fold of the log"},
+	} {
+		bucket, err := b.ensureBucket(ctx, want.name, want.description)
+		if err != nil {
+			return survey{}, fmt.Errorf("ensure object store %s: %w", want.name, err)
+		}
+		made.wrong = append(made.wrong, compareBucket(bucket, b.options.Replicas)...)
+		made.replicas[bucketStream+bucket.Bucket()] = bucket.Replicas()
 	}
-	made.wrong = append(made.wrong, compareBucket(bucket, b.options.Replicas)...)
-	made.replicas[bucketStream+bucket.Bucket()] = bucket.Replicas()
 	return made, nil
 }
 
@@ -113,14 +119,13 @@ func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (je
 	return s.CachedInfo().Config, nil
 }
 
-func (b *Bus) ensureBucket(ctx context.Context) (jetstream.ObjectStoreStatus, error) {
+func (b *Bus) ensureBucket(ctx context.Context, name, description string) (jetstream.ObjectStoreStatus, error) {
 	ctx, cancel := question(ctx)
 	defer cancel()
-	name := b.inventoriesBucket()
 	store, err := b.js.ObjectStore(ctx, name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		store, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
-			Bucket: name, Description: "Texts of inventories by digest",
+			Bucket: name, Description: description,
 			Storage: jetstream.FileStorage, Replicas: b.replicas(),
 		})
 		if errors.Is(err, jetstream.ErrBucketExists) {

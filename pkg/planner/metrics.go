@@ -5,6 +5,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
 // Metrics counts what a planner does. It is a prometheus.Collector.
@@ -66,6 +67,12 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, c := range m.all() {
 		c.Collect(ch)
 	}
+}
+
+// begin counts what the fold begins with.
+func (m *Metrics) begin(st *projection.State) {
+	m.sequence.Set(float64(st.Sequence()))
+	m.unfit.Add(float64(st.Unfit()))
 }
 
 func (m *Metrics) record(r eventlog.Record) {

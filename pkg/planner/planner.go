@@ -115,6 +115,7 @@ func New(c Config) (*Planner, error) {
 		settled: make(chan struct{}),
 		stuck:   make(map[fleet.Action]bool),
 	}
+	c.View.OnStart(p.onStart)
 	c.View.OnRecord(p.onRecord)
 	return p, nil
 }
@@ -126,6 +127,13 @@ func (p *Planner) Settled() <-chan struct{} { return p.settled }
 // Published counts the plans that this planner has published. It may be called
 // from any goroutine.
 func (p *Planner) Published() uint64 { return p.published.Load() }
+
+// onStart does for the records that a snapshot stands for what onRecord does for
+// each: every observed node is news, and what was counted is counted.
+func (p *Planner) onStart(st *projection.State) {
+	p.touched.begin(st.Observed())
+	p.Metrics.begin(st)
+}
 
 func (p *Planner) onRecord(r eventlog.Record, c projection.Change) {
 	p.touched.add(c)

@@ -58,6 +58,7 @@ func (s *State) Apply(seq uint64, at time.Time, e *events.Event) (Change, error)
 	if err := s.advance(seq); err != nil {
 		return Change{}, err
 	}
+	at = plainTime(at)
 	if e == nil {
 		s.unfit++
 		s.planEnd = seq
@@ -76,6 +77,10 @@ func (s *State) Apply(seq uint64, at time.Time, e *events.Event) (Change, error)
 	}
 	return change, nil
 }
+
+// plainTime is the same moment without a zone and without the clock of the
+// process that read it: else equal moments would make unequal states.
+func plainTime(t time.Time) time.Time { return t.Round(0).UTC() }
 
 func (s *State) advance(seq uint64) error {
 	if seq != s.sequence+1 {

@@ -57,12 +57,12 @@ type queue struct {
 	length int
 }
 
-func newLedger(ids map[fleet.NodeID]*record) Ledger {
+func newLedger(ids map[fleet.NodeID]*record, room int) Ledger {
 	return Ledger{
 		ids:      ids,
 		byID:     make(map[fleet.ActionID]*Flight),
 		busy:     make(map[fleet.NodeID]queue),
-		attempts: make(map[fleet.Action]Attempts),
+		attempts: make(map[fleet.Action]Attempts, room),
 	}
 }
 
@@ -135,6 +135,12 @@ func (l *Ledger) begin(f Flight) bool {
 	}
 	past.Published = f.Attempt
 	l.attempts[f.Action] = past
+	l.fly(f)
+	return true
+}
+
+// fly adds a flight behind all others.
+func (l *Ledger) fly(f Flight) {
 	l.flights = append(l.flights, &f)
 	l.byID[f.ID] = &f
 	q := l.busy[f.Action.ID]
@@ -142,7 +148,6 @@ func (l *Ledger) begin(f Flight) bool {
 		q.oldest = &f
 	}
 	l.busy[f.Action.ID] = q
-	return true
 }
 
 // land ends the flight of an action. It is nil when there is none, such as for

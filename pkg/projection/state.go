@@ -85,10 +85,13 @@ type Credential struct {
 }
 
 // New is the state before the first event.
-func New() *State {
-	ids := make(map[fleet.NodeID]*record)
+func New() *State { return newState(0) }
+
+// newState is empty, with room for that many ids.
+func newState(room int) *State {
+	ids := make(map[fleet.NodeID]*record, room)
 	return &State{
-		ids: ids, ledger: newLedger(ids), ignored: make(map[string]int),
+		ids: ids, ledger: newLedger(ids, room), ignored: make(map[string]int),
 		control: control{pauses: make(map[fleet.Target]fleet.Pause)},
 	}
 }

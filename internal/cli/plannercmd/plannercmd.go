@@ -16,12 +16,14 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli/announce"
 	"github.com/fleetfold/fleetfold/internal/cli/inventoryfile"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
+	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
 	"github.com/fleetfold/fleetfold/pkg/planner"
+	"github.com/fleetfold/fleetfold/pkg/snapshot"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
@@ -34,6 +36,7 @@ type flags struct {
 	replicas          int
 	policy            engine.Policy
 	safeguards        engine.Safeguards
+	snapshots         snapshots.Flags
 }
 
 // New returns the command.
@@ -63,6 +66,7 @@ actions. Any number of planners may run side by side.`,
 	fs.DurationVar(&f.policy.BackoffCap, "backoff-cap", f.policy.BackoffCap, "longest `DURATION` between attempts")
 	fs.IntVar(&f.policy.StuckAfter, "stuck-after", f.policy.StuckAfter, "failures in a row, `N` of 1 to 100, after which an action is shown as stuck; it is tried on all the same")
 	f.addSafeguards(fs)
+	f.snapshots.AddTo(fs)
 	return cmd
 }
 
@@ -126,7 +130,7 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, metrics *planner.M
 	}
 	defer statements.Close()
 
-	v := view.New(bus.Log())
+	v, saved := snapshots.View(bus, logger), snapshot.NewMetrics()
 	p, err := planner.New(planner.Config{
 		Log: bus.Log(), View: v, Inventories: view.NewInventories(bus.GetInventory),
 		Sightings: sightings, Statements: statements, Lease: f.lease, Policy: f.policy, Safeguards: f.safeguards,
@@ -136,19 +140,22 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, metrics *planner.M
 		return err
 	}
 	defer announce.Planner(bus, v, p, logger)()
+	saver := snapshots.Saver(bus, v, f.snapshots.Every, saved, logger)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return v.Run(ctx) })
 	g.Go(func() error { return p.Run(ctx) })
+	g.Go(func() error { saver.Run(ctx); return nil })
 	if f.inventory != "" {
 		g.Go(func() error { return f.watch(ctx, bus, v, logger) })
 	}
 	if f.listen != "" {
 		g.Go(func() error {
-			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, metrics, logger)
+			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, obs.Collectors{metrics, saved}, logger)
 		})
 	}
 	logger.Info().Str(field.URL, bus.URL()).Dur(field.Lease, f.lease).Msg("planner started")
 	err = g.Wait()
+	snapshots.Finish(ctx, bus, saver)
 	logger.Info().Msg("planner stopped")
 	if errors.Is(err, context.Canceled) {
 		return nil

@@ -90,6 +90,7 @@ func TestThePlannerPutsEachValidVersionOfItsFileIntoForce(t *testing.T) {
 	p.answers("/healthz", "ok")
 	p.answers("/readyz", "ok")
 	p.answers("/metrics", "fleetfold_plans_published_total 1")
+	p.answers("/metrics", "fleetfold_snapshot_sequence 0")
 
 	const refused = "inventory is not valid, the last good one stays in force"
 	p.write(unknownKey)
