@@ -90,7 +90,8 @@ func (f *chaosFleet) staffServices() {
 	replicas := fmt.Sprint(len(f.servers))
 	for _, i := range []string{"1", "2"} {
 		f.keep("planner-"+i, "planner", "--nats", f.url, "--inventory", f.file("fleet.yaml"), "--lease", lease,
-			"--backoff-base", "200ms", "--backoff-cap", "2s", "--snapshot-every", snapshotEvery, "--replicas", replicas,
+			"--backoff-base", "200ms", "--backoff-cap", "2s", "--replicas", replicas,
+			"--snapshot-every", snapshotEvery,
 			// Nobody is here to approve a removal of many nodes.
 			"--removal-min", fmt.Sprint(len(f.nodes)))
 		// One issuer for both, as the command asks for.

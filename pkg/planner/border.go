@@ -146,7 +146,7 @@ func (p *Planner) appendFacts(ctx context.Context) (bool, error) {
 	var entries []eventlog.Entry
 	var looked []fleet.NodeID
 	p.View.Read(func(st *projection.State) {
-		p.sensor.folded(st, p.touched.take())
+		p.sensor.folded(st, p.touched.take(), p.Now())
 		entries, looked = p.sensor.conclude(st, p.Now())
 	})
 	if len(entries) == 0 {

@@ -133,7 +133,7 @@ func (s *sensor) warmUp(now time.Time) {
 }
 
 // folded notes that the fold changed what the log says of nodes.
-func (s *sensor) folded(st *projection.State, ids []fleet.NodeID) {
+func (s *sensor) folded(st *projection.State, ids []fleet.NodeID, now time.Time) {
 	for _, id := range ids {
 		s.agenda.add(id)
 		n, known := st.Node(id)
@@ -147,7 +147,7 @@ func (s *sensor) folded(st *projection.State, ids []fleet.NodeID) {
 		if !known {
 			continue
 		}
-		s.miss(n)
+		s.await(n, now)
 		if c := n.Proved; c != nil && s.expiring[id] != c.Serial {
 			s.expiring[id] = c.Serial
 			heap.Push(&s.alarms, alarm{c.NotAfter.Add(-identity.SkewMargin), id})
@@ -226,20 +226,23 @@ func (s *sensor) facts(st *projection.State, id fleet.NodeID, now time.Time) []e
 	return f.entries
 }
 
+// await notes that the log calls a node present that was not seen: another
+// sensor has seen it, and its heartbeat may still be on its way to this one.
+func (s *sensor) await(n projection.Node, now time.Time) {
+	p, seen := s.presence[n.ID]
+	if _, waits := s.unseen[n.ID]; waits || !s.caughtUp || !n.Present || seen && p.beat != nil {
+		return
+	}
+	until := now.Add(s.lease)
+	s.unseen[n.ID] = until
+	heap.Push(&s.alarms, alarm{until, n.ID})
+}
+
 // overdue says that a whole lease was watched without a sign of a node that the
-// log calls present. A node that appeared on the log since was seen by another
-// sensor, and its heartbeat may still be on its way to this one.
+// log calls present.
 func (s *sensor) overdue(id fleet.NodeID, now time.Time) bool {
-	if !s.caughtUp {
-		return false
-	}
 	until, waits := s.unseen[id]
-	if !waits {
-		until = now.Add(s.lease)
-		s.unseen[id] = until
-		heap.Push(&s.alarms, alarm{until, id})
-	}
-	return !now.Before(until)
+	return s.caughtUp && waits && !now.Before(until)
 }
 
 // alive adds what a running lease means.

@@ -37,7 +37,7 @@ func (c *scene) log(typ events.Type, id fleet.NodeID, data events.Payload) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.s.folded(c.st, change.Nodes)
+	c.s.folded(c.st, change.Nodes, c.now)
 }
 
 func (c *scene) beat(id fleet.NodeID, b events.Heartbeat) {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/fleet"
-	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
 // veil notes that what a node said last cannot be read. It takes the place of
@@ -26,17 +25,5 @@ func (s *sensor) unveil(id fleet.NodeID, now time.Time) {
 	if until, veiled := s.veiled[id]; veiled && !now.Before(until) {
 		delete(s.veiled, id)
 		s.presence[id] = presence{at: until}
-	}
-}
-
-// miss notes that the log calls a node present that was not seen, while the
-// first lease of watching runs: another planner may have seen it before, and
-// this one would not know that it is gone.
-func (s *sensor) miss(n projection.Node) {
-	if !s.caughtUp || s.warm || !n.Present {
-		return
-	}
-	if p, seen := s.presence[n.ID]; !seen || p.beat == nil {
-		s.unseen[n.ID] = struct{}{}
 	}
 }
