@@ -32,15 +32,15 @@ type stored struct {
 // headers that stand beside those of the message; here they are apart, so that
 // no writer can pass off its headers as the server's.
 func (l *streamLog) fetch(ctx context.Context, asked map[string]any) (stored, error) {
-	ctx, cancel := question(ctx)
-	defer cancel()
 	body, err := json.Marshal(asked)
 	if err != nil {
 		return stored{}, err
 	}
-	reply, err := l.bus.nc.RequestWithContext(ctx, l.bus.apiPrefix()+"STREAM.MSG.GET."+l.name, body)
+	reply, err := ask(ctx, l.bus, func(ctx context.Context) (*nats.Msg, error) {
+		return l.bus.nc.RequestWithContext(ctx, l.bus.apiPrefix()+"STREAM.MSG.GET."+l.name, body)
+	})
 	if err != nil {
-		return stored{}, plain(err)
+		return stored{}, err
 	}
 	var answer struct {
 		Message *stored `json:"message"`
