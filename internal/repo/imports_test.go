@@ -53,7 +53,7 @@ var bans = []ban{
 	},
 	{
 		imports: []string{"github.com/nats-io/nats.go", "github.com/synadia-io/orbit.go", "github.com/nats-io/jsm.go"},
-		in:      everywhere, but: []string{"pkg/eventlog", "pkg/natsd"}, tests: true,
+		in:      everywhere, but: []string{"pkg/eventlog", "pkg/natsd", "internal/poison"}, tests: true,
 		because: "one door to NATS: pkg/eventlog keeps its promises because nobody goes around it",
 	},
 	{
@@ -62,7 +62,7 @@ var bans = []ban{
 	},
 	{
 		imports: []string{"github.com/nats-io/nats-server"}, in: everywhere,
-		but: []string{"pkg/natsd", "internal/repo"}, tests: true,
+		but: []string{"pkg/natsd", "internal/repo", "internal/poison"}, tests: true,
 		because: "agents and services must not carry a server; whoever embeds one takes pkg/natsd",
 	},
 	{
@@ -187,6 +187,36 @@ func TestCoreHasNeitherGoroutineNorClock(t *testing.T) {
 			}
 			return true
 		})
+	}
+}
+
+// A fold over a bus that does not begin with a snapshot reads the whole log, and
+// nobody notices until the log is long.
+func TestProgramsMakeTheirViewsInOneRoom(t *testing.T) {
+	const (
+		room   = "internal/cli/snapshots"
+		doctor = "cmd/fleetfold/doctor_facts.go" // judges the log, and so reads all of it
+	)
+	made := 0
+	for _, s := range sources(t) {
+		if s.test || s.path == doctor || !under("cmd")(s.dir) && !under("internal")(s.dir) {
+			continue
+		}
+		ast.Inspect(s.syntax, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok || sel.Sel.Name != "New" && sel.Sel.Name != "Resume" {
+				return true
+			}
+			if pkg, ok := sel.X.(*ast.Ident); ok && pkg.Name == "view" {
+				if made++; s.dir != room {
+					t.Errorf("%s: view.%s: take a view of %s, which begins with a snapshot", s.at(n), sel.Sel.Name, room)
+				}
+			}
+			return true
+		})
+	}
+	if made == 0 {
+		t.Errorf("found no view at all, not even in %s: the test looks in the wrong place", room)
 	}
 }
 

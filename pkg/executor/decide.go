@@ -114,11 +114,11 @@ type inForce struct {
 // get returns the empty inventory for the empty digest: before the first one
 // nothing is wanted.
 func (i *inForce) get(ctx context.Context, from Inventories, digest string) (*decide.Desired, error) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.last != nil && i.digest == digest {
-		return i.last, nil
+	if have := i.find(digest); have != nil {
+		return have, nil
 	}
+	// Nobody waits for a lock while the server is asked: who was told to stop
+	// would not hear it.
 	var inventory *fleet.Inventory
 	if digest != "" {
 		var err error
@@ -126,6 +126,18 @@ func (i *inForce) get(ctx context.Context, from Inventories, digest string) (*de
 			return nil, fmt.Errorf("get inventory %s: %w", digest, err)
 		}
 	}
-	i.digest, i.last = digest, decide.NewDesired(inventory)
-	return i.last, nil
+	made := decide.NewDesired(inventory)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.digest, i.last = digest, made
+	return made, nil
+}
+
+func (i *inForce) find(digest string) *decide.Desired {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.digest == digest {
+		return i.last
+	}
+	return nil
 }

@@ -31,21 +31,29 @@ func (e *Executor) work(ctx context.Context, h *held) {
 }
 
 // settle returns once the log holds the action's outcome. Each turn folds on
-// and decides anew; only a lost race leads to another turn.
+// and decides anew; only a lost race leads to another turn. A race is also lost
+// to what stands on the outcome's subject and is none: what does not fit, or
+// came before the action. The next turn folds it, and if the action is still in
+// flight then, its outcome goes behind it.
 func (e *Executor) settle(ctx context.Context, h *held) (Outcome, error) {
 	began, timeout := e.Now(), e.deadline(h.request.Type)
 	runCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	for {
+	for stands := uint64(0); ; {
 		d, err := e.decide(ctx, h.request.Action)
 		if err != nil {
 			return Outcome{}, err
+		}
+		if d.basis < stands {
+			return Outcome{}, fmt.Errorf("fold up to %d, which stands where the outcome belongs: the log ends at %d", stands, d.basis)
 		}
 		if !d.inFlight || d.flight.Sequence != h.seq {
 			return e.alreadySettled(ctx, h)
 		}
 		t := e.task(h, d, timeout)
 		entries, out := e.attempt(runCtx, t, d, began)
+		// The fold has read what stands there, and it has not ended the action.
+		entries[len(entries)-1].Fence = eventlog.LastOnSubject(stands)
 		if ctx.Err() != nil {
 			return Outcome{}, ctx.Err() // told to stop: what was done counts for nothing yet
 		}
@@ -53,8 +61,8 @@ func (e *Executor) settle(ctx context.Context, h *held) (Outcome, error) {
 		if !errors.Is(err, eventlog.ErrConflict) {
 			return out, wrapAppend(err)
 		}
-		if known, err := e.hasOutcome(ctx, h); err != nil || known {
-			return Outcome{Flight: d.flight, Kind: KindKnown}, err
+		if stands, err = e.lastOutcome(ctx, h); err != nil {
+			return Outcome{}, err
 		}
 		e.Logger.Debug().Str(field.Action, string(h.request.Action)).Uint64(field.Basis, d.basis).Msg("log moved on, deciding again")
 	}

@@ -24,6 +24,8 @@ type decision struct {
 	settled         bool
 	at              time.Time
 	decide.Decided
+	// cutShort says that the newest plan announced more actions than followed.
+	cutShort bool
 }
 
 // decide reconciles and publishes what is to be done now; it reports whether
@@ -38,9 +40,9 @@ func (p *Planner) decide(ctx context.Context) (published bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("get inventory %s: %w", ref.Digest, err)
 	}
-	d, ok := p.conclude(inv, ref)
-	if !ok {
-		return false, nil
+	d, ok, err := p.concludeFresh(ctx, inv, ref)
+	if err != nil || !ok {
+		return false, err
 	}
 	p.account(d)
 	p.tellStuck(d)
@@ -51,17 +53,49 @@ func (p *Planner) decide(ctx context.Context) (published bool, err error) {
 	return true, p.publish(ctx, d)
 }
 
+// freshTimeout bounds the wait for the end of the log before a decision that
+// needs it. A view that has stalled for so long decides nothing of the kind.
+const freshTimeout = 5 * time.Second
+
+// concludeFresh is conclude, on a fold that the log has confirmed to be whole
+// where the decision needs that: for what cannot be taken back, since the
+// plan's fence tells of other plans only and a view that lags would not know
+// that a node came back; and where the fold ends inside a plan.
+func (p *Planner) concludeFresh(ctx context.Context, inv *fleet.Inventory, ref projection.InventoryRef) (d decision, ok bool, err error) {
+	d, ok = p.conclude(inv, ref)
+	if !ok || !d.cutShort && !d.final() {
+		return d, ok, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
+	defer cancel()
+	if err := p.View.CatchUp(ctx); err != nil {
+		return d, false, fmt.Errorf("catch up before deciding: %w", err)
+	}
+	d, ok = p.conclude(inv, ref)
+	if ok && d.cutShort && p.cutShort != d.lastPlan {
+		p.cutShort = d.lastPlan
+		p.Logger.Warn().Uint64(field.Seq, d.lastPlan).Msg("a plan announces actions that do not follow, deciding without them")
+	}
+	return d, ok, nil
+}
+
+// final says that the decision would publish what cannot be taken back: a
+// removal, or the flip to strict.
+func (d decision) final() bool {
+	return slices.ContainsFunc(d.Publish, func(s engine.Step) bool {
+		return s.Type == fleet.DecommissionNode || s.Type == fleet.EnableStrictEnforcement
+	})
+}
+
 // conclude runs the pure decision on the present fold. ok is false when
-// another inventory came into force meanwhile, and while the fold ends inside a
-// plan of another planner: its fence would hold, and the rest of it would be
-// published twice. The record that ends the plan wakes the planner again.
+// another inventory came into force meanwhile.
 func (p *Planner) conclude(inv *fleet.Inventory, ref projection.InventoryRef) (d decision, ok bool) {
 	p.View.Read(func(st *projection.State) {
-		if st.Inventory() != ref || st.InsidePlan() {
+		if st.Inventory() != ref {
 			return
 		}
 		ok = true
-		d = decision{basis: st.Sequence(), lastPlan: st.LastPlan(), inventory: ref, at: p.Now()}
+		d = decision{basis: st.Sequence(), lastPlan: st.LastPlan(), inventory: ref, at: p.Now(), cutShort: st.InsidePlan()}
 		p.Metrics.observe(st.Observed())
 		given := p.given(d.at)
 		d.settled = given.Settled
@@ -126,9 +160,19 @@ func (d decision) batch(policy engine.Policy, guards engine.Safeguards) ([]event
 		Event: &events.Event{
 			ID: string(planID), Source: events.SourcePlanner, Type: events.TypePlanDecided, Time: d.at, Data: decided,
 		},
-		Fence: eventlog.LastOnSubject(d.lastPlan),
+		Fence: d.fence(),
 	}
 	return entries, planID
+}
+
+// fence holds while no other plan was published. Where the fold ends inside a
+// plan that does not do: the rest of it may be on the log, and would be
+// published twice. Then nothing at all may have come.
+func (d decision) fence() eventlog.Fence {
+	if d.cutShort {
+		return eventlog.LastInLog(d.basis)
+	}
+	return eventlog.LastOnSubject(d.lastPlan)
 }
 
 // account shows what the plan wants and what is held, in metrics, and in the

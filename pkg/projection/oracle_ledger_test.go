@@ -43,27 +43,41 @@ func (c chronicle) trips() (all []trip) {
 }
 
 // begins says whether an action counts after those that did: it is of its
-// node's present epoch, not one that is in flight, and a newer attempt at its
-// need than any that is remembered.
+// node's present epoch and of no inventory to come, not one that is in flight,
+// and a newer attempt at its need than any that is remembered, by no leap.
 func (c chronicle) begins(f projection.Flight, before []trip) bool {
 	if f.Attempt < 1 || f.Epoch != c[:f.Sequence-1].epoch(f.Action.ID) {
 		return false
 	}
+	if now := c[:f.Sequence-1].inventory().Generation; now > 0 && f.Generation > now {
+		return false
+	}
+	newest := 0
 	for _, t := range before {
 		older := t.Generation < f.Generation || t.Generation == f.Generation && t.Attempt < f.Attempt
 		sameNeed := t.Action == f.Action && t.Epoch == f.Epoch
 		if t.ID == f.ID && t.end == nil || sameNeed && !older && !c.forgotten(t, before, f.Sequence) {
 			return false
 		}
+		if sameNeed && t.Generation == f.Generation && !c.forgotten(t, before, f.Sequence) {
+			newest = max(newest, t.Attempt)
+		}
 	}
-	return true
+	return f.Attempt-newest < leap
 }
 
 // forgotten: between the action and a sequence another inventory came while its
-// node was not observed and had nothing in flight.
+// node was not observed and had nothing in flight, or while attempts at the need
+// claimed to be of that inventory or of a later one.
 func (c chronicle) forgotten(t trip, all []trip, seq uint64) bool {
 	for _, inv := range c.inventories() {
-		if t.Action.ID == "" || inv.seq < t.Sequence || inv.seq >= seq {
+		if inv.seq < t.Sequence || inv.seq >= seq {
+			continue
+		}
+		if c.ahead(t.Action, all, inv) {
+			return true
+		}
+		if t.Action.ID == "" {
 			continue
 		}
 		_, l := c[:inv.seq].lives(t.Action.ID)
@@ -73,6 +87,18 @@ func (c chronicle) forgotten(t trip, all []trip, seq uint64) bool {
 		}
 	}
 	return false
+}
+
+// ahead says that the newest attempt at a need before an inventory came was of
+// that one's generation already.
+func (c chronicle) ahead(need fleet.Action, all []trip, inv message) bool {
+	generation := uint64(0)
+	for _, t := range all {
+		if t.Action == need && t.Sequence < inv.seq && t.Epoch == c[:inv.seq].epoch(need.ID) {
+			generation = t.Generation
+		}
+	}
+	return generation >= inv.event.Data.(*events.InventoryApplied).Generation
 }
 
 func flightOf(m message) projection.Flight {

@@ -129,11 +129,15 @@ func (c chronicle) safeguards() (g events.HoldSafeguards) {
 	return g
 }
 
-// inventories that counted: each of a higher generation than all before it.
+// leap is more than any counter moves at once.
+const leap = 1<<20 + 1
+
+// inventories that counted: each of a higher generation than all before it, and
+// not by a leap.
 func (c chronicle) inventories() (counted []message) {
 	highest := uint64(0)
 	for _, m := range c.of(events.TypeInventoryApplied) {
-		if d := m.event.Data.(*events.InventoryApplied); d.Generation > highest {
+		if d := m.event.Data.(*events.InventoryApplied); d.Generation > highest && d.Generation-highest < leap {
 			highest, counted = d.Generation, append(counted, m)
 		}
 	}

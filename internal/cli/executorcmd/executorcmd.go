@@ -17,7 +17,9 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/announce"
+	"github.com/fleetfold/fleetfold/internal/cli/follow"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
+	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
@@ -77,7 +79,7 @@ agents that --driver local runs are given their evidence by the executor.`,
 	fs.IntVar(&f.concurrency, "concurrency", executor.DefaultConcurrency, "most actions that run side by side, `N` of 1 to 256; 1 is strict one by one")
 	fs.DurationVar(&f.enrollTimeout, "enroll-timeout", handlers.DefaultEnrollTimeout, "`DURATION` after which an enrolment has failed")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8081; empty means none")
-	fs.IntVar(&f.replicas, "replicas", 1, "`N` replicas of the streams when they are created, 1, 3 or 5: 3 in a cluster")
+	fs.IntVar(&f.replicas, "replicas", 0, "`N` replicas of the streams when they are created, 1, 3 or 5; without it 3 in a cluster, 1 elsewhere")
 	return cmd
 }
 
@@ -91,7 +93,7 @@ func (f *flags) check() error {
 		return cli.Usagef("--attest-plugin-timeout is %s, must be above 0", f.attest.pluginTimeout)
 	case f.enrollTimeout <= 0:
 		return cli.Usagef("--enroll-timeout is %s, must be above 0", f.enrollTimeout)
-	case f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
+	case f.replicas != 0 && f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
 		return cli.Usagef("--replicas is %d, must be 1, 3 or 5", f.replicas)
 	case f.lease < time.Second || f.lease%time.Second != 0:
 		return cli.Usagef("--lease is %s, must be whole seconds, at least 1", f.lease)
@@ -171,14 +173,17 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Dr
 		return fmt.Errorf("consume actions: %w", err)
 	}
 	defer actions.Close()
-	v, metrics := view.New(bus.Log()), executor.NewMetrics()
+	v, metrics, gap := snapshots.View(bus, logger), executor.NewMetrics(), follow.NewGap()
 	defer announce.Executor(bus, v, &f.running, logger)()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return v.Run(ctx) })
-	g.Go(func() error { return f.execute(ctx, bus, v, actions, driver, verifiers, metrics, logger) })
+	g.Go(func() error {
+		return follow.Run(ctx, v, gap, logger, func(ctx context.Context) error {
+			return f.execute(ctx, bus, v, actions, driver, verifiers, metrics, logger)
+		})
+	})
 	if f.listen != "" {
 		g.Go(func() error {
-			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, metrics, logger)
+			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, obs.Collectors{metrics, gap}, logger)
 		})
 	}
 	logger.Info().Str(field.URL, bus.URL()).Str("driver", *f.driver).Str(field.Dir, f.dir).Msg("executor started")
