@@ -1,6 +1,10 @@
 package projection
 
-import "github.com/fleetfold/fleetfold/pkg/events"
+import (
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
+)
 
 // ofKey is the credential if it is for that key, else nil.
 func (c *Credential) ofKey(fingerprint string) *Credential {
@@ -18,19 +22,27 @@ func (c *Credential) ended(serial string) *Credential {
 	return c
 }
 
+// same says that both are one certificate with one challenge, wherever on the
+// log they stand.
 func (c *Credential) same(other *Credential) bool {
-	return c != nil && other != nil && *c == *other
+	if c == nil || other == nil {
+		return false
+	}
+	moved := *other
+	moved.Sequence, moved.IssuedAt = c.Sequence, c.IssuedAt
+	return *c == moved
 }
 
 // issue sets a new challenge. What was proved before goes on counting, so that
 // a renewal never leaves a moment in which the node cannot sign.
-func (s *State) issue(r *record, d *events.CredentialIssued) bool {
+func (s *State) issue(at time.Time, r *record, d *events.CredentialIssued) bool {
 	if r == nil {
 		return false
 	}
 	c := Credential{
 		Serial: d.Serial, Nonce: d.Nonce, KeyFingerprint: d.KeyFingerprint, Epoch: d.Epoch,
 		NotBefore: d.NotBefore, NotAfter: d.NotAfter, CertificatePEM: d.CertificatePEM,
+		Sequence: s.sequence, IssuedAt: at,
 	}
 	if r.node.Issued.same(&c) {
 		return false

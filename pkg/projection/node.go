@@ -28,7 +28,7 @@ func (s *State) applyNodeFact(at time.Time, e *events.Event) (changed, fits bool
 		return ok && s.remove(at, s.living(e, d.Epoch)), ok
 	case events.TypeCredentialIssued:
 		d, ok := data[events.CredentialIssued](e)
-		return ok && s.issue(s.living(e, d.Epoch), d), ok
+		return ok && s.issue(at, s.living(e, d.Epoch), d), ok
 	case events.TypeCredentialProved:
 		d, ok := data[events.CredentialProved](e)
 		return ok && s.prove(s.living(e, d.Epoch), d), ok

@@ -125,6 +125,10 @@ func (l lifetime) issued() *projection.Credential {
 		c := &projection.Credential{
 			Serial: d.Serial, Nonce: d.Nonce, KeyFingerprint: d.KeyFingerprint, Epoch: d.Epoch,
 			NotBefore: d.NotBefore, NotAfter: d.NotAfter, CertificatePEM: d.CertificatePEM,
+			Sequence: m.seq, IssuedAt: m.at,
+		}
+		if before := l[:i].issued(); sameCertificate(before, c) {
+			c = before // a repetition
 		}
 		if l.endsAfter(i, c) {
 			return nil
@@ -149,9 +153,22 @@ func (l lifetime) proved() *projection.Credential {
 		if l.endsAfter(i, c) {
 			return nil
 		}
+		if before := l[:i].proved(); sameCertificate(before, c) {
+			c = before // a repetition
+		}
 		return c
 	}
 	return nil
+}
+
+// sameCertificate: with the same challenge, wherever on the log.
+func sameCertificate(a, b *projection.Credential) bool {
+	if a == nil || b == nil {
+		return false
+	}
+	at := *b
+	at.Sequence, at.IssuedAt = a.Sequence, a.IssuedAt
+	return *a == at
 }
 
 // node is what the log says of a node; false if it is not observed.

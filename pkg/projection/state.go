@@ -21,6 +21,7 @@ type State struct {
 	trust       [][]byte
 	enforcement fleet.ActionID
 	control     control
+	rotations   map[fleet.Target]Rotation
 	safeguards  events.HoldSafeguards
 	policy      events.DispatchPolicy
 
@@ -82,6 +83,9 @@ type Credential struct {
 	Epoch               uint64
 	NotBefore, NotAfter time.Time
 	CertificatePEM      string
+	// Sequence of credential.issued, and IssuedAt when the log stored it.
+	Sequence uint64
+	IssuedAt time.Time
 }
 
 // New is the state before the first event.
@@ -89,7 +93,8 @@ func New() *State {
 	ids := make(map[fleet.NodeID]*record)
 	return &State{
 		ids: ids, ledger: newLedger(ids), ignored: make(map[string]int),
-		control: control{pauses: make(map[fleet.Target]fleet.Pause)},
+		control:   control{pauses: make(map[fleet.Target]fleet.Pause)},
+		rotations: make(map[fleet.Target]Rotation),
 	}
 }
 
