@@ -178,3 +178,12 @@ func (s Subjects) PresenceNode(subject string) (fleet.NodeID, error) {
 	}
 	return ParseToken(token)
 }
+
+// RequestNode is the node that a request subject belongs to.
+func (s Subjects) RequestNode(subject string) (fleet.NodeID, error) {
+	token, ok := strings.CutPrefix(subject, s.prefix+".request.")
+	if !ok {
+		return "", refuse(ReasonWrongSubject, "%q is not a request subject", subject)
+	}
+	return ParseToken(token)
+}

@@ -214,7 +214,9 @@ func (s *sensor) facts(st *projection.State, id fleet.NodeID, now time.Time) []e
 func (s *sensor) alive(f *factMaker, st *projection.State, n projection.Node, known bool, epoch uint64, p presence) {
 	// Who came back without the credential it proved cannot sign, however often
 	// it came back lately: that is never damped.
-	lost := known && n.Proved != nil && n.Session != p.beat.Session && p.beat.Serial != n.Proved.Serial
+	// A renewed one that it holds beside the old one is not lost.
+	lost := known && n.Proved != nil && n.Session != p.beat.Session &&
+		p.beat.Serial != n.Proved.Serial && p.beat.PendingSerial != n.Proved.Serial
 	switch {
 	case !known && !p.at.After(st.RemovedAt(f.id)):
 		// The last heartbeat of a life that the log has ended, or an early one of
