@@ -46,6 +46,8 @@ type crew struct {
 	members     []*member
 	// clients vouches for the agents.
 	clients *attest.Local
+	// lease of the agents, and of the planners who wait for them.
+	lease time.Duration
 	// filter is asked before a message to or from an agent goes on its way;
 	// false: it is lost. Nil: none is.
 	filter atomic.Pointer[func(*events.Event) bool]
@@ -76,7 +78,7 @@ func storyOf(t *testing.T, limit time.Duration, tell func(c *crew)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &crew{T: t, ctx: ctx, dir: dir, clients: clients}
+		c := &crew{T: t, ctx: ctx, dir: dir, clients: clients, lease: 15 * time.Second}
 		c.server, err = natsd.Start(natsd.Options{Dir: filepath.Join(dir, "streams")})
 		c.must(err)
 		defer c.server.Shutdown()

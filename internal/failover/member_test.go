@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -100,7 +99,7 @@ func (c *crew) planner(log func(eventlog.Log) eventlog.Log) *member {
 	policy.StuckAfter = stuckAfter
 	p, err := planner.New(planner.Config{
 		Log: own, View: v, Inventories: view.NewInventories(m.bus.GetInventory),
-		Sightings: sightings, Statements: statements, Lease: 15 * time.Second,
+		Sightings: sightings, Statements: statements, Lease: c.lease,
 		Policy: policy, Metrics: m.metrics, Logger: m.logger(),
 	})
 	c.must(err)
@@ -163,7 +162,7 @@ func (c *crew) agent(id fleet.NodeID) *member {
 	c.must(c.clients.Equip(id, dir))
 	return c.join(m, func(ctx context.Context) error {
 		return agent.Run(ctx, agent.Config{
-			Node: id, Dir: dir, Lease: 15 * time.Second, Evidence: attest.ProversIn(dir).Prove,
+			Node: id, Dir: dir, Lease: c.lease, Evidence: attest.ProversIn(dir).Prove,
 		}, agentBus{m.bus, c}, m.logger())
 	})
 }

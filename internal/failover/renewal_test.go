@@ -23,6 +23,16 @@ type agentBus struct {
 	crew *crew
 }
 
+// renewal is a story of hours, with long leases so that there are fewer
+// heartbeats in it.
+func renewal(t *testing.T, limit time.Duration, tell func(c *crew)) {
+	t.Helper()
+	storyOf(t, limit, func(c *crew) {
+		c.lease = 10 * time.Minute
+		tell(c)
+	})
+}
+
 var errLost = errors.New("lost on its way")
 
 func (b agentBus) lets(e *events.Event) bool {
@@ -136,7 +146,7 @@ func (c *crew) converged(ids ...fleet.NodeID) (since uint64) {
 // A day of one-hour credentials: each is renewed in time, by two executors that
 // share the requests, and a strict fleet never needs an action.
 func TestADayOfRenewalsNeedsNoAction(t *testing.T) {
-	storyOf(t, 30*time.Hour, func(c *crew) {
+	renewal(t, 30*time.Hour, func(c *crew) {
 		c.planner(nil)
 		c.executor(nil)
 		c.executor(nil)
@@ -172,7 +182,7 @@ func TestADayOfRenewalsNeedsNoAction(t *testing.T) {
 // While no executor is there the agent goes on asking, and is served when one
 // comes in time.
 func TestAnIssuerThatIsAwayForAWhileIsWaitedFor(t *testing.T) {
-	storyOf(t, 3*time.Hour, func(c *crew) {
+	renewal(t, 3*time.Hour, func(c *crew) {
 		c.planner(nil)
 		first := c.executor(nil)
 		since := c.converged("n1")
@@ -193,7 +203,7 @@ func TestAnIssuerThatIsAwayForAWhileIsWaitedFor(t *testing.T) {
 // An issuer that is away for too long costs the node its signature, the margin
 // early, and nothing else: it is issued a new one by an action.
 func TestAMissedRenewalExpiresTheMarginEarlyAndIsIssuedAnew(t *testing.T) {
-	storyOf(t, 4*time.Hour, func(c *crew) {
+	renewal(t, 4*time.Hour, func(c *crew) {
 		c.planner(nil)
 		first := c.executor(nil)
 		c.converged("n1")
@@ -226,7 +236,7 @@ func TestAMissedRenewalExpiresTheMarginEarlyAndIsIssuedAnew(t *testing.T) {
 // An agent that was away for longer than its credential lasts comes up with an
 // expired one on disk, is attested and issued anew.
 func TestAnAgentComesBackWithAnExpiredCredential(t *testing.T) {
-	storyOf(t, 4*time.Hour, func(c *crew) {
+	renewal(t, 4*time.Hour, func(c *crew) {
 		c.planner(nil)
 		c.executor(nil)
 		c.converged("n1")
@@ -249,7 +259,7 @@ func TestLostMessagesOfARenewalAreMadeUpFor(t *testing.T) {
 		events.TypeRenewalRequested, events.TypeCredentialDelivered, events.TypeCredentialProved, events.TypeCredentialConfirmed,
 	} {
 		t.Run(string(lost), func(t *testing.T) {
-			storyOf(t, 3*time.Hour, func(c *crew) {
+			renewal(t, 3*time.Hour, func(c *crew) {
 				c.planner(nil)
 				c.executor(nil)
 				since := c.converged("n1")
@@ -308,7 +318,7 @@ func TestAnAgentMayCrashBetweenAnyTwoSteps(t *testing.T) {
 		events.TypeRenewalRequested, events.TypeCredentialDelivered, events.TypeCredentialProved, events.TypeCredentialConfirmed,
 	} {
 		t.Run("at "+string(step), func(t *testing.T) {
-			storyOf(t, 3*time.Hour, func(c *crew) {
+			renewal(t, 3*time.Hour, func(c *crew) {
 				c.planner(nil)
 				c.executor(nil)
 				since := c.converged("n1")
@@ -344,7 +354,7 @@ func TestAnAgentMayCrashBetweenAnyTwoSteps(t *testing.T) {
 
 // A pause stops what planners do, and not what keeps nodes able to sign.
 func TestAPausedFleetStillRenews(t *testing.T) {
-	storyOf(t, 3*time.Hour, func(c *crew) {
+	renewal(t, 3*time.Hour, func(c *crew) {
 		c.planner(nil)
 		c.executor(nil)
 		since := c.converged("n1")

@@ -59,9 +59,9 @@ func (a *Agent) interval() time.Duration {
 
 // beat renews the lease, unless the node has said farewell.
 func (a *Agent) beat(ctx context.Context, bus Bus) error {
-	serial, pending := a.serials()
 	a.beating.Lock()
 	defer a.beating.Unlock()
+	serial, pending := a.serials()
 	if a.left {
 		return nil
 	}

@@ -144,6 +144,11 @@ func (a *Agent) renew(ctx context.Context, bus Bus) error {
 		if err := a.hold(d); err != nil {
 			return err
 		}
+		// The heartbeat that names it goes first: by one of before, the planner
+		// would take what was proved for lost if the agent has just restarted.
+		if err := a.beat(ctx, bus); err != nil {
+			return err
+		}
 		return a.prove(ctx, bus, d)
 	case *events.CredentialConfirmed:
 		return a.confirm(d.Serial)

@@ -28,8 +28,9 @@ const (
 type presence struct {
 	beat *events.Heartbeat // nil: the lease has ended
 	at   time.Time
-	// outlived: the log has ended the node's life since. Whoever goes on beating
-	// after that lives again, whether or not its session is a new one.
+	// outlived: the log has ended the node's life since, or has a proof that is
+	// newer. Whoever goes on beating after that is looked at again, whether or not
+	// its session is a new one.
 	outlived bool
 }
 
@@ -218,9 +219,10 @@ func (s *sensor) alive(f *factMaker, st *projection.State, n projection.Node, kn
 	lost := known && n.Proved != nil && n.Session != p.beat.Session &&
 		p.beat.Serial != n.Proved.Serial && p.beat.PendingSerial != n.Proved.Serial
 	switch {
-	case !known && !p.at.After(st.RemovedAt(f.id)):
+	case !known && !p.at.After(st.RemovedAt(f.id)), lost && !p.at.After(n.ProvedAt):
 		// The last heartbeat of a life that the log has ended, or an early one of
-		// the next: another one tells.
+		// the next; or one of before the proof, which says nothing of what was
+		// proved: another one tells.
 		p.outlived = true
 		s.presence[f.id] = p
 		return

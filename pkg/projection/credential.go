@@ -52,7 +52,7 @@ func (s *State) issue(at time.Time, r *record, d *events.CredentialIssued) bool 
 }
 
 // prove accepts the answer to the newest challenge only.
-func (s *State) prove(r *record, d *events.CredentialProved) bool {
+func (s *State) prove(at time.Time, r *record, d *events.CredentialProved) bool {
 	if r == nil {
 		return false
 	}
@@ -60,9 +60,17 @@ func (s *State) prove(r *record, d *events.CredentialProved) bool {
 	if n.Issued == nil || n.Issued.same(n.Proved) || n.Issued.Serial != d.Serial || n.Issued.Nonce != d.Nonce {
 		return false
 	}
-	n.Proved = n.Issued
+	n.Proved, n.ProvedAt = n.Issued, at
 	s.observed.update(r)
 	return true
+}
+
+// keep leaves the node with what still counts of its credentials.
+func (n *Node) keep(issued, proved *Credential) {
+	n.Issued, n.Proved = issued, proved
+	if proved == nil {
+		n.ProvedAt = time.Time{}
+	}
 }
 
 // void ends the credential with that serial, proved or not.
@@ -75,7 +83,7 @@ func (s *State) void(r *record, serial string) bool {
 	if issued == n.Issued && proved == n.Proved {
 		return false
 	}
-	n.Issued, n.Proved = issued, proved
+	n.keep(issued, proved)
 	s.observed.update(r)
 	return true
 }

@@ -128,8 +128,9 @@ func (c chronicle) answers() answers {
 
 func (c chronicle) nodeAnswers(id fleet.NodeID, flights []projection.Flight) nodeAnswers {
 	_, l := c.lives(id)
+	proved, _ := l.proved()
 	n := nodeAnswers{
-		MayBeRemoved: c.mayBeRemoved(id), CanSign: l.proved() != nil, Epoch: c.epoch(id), RemovedAt: c.removedAt(id),
+		MayBeRemoved: c.mayBeRemoved(id), CanSign: proved != nil, Epoch: c.epoch(id), RemovedAt: c.removedAt(id),
 		Losses: l.penalty(midnight, time.Hour), PenaltyHalfway: rounded(l.penalty(halfway(uint64(len(c))), lawHalfLife)),
 	}
 	n.Node, n.Observed = c.node(id)

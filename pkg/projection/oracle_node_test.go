@@ -138,9 +138,9 @@ func (l lifetime) issued() *projection.Credential {
 	return nil
 }
 
-// proved is what the newest right answer was given for, unless something has
-// ended it since.
-func (l lifetime) proved() *projection.Credential {
+// proved is what the newest right answer was given for, and when, unless
+// something has ended it since.
+func (l lifetime) proved() (c *projection.Credential, at time.Time) {
 	for i, m := range slices.Backward(l) {
 		d, ok := m.event.Data.(*events.CredentialProved)
 		if !ok {
@@ -151,14 +151,14 @@ func (l lifetime) proved() *projection.Credential {
 			continue
 		}
 		if l.endsAfter(i, c) {
-			return nil
+			return nil, at
 		}
-		if before := l[:i].proved(); sameCertificate(before, c) {
-			c = before // a repetition
+		if before, at := l[:i].proved(); sameCertificate(before, c) {
+			return before, at // a repetition
 		}
-		return c
+		return c, m.at
 	}
-	return nil
+	return nil, at
 }
 
 // sameCertificate: with the same challenge, wherever on the log.
@@ -179,10 +179,11 @@ func (c chronicle) node(id fleet.NodeID) (n projection.Node, observed bool) {
 	}
 	_, lost := l.lost()
 	seen := l.appearance()
+	proved, provedAt := l.proved()
 	return projection.Node{
 		ID: id, Present: l.present(), Lost: lost, Began: l[0].seq, Epoch: uint64(1 + len(ends)),
 		Session: seen.Session, KeyFingerprint: seen.KeyFingerprint,
-		Last: c.lastOn(subjects.Node(id)), Issued: l.issued(), Proved: l.proved(),
+		Last: c.lastOn(subjects.Node(id)), Issued: l.issued(), Proved: proved, ProvedAt: provedAt,
 	}, true
 }
 

@@ -73,6 +73,8 @@ type Node struct {
 	// key it has proved to hold. Nil: none that still counts. Both may name the
 	// same one; what they point to never changes.
 	Issued, Proved *Credential
+	// ProvedAt is when the log stored the proof; zero while Proved is nil.
+	ProvedAt time.Time
 }
 
 // Credential is a certificate and the challenge that came with it.

@@ -31,7 +31,7 @@ type rotator struct {
 // rotateOn asks the nodes of rotations to renew, until ctx ends.
 func (r *Renewer) rotateOn(ctx context.Context) {
 	m := rotator{asked: make(map[fleet.NodeID]time.Time), rounds: make(map[uint64]time.Time)}
-	for ctx.Err() == nil {
+	for r.awaitRotation(ctx) {
 		ask, wait, err := r.nextRound(ctx, &m)
 		if err != nil && ctx.Err() == nil {
 			r.Logger.Warn().Err(err).Msg("could not look at rotations, trying again")
@@ -40,6 +40,21 @@ func (r *Renewer) rotateOn(ctx context.Context) {
 			r.work.Go(func() { r.ask(ctx, e) })
 		}
 		pause(ctx, wait)
+	}
+}
+
+// awaitRotation returns when a rotation was ever asked for; false: ctx has ended.
+func (r *Renewer) awaitRotation(ctx context.Context) bool {
+	for {
+		changed, asked := r.View.Changed(), false
+		r.View.Read(func(s *projection.State) { asked = len(s.Rotations()) > 0 })
+		if asked || ctx.Err() != nil {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
 	}
 }
 
@@ -60,11 +75,7 @@ func (r *Renewer) ask(ctx context.Context, e *events.Event) {
 // nextRound is whom to ask now, and when to look again.
 func (r *Renewer) nextRound(ctx context.Context, m *rotator) (ask []*events.Event, wait time.Duration, err error) {
 	var digest string
-	r.View.Read(func(s *projection.State) {
-		if len(s.Rotations()) > 0 {
-			digest = s.Inventory().Digest
-		}
-	})
+	r.View.Read(func(s *projection.State) { digest = s.Inventory().Digest })
 	if digest == "" {
 		return nil, rotateLook, nil
 	}
