@@ -2,7 +2,6 @@ package failover
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -10,138 +9,11 @@ import (
 	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/agent"
-	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/planner"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
-
-// agentBus is an agent's connection on which messages may get lost.
-type agentBus struct {
-	*eventlog.Bus
-	crew *crew
-}
-
-// renewal is a story of hours, with long leases so that there are fewer
-// heartbeats in it.
-func renewal(t *testing.T, limit time.Duration, tell func(c *crew)) {
-	t.Helper()
-	storyOf(t, limit, func(c *crew) {
-		c.lease = 10 * time.Minute
-		tell(c)
-	})
-}
-
-var errLost = errors.New("lost on its way")
-
-func (b agentBus) lets(e *events.Event) bool {
-	lets := b.crew.filter.Load()
-	return lets == nil || (*lets)(e)
-}
-
-func (c *crew) between(lets func(*events.Event) bool) { c.filter.Store(&lets) }
-
-func (b agentBus) Request(ctx context.Context, id fleet.NodeID, e *events.Event) (*events.Event, error) {
-	if !b.lets(e) {
-		return nil, errLost
-	}
-	answer, err := b.Bus.Request(ctx, id, e)
-	if err == nil && !b.lets(answer) {
-		return nil, errLost
-	}
-	return answer, err
-}
-
-func (b agentBus) State(ctx context.Context, e *events.Event) error {
-	if !b.lets(e) {
-		return errLost
-	}
-	return b.Bus.State(ctx, e)
-}
-
-func (b agentBus) ServeCommands(ctx context.Context, id fleet.NodeID, handle func(context.Context, *events.Event) *events.Event) (func(), error) {
-	return b.Bus.ServeCommands(ctx, id, func(ctx context.Context, e *events.Event) *events.Event {
-		if !b.lets(e) {
-			return nil // answered as an error, and nothing was done
-		}
-		return handle(ctx, e)
-	})
-}
-
-// count is how many events of each type the log holds, and the last sequence.
-func (c *crew) count() (n map[events.Type]int, last uint64) {
-	c.Helper()
-	n = make(map[events.Type]int)
-	for {
-		records, err := c.bus.Log().Read(c.ctx, last, 1000)
-		c.must(err)
-		if len(records) == 0 {
-			return n, last
-		}
-		for _, r := range records {
-			n[r.Event.Type]++
-			last = r.Sequence
-		}
-	}
-}
-
-// mustNotAct checks that nothing was planned, ended or revoked behind a sequence.
-func (c *crew) mustNotAct(after uint64) {
-	c.Helper()
-	for {
-		records, err := c.bus.Log().Read(c.ctx, after, 1000)
-		c.must(err)
-		if len(records) == 0 {
-			return
-		}
-		for _, r := range records {
-			after = r.Sequence
-			switch r.Event.Type {
-			case events.TypeCredentialIssued, events.TypeCredentialProved, events.TypeRotationRequested,
-				events.TypeNodeAppeared, events.TypeNodeLeft, events.TypeControlPaused:
-			default:
-				c.Errorf("%d %s %s: only renewals were to be seen", r.Sequence, r.Event.Type, r.Event.Node)
-			}
-		}
-	}
-}
-
-// serials is what each node has proved.
-func (c *crew) serials(ids ...fleet.NodeID) (serials []string) {
-	c.Helper()
-	c.must(c.view.CatchUp(c.ctx))
-	c.view.Read(func(s *projection.State) {
-		for _, id := range ids {
-			serial := ""
-			if n, _ := s.Node(id); n.Proved != nil {
-				serial = n.Proved.Serial
-			}
-			serials = append(serials, serial)
-		}
-	})
-	return serials
-}
-
-// awaitRenewed waits until a node has proved another credential than that.
-func (c *crew) awaitRenewed(id fleet.NodeID, old string) {
-	c.Helper()
-	c.await("renew "+string(id), func(s *projection.State) bool {
-		n, _ := s.Node(id)
-		return n.Proved != nil && n.Proved.Serial != old
-	})
-}
-
-func (c *crew) converged(ids ...fleet.NodeID) (since uint64) {
-	c.Helper()
-	c.wantFor("1h", ids...)
-	for _, id := range ids {
-		c.agent(id)
-	}
-	c.awaitConverged()
-	_, since = c.count()
-	return since
-}
 
 // A day of one-hour credentials: each is renewed in time, by two executors that
 // share the requests, and a strict fleet never needs an action.
@@ -292,25 +164,6 @@ func TestLostMessagesOfARenewalAreMadeUpFor(t *testing.T) {
 	}
 }
 
-// mustUse checks that the agent's folder holds what the log says is proved, and
-// nothing that is pending.
-func (c *crew) mustUse(id fleet.NodeID) {
-	c.Helper()
-	var want string
-	c.view.Read(func(s *projection.State) {
-		if n, _ := s.Node(id); n.Proved != nil {
-			want = n.Proved.CertificatePEM
-		}
-	})
-	have, err := os.ReadFile(filepath.Join(c.dir, string(id), agent.CertificateFile))
-	if err != nil || want == "" || string(have) != want {
-		c.Errorf("%s does not use what it has proved (%v)", id, err)
-	}
-	if _, err := os.Stat(filepath.Join(c.dir, string(id), agent.PendingFile)); !errors.Is(err, os.ErrNotExist) {
-		c.Errorf("%s still holds a pending credential: %v", id, err)
-	}
-}
-
 // A crash of the agent between any two steps leaves it with a credential that
 // it can use, and the renewal comes to its end without an action.
 func TestAnAgentMayCrashBetweenAnyTwoSteps(t *testing.T) {
@@ -363,98 +216,5 @@ func TestAPausedFleetStillRenews(t *testing.T) {
 		c.must(err)
 		c.awaitRenewed("n1", old)
 		c.mustNotAct(since)
-	})
-}
-
-// rotated lists when each node was issued a credential behind a sequence.
-func (c *crew) rotated(after uint64) (at []time.Time) {
-	c.Helper()
-	records, err := c.bus.Log().Read(c.ctx, after, 1000)
-	c.must(err)
-	for _, r := range records {
-		if r.Event.Type == events.TypeCredentialIssued {
-			at = append(at, r.Time)
-		}
-	}
-	return at
-}
-
-// A rotation keeps to its rate whoever drives it, goes on where it was when an
-// executor is replaced, and needs no action.
-func TestARotationKeepsToItsRate(t *testing.T) {
-	renewal(t, 3*time.Hour, func(c *crew) {
-		c.planner(nil)
-		first := c.executor(nil)
-		second := c.executor(nil)
-		ids := nodes(6)
-		since := c.converged(ids...)
-		seq, err := planner.Rotate(c.ctx, c.bus.Log(), fleet.Target{Scope: fleet.ScopeFleet}, 0.1, planner.Word{Actor: "test", At: time.Now()})
-		c.must(err)
-		left := func(n int) func(*projection.State) bool {
-			return func(s *projection.State) bool {
-				due := 0
-				for _, id := range ids {
-					if _, is := s.RotationDue(id, "oslo"); is {
-						due++
-					}
-				}
-				return s.Sequence() >= seq && due <= n
-			}
-		}
-		c.await("rotate two", left(4))
-		if shown := c.status().Rotations; len(shown) != 1 || shown[0].Remaining != 4 {
-			c.Errorf("status shows %+v", shown)
-		}
-		first.kill()
-		second.kill()
-		c.executor(nil)
-		c.await("rotate the rest", left(0))
-		at := c.rotated(seq)
-		for i := 1; i < len(at); i++ {
-			if gap := at[i].Sub(at[i-1]); gap < 9*time.Second || gap > 30*time.Second {
-				c.Errorf("%s between renewals %d and %d, want 10s", gap, i, i+1)
-			}
-		}
-		if len(at) != len(ids) {
-			c.Errorf("%d credentials were issued for %d nodes", len(at), len(ids))
-		}
-		if shown := c.status().Rotations; len(shown) != 0 {
-			c.Errorf("when it is done status shows %+v", shown)
-		}
-		c.mustNotAct(since)
-		for _, id := range ids {
-			c.mustUse(id)
-		}
-	})
-}
-
-// Of a rotation of one region the others take no notice; who is paused waits
-// until it is resumed, and who is away until it comes back.
-func TestARotationWaitsForWhoIsPausedOrAway(t *testing.T) {
-	renewal(t, 2*time.Hour, func(c *crew) {
-		c.planner(nil)
-		c.executor(nil)
-		c.converged("n1", "n2")
-		away := c.members[len(c.members)-1]
-		before := c.serials("n1", "n2")
-		word := planner.Word{Actor: "test", At: time.Now()}
-		n1 := fleet.Target{Scope: fleet.ScopeNode, ID: "n1"}
-		_, err := planner.Pause(c.ctx, c.bus.Log(), c.view, n1, word)
-		c.must(err)
-		away.stop()
-		c.await("leave", func(s *projection.State) bool { n, _ := s.Node("n2"); return !n.Present })
-		for _, t := range []fleet.Target{{Scope: fleet.ScopeRegion, Region: "nowhere"}, {Scope: fleet.ScopeRegion, Region: "oslo"}} {
-			_, err = planner.Rotate(c.ctx, c.bus.Log(), t, 100, word)
-			c.must(err)
-		}
-		time.Sleep(2 * time.Minute) // fake
-		if now := c.serials("n1", "n2"); now[0] != before[0] || now[1] != before[1] {
-			c.Errorf("serials are %q, were %q: one was rotated that is paused or away", now, before)
-		}
-		_, err = planner.Resume(c.ctx, c.bus.Log(), c.view, n1, word)
-		c.must(err)
-		c.awaitRenewed("n1", before[0])
-		c.agent("n2")
-		c.awaitRenewed("n2", before[1])
 	})
 }
