@@ -6,16 +6,12 @@
 //   - An enrolment succeeds when the node is present and able to sign, an issue
 //     when the node has proved the credential, a decommission when its agent
 //     was told to stop and its credential no longer counts.
-//
 //   - The private key never leaves the node: what comes is a certificate
 //     request, and of it only the key is taken.
-//
 //   - Strict enforcement is switched on by a fact that holds only if nothing at
 //     all was appended since the decision.
-//
 //   - The root certificate is on the log before the first credential is issued
 //     from it.
-//
 //   - A renewal is issued to whoever signs for the credential that the log says
 //     is proved, once, and without an action. See Renewer.
 //
