@@ -46,6 +46,8 @@ func blank(t events.Type) events.Payload {
 		return &events.ControlPaused{}
 	case events.TypeControlResumed:
 		return &events.ControlResumed{}
+	case events.TypeRotationRequested:
+		return &events.RotationRequested{}
 	case events.TypeActionSucceeded:
 		return &events.ActionSucceeded{}
 	case events.TypeActionFailed:
@@ -130,6 +132,9 @@ func (m *foldMachine) drawOfFleet(t *rapid.T, e *events.Event) {
 		e.Node = d.ID
 	case *events.ControlResumed:
 		*d = events.ControlResumed{Target: drawTarget(t), Actor: "kim"}
+		e.Node = d.ID
+	case *events.RotationRequested:
+		*d = events.RotationRequested{Target: drawTarget(t), RatePerSecond: pick(t, "rate", 1, 1, 0.5, 2, 0), Actor: "kim", Note: pick(t, "note", "", "storm")}
 		e.Node = d.ID
 	case *events.ActionSucceeded:
 		d.Action = action()
