@@ -102,3 +102,22 @@ func TestARotationWaitsForWhoIsPausedOrAway(t *testing.T) {
 		c.awaitRenewed("n2", before[1])
 	})
 }
+
+// A node that was rotated a moment ago is rotated again if that is asked for.
+func TestTwoRotationsInARow(t *testing.T) {
+	renewal(t, time.Hour, func(c *crew) {
+		c.planner(nil)
+		c.executor(nil)
+		c.converged("n1")
+		for range 3 {
+			before := c.serials("n1")[0]
+			_, err := planner.Rotate(c.ctx, c.bus.Log(), fleet.Target{Scope: fleet.ScopeNode, ID: "n1"}, 100, planner.Word{Actor: "test", At: time.Now()})
+			c.must(err)
+			began := time.Now()
+			c.awaitRenewed("n1", before)
+			if took := time.Since(began); took > 10*time.Second {
+				c.Errorf("renewed after %s", took)
+			}
+		}
+	})
+}

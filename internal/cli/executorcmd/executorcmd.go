@@ -62,7 +62,10 @@ those that issue credentials need the same root issuer in their folder.
 A node gets a credential only when it has shown who it is, in the way that the
 inventory names for it: by the client certificate that it has already
 (mtls-cert, --attest-ca), or to a program (node-plugin, --attest-plugin). The
-agents that --driver local runs are given their evidence by the executor.`,
+agents that --driver local runs are given their evidence by the executor.
+
+It also renews credentials, at the request of nodes and without a plan: the
+signature by the old credential is evidence enough. See 'fleetfold rotate'.`,
 		Example: `  executor --nats nats://127.0.0.1:4222 --dir /var/lib/fleetfold --attest-ca /etc/ssl/clients.crt
   executor --driver local --dir ./fleet --listen :8081`,
 		Args: cobra.NoArgs,

@@ -6,7 +6,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
-// What became of a request, and of asking a node.
+// What became of a request.
 const (
 	resultIssued    = "issued"
 	resultRepeated  = "repeated"

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
@@ -79,10 +81,13 @@ func (r *Renewer) Run(ctx context.Context) error {
 
 // Handle answers one request. It may be called from several goroutines.
 func (r *Renewer) Handle(ctx context.Context, request *events.Event) *events.Event {
-	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
+	limited, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
-	answer, err := r.serve(ctx, request)
+	answer, err := r.serve(limited, request)
 	if err == nil {
+		if d, ok := answer.Data.(*events.CredentialDelivered); ok {
+			r.confirmLater(ctx, request.Node, d.Epoch, d.Serial)
+		}
 		return answer
 	}
 	if fleet.ReasonOf(err) == "" {
@@ -95,8 +100,15 @@ func (r *Renewer) Handle(ctx context.Context, request *events.Event) *events.Eve
 // refuse counts and reports what is not served.
 func (r *Renewer) refuse(id fleet.NodeID, err error) {
 	reason := fleet.ReasonOf(err)
+	if reason == "" {
+		reason = eventlog.ReasonUnreadable
+	}
 	r.metrics.count(resultRefused, reason)
-	r.Logger.Warn().Str(field.Channel, "request").Str(field.Node, string(id)).Str(field.Reason, string(reason)).Err(err).Msg("refused a message")
+	level := zerolog.WarnLevel
+	if reason == RefusedTooMany {
+		level = zerolog.DebugLevel // nobody may fill the log, either
+	}
+	r.Logger.WithLevel(level).Str(field.Channel, "request").Str(field.Node, string(id)).Str(field.Reason, string(reason)).Err(err).Msg("refused a message")
 }
 
 // serve looks at the newest fold: an executor that lags behind would issue twice
@@ -143,9 +155,7 @@ func (r *Renewer) decide(ctx context.Context, c *claim) (*events.Event, error) {
 	case c.PendingSerial != "" && (issued == nil || issued.Serial != c.PendingSerial):
 		return nil, &fleet.Refusal{Reason: RefusedSuperseded, Detail: "another credential was issued since the pending one"}
 	case c.waiting():
-		answer := r.redeliver(c, issued)
-		r.confirmLater(ctx, c, issued.Serial)
-		return answer, nil
+		return r.redeliver(c, issued), nil
 	}
 	if early := c.tooEarly(r.Now()); early != nil {
 		return nil, early
@@ -188,7 +198,6 @@ func (r *Renewer) issue(ctx context.Context, c *claim) (*events.Event, error) {
 	r.metrics.count(resultIssued, "")
 	r.Logger.Info().Str(field.Node, string(c.desired.ID)).Str(field.Serial, issued.Serial).Uint64(field.Seq, seq).
 		Time(field.NotAfter, issued.NotAfter).Msg("credential renewed")
-	r.confirmLater(ctx, c, issued.Serial)
 	return r.delivery(c, issued.Serial, nonce, string(issued.CertificatePEM)), nil
 }
 
@@ -216,14 +225,13 @@ func (r *Renewer) tellNode(id fleet.NodeID, kind events.Type, data events.Payloa
 
 // confirmLater tells the agent as soon as the log says that it has proved the
 // credential, so that it need not ask. Where too many are waited for, it asks.
-func (r *Renewer) confirmLater(ctx context.Context, c *claim, serial string) {
+func (r *Renewer) confirmLater(ctx context.Context, id fleet.NodeID, epoch uint64, serial string) {
 	select {
 	case r.confirming <- struct{}{}:
 	default:
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmTimeout)
-	id, epoch := c.desired.ID, c.node.Epoch
+	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	r.work.Go(func() {
 		defer func() { <-r.confirming }()
 		defer cancel()

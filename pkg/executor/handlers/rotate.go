@@ -23,14 +23,20 @@ const (
 // rotator remembers whom this executor has asked. All else is on the log, so
 // that a restart, or another executor, goes on where it is.
 type rotator struct {
-	asked map[fleet.NodeID]time.Time
+	asked map[fleet.NodeID]asked
 	// rounds is when this executor last asked for a rotation, by its sequence.
 	rounds map[uint64]time.Time
 }
 
+// asked is what a node was asked to renew, and when.
+type asked struct {
+	serial string
+	at     time.Time
+}
+
 // rotateOn asks the nodes of rotations to renew, until ctx ends.
 func (r *Renewer) rotateOn(ctx context.Context) {
-	m := rotator{asked: make(map[fleet.NodeID]time.Time), rounds: make(map[uint64]time.Time)}
+	m := rotator{asked: make(map[fleet.NodeID]asked), rounds: make(map[uint64]time.Time)}
 	for r.awaitRotation(ctx) {
 		ask, wait, err := r.nextRound(ctx, &m)
 		if err != nil && ctx.Err() == nil {
@@ -96,7 +102,7 @@ func (r *Renewer) nextRound(ctx context.Context, m *rotator) (ask []*events.Even
 			for _, n := range due {
 				ask = append(ask, r.tellNode(n.id, events.TypeCredentialRotationRequested,
 					&events.CredentialRotationRequested{Serial: n.serial}, n.serial, now.String()))
-				m.asked[n.id] = now
+				m.asked[n.id] = asked{n.serial, now}
 			}
 			m.rounds[rotation.Sequence] = now
 			wait = min(wait, roundTime(rotation.RatePerSecond))
@@ -132,8 +138,9 @@ func (m *rotator) due(s *projection.State, inventory *fleet.Inventory, now time.
 			}
 			n, _ := s.Node(id)
 			underWay := n.Issued != nil && n.Issued.Sequence > rotation.Sequence && now.Sub(n.Issued.IssuedAt) < askAgain
-			asked, wasAsked := m.asked[id]
-			if n.Present && !underWay && !(wasAsked && now.Sub(asked) < askAgain) && !paused(s, region.Name, id) {
+			before := m.asked[id]
+			wasAsked := before.serial == n.Proved.Serial && now.Sub(before.at) < askAgain
+			if n.Present && !underWay && !wasAsked && !paused(s, region.Name, id) {
 				list[rotation] = append(list[rotation], dueNode{id, n.Proved.Serial})
 			}
 		}
