@@ -58,7 +58,7 @@ func NewRenewer(c Config, requests Requests, metrics *RenewalMetrics) (*Renewer,
 		metrics = NewRenewalMetrics()
 	}
 	return &Renewer{
-		Config: c, requests: requests, authority: &authority{Config: c}, limits: newLimits(), metrics: metrics,
+		Config: c, requests: requests, authority: newAuthority(c), limits: newLimits(), metrics: metrics,
 		confirming: make(chan struct{}, maxConfirming),
 	}, nil
 }
