@@ -13,6 +13,9 @@ type Heartbeat struct {
 	// Serial of the credential the node holds; empty while it has none.
 	Serial  string `json:"serial,omitempty"`
 	Leaving bool   `json:"leaving,omitempty"`
+	// Bundle is the BundleDigest of the trust bundle that the node holds; empty
+	// while it has none.
+	Bundle string `json:"bundle,omitempty"`
 }
 
 // CertificateRequested asks an agent for a certificate signing request, and for
@@ -43,7 +46,10 @@ type CredentialDelivered struct {
 	Serial      string `json:"serial"`
 	Nonce       string `json:"nonce"`
 	TrustDomain string `json:"trust_domain"`
-	// CertificatePEM of the node; BundlePEM the roots it may trust.
+	// Region of the node: an intermediate of another one is refused. Empty: any.
+	Region string `json:"region,omitempty"`
+	// CertificatePEM is the node's chain without its root, the leaf first;
+	// BundlePEM the roots it may trust.
 	CertificatePEM string `json:"certificate_pem"`
 	BundlePEM      string `json:"bundle_pem"`
 }

@@ -1,6 +1,10 @@
 package projection
 
-import "github.com/fleetfold/fleetfold/pkg/events"
+import (
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
+)
 
 // ofKey is the credential if it is for that key, else nil.
 func (c *Credential) ofKey(fingerprint string) *Credential {
@@ -24,23 +28,25 @@ func (c *Credential) same(other *Credential) bool {
 
 // issue sets a new challenge. What was proved before goes on counting, so that
 // a renewal never leaves a moment in which the node cannot sign.
-func (s *State) issue(r *record, d *events.CredentialIssued) bool {
+func (s *State) issue(at time.Time, r *record, d *events.CredentialIssued) bool {
 	if r == nil {
 		return false
 	}
 	c := Credential{
 		Serial: d.Serial, Nonce: d.Nonce, KeyFingerprint: d.KeyFingerprint, Epoch: d.Epoch,
 		NotBefore: d.NotBefore, NotAfter: d.NotAfter, CertificatePEM: d.CertificatePEM,
+		Issuer: s.trust.intern(d.Issuer),
 	}
 	if r.node.Issued.same(&c) {
 		return false
 	}
+	r.keepEarlier(at, r.node.Issued, r.node.Proved)
 	r.node.Issued = &c
 	return true
 }
 
 // prove accepts the answer to the newest challenge only.
-func (s *State) prove(r *record, d *events.CredentialProved) bool {
+func (s *State) prove(at time.Time, r *record, d *events.CredentialProved) bool {
 	if r == nil {
 		return false
 	}
@@ -48,6 +54,7 @@ func (s *State) prove(r *record, d *events.CredentialProved) bool {
 	if n.Issued == nil || n.Issued.same(n.Proved) || n.Issued.Serial != d.Serial || n.Issued.Nonce != d.Nonce {
 		return false
 	}
+	r.keepEarlier(at, n.Proved, nil)
 	n.Proved = n.Issued
 	s.observed.update(r)
 	return true

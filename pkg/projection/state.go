@@ -18,11 +18,15 @@ type State struct {
 	ledger   Ledger
 
 	inventory   InventoryRef
-	trust       [][]byte
+	trust       trust
 	enforcement fleet.ActionID
-	control     control
-	safeguards  events.HoldSafeguards
-	policy      events.DispatchPolicy
+	posture     Posture
+	revoked     revocations
+	// at is the latest time at which the log stored a message.
+	at         time.Time
+	control    control
+	safeguards events.HoldSafeguards
+	policy     events.DispatchPolicy
 
 	last    fences
 	ignored map[string]int
@@ -40,9 +44,10 @@ type record struct {
 	epoch     uint64
 	last      uint64
 	removedAt time.Time
-	node      *Node       // nil: not observed
-	slot      int         // of the node in the observed order
-	losses    []time.Time // of the present life, oldest first
+	node      *Node         // nil: not observed
+	earlier   []certificate // given to the present life before Issued and Proved
+	slot      int           // of the node in the observed order
+	losses    []time.Time   // of the present life, oldest first
 }
 
 // InventoryRef names the inventory in force. The zero value means that none
@@ -72,6 +77,9 @@ type Node struct {
 	// key it has proved to hold. Nil: none that still counts. Both may name the
 	// same one; what they point to never changes.
 	Issued, Proved *Credential
+	// Bundle is the digest of the trust bundle that the node reported last, as
+	// events.BundleDigest gives it; empty: none.
+	Bundle string
 }
 
 // Credential is a certificate and the challenge that came with it.
@@ -81,7 +89,9 @@ type Credential struct {
 	KeyFingerprint      string
 	Epoch               uint64
 	NotBefore, NotAfter time.Time
-	CertificatePEM      string
+	// Issuer is the fingerprint of the key that signed the certificate.
+	Issuer         string
+	CertificatePEM string
 }
 
 // New is the state before the first event.
@@ -127,10 +137,6 @@ func (s *State) CanSign(id fleet.NodeID) bool {
 
 // Inventory names the inventory in force.
 func (s *State) Inventory() InventoryRef { return s.inventory }
-
-// Trust is the roots of the trust bundle, each as PEM, in the order published.
-// The caller must not change them.
-func (s *State) Trust() [][]byte { return s.trust[:len(s.trust):len(s.trust)] }
 
 // Safeguards are those of the newest plan: what planners hold by, as far as the
 // log tells. Zero while there is no plan.
