@@ -135,7 +135,7 @@ const (
 // checkCredential says why c is not this node's credential for its own key.
 func checkCredential(c *events.CredentialDelivered, id fleet.NodeID, own string, now time.Time) error {
 	roots := splitPEM([]byte(c.BundlePEM))
-	cert, err := identity.VerifyLeaf([]byte(c.CertificatePEM), roots, c.TrustDomain, id, now)
+	cert, err := identity.Verification{Roots: roots, TrustDomain: c.TrustDomain, Node: id, Region: c.Region, Now: now}.Leaf([]byte(c.CertificatePEM))
 	if err != nil {
 		return err
 	}

@@ -126,6 +126,30 @@ func (inv *Inventory) Find(id NodeID) *Node {
 	return nil
 }
 
+// RegionOf returns the region that the node stands in, or nil. It scans, as Find does.
+func (inv *Inventory) RegionOf(id NodeID) *Region {
+	for r := range inv.Regions {
+		for n := range inv.Regions[r].Nodes {
+			if inv.Regions[r].Nodes[n].ID == id {
+				return &inv.Regions[r]
+			}
+		}
+	}
+	return nil
+}
+
+// RegionNamed returns the region with that name that has an intermediate, else
+// the first of that name, or nil. Regions of one name share their intermediate.
+func (inv *Inventory) RegionNamed(name string) (found *Region) {
+	for r := range inv.Regions {
+		region := &inv.Regions[r]
+		if region.Name == name && (found == nil || found.IntermediateCA == "") {
+			found = region
+		}
+	}
+	return found
+}
+
 // ObservedNode is what the log says of one node.
 type ObservedNode struct {
 	ID NodeID `json:"id"`

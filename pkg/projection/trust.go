@@ -114,7 +114,7 @@ func (s *State) Rotations() []Rotation { return slices.Clone(s.trust.rotations) 
 func (s *State) WithoutRoot(inv *fleet.Inventory, root string) []fleet.NodeID {
 	knowing := make(map[string]bool)
 	for _, b := range s.trust.bundles {
-		if slices.Contains(b.roots, root) {
+		if b.digest != "" && slices.Contains(b.roots, root) {
 			knowing[b.digest] = true
 		}
 	}
