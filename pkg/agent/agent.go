@@ -43,6 +43,9 @@ type Agent struct {
 	// credential the node holds; nil while there is none. Commands change it.
 	credential atomic.Pointer[events.CredentialDelivered]
 
+	// bundle of roots that the node knows; nil while there is none.
+	bundle atomic.Pointer[bundle]
+
 	// beating is held while a heartbeat is under way, so that none follows the farewell.
 	beating sync.Mutex
 	left    bool
@@ -118,6 +121,15 @@ func (a *Agent) load() error {
 		a.log.Warn().Err(gone).Str(field.Path, a.store.path(CredentialFile)).Msg("credential counts for nothing now")
 	}
 	a.credential.Store(c)
+	b, err := a.store.loadBundle()
+	if err != nil {
+		return err
+	}
+	if b != nil {
+		a.bundle.Store(b)
+	} else if c != nil {
+		return a.bundleOf(c)
+	}
 	return nil
 }
 
@@ -152,6 +164,7 @@ func (a *Agent) Run(ctx context.Context, bus Bus) error {
 	defer cancel()
 	var beats sync.WaitGroup
 	beats.Go(func() { a.beatOn(beatCtx, bus) })
+	beats.Go(func() { a.followBundles(beatCtx, bus) })
 	cause := "stopped"
 	select {
 	case <-ctx.Done():

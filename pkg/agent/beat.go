@@ -96,6 +96,7 @@ func (a *Agent) publish(ctx context.Context, bus Bus, serial string, leaving boo
 		KeyFingerprint: a.fingerprint,
 		Serial:         serial,
 		Leaving:        leaving,
+		Bundle:         a.bundleDigest(),
 	})
 	if err := bus.Beat(ctx, a.cfg.Node, e, a.cfg.Lease); err != nil {
 		return fmt.Errorf("publish heartbeat: %w", err)

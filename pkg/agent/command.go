@@ -79,12 +79,12 @@ func (a *Agent) accept(d *events.CredentialDelivered) error {
 		return err
 	}
 	a.credential.Store(d)
+	if err := a.bundleOf(d); err != nil {
+		return err
+	}
 	a.log.Info().Str(field.Node, string(a.cfg.Node)).Str(field.Serial, d.Serial).Uint64(field.Epoch, d.Epoch).
 		Str(field.Path, a.store.path(CredentialFile)).Msg("credential kept")
-	select { // the next heartbeat names the new serial
-	case a.nudge <- struct{}{}:
-	default:
-	}
+	a.beatSoon() // it names the new serial
 	return nil
 }
 
@@ -116,6 +116,7 @@ func (a *Agent) stop(ctx context.Context, bus Bus, d *events.NodeStopRequested) 
 			return err
 		}
 		a.credential.Store(nil)
+		a.bundle.Store(nil)
 	}
 	err := a.leave(ctx, bus)
 	a.stopping = true

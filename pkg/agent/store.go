@@ -119,7 +119,7 @@ func (s store) writeCertificate(c *events.CredentialDelivered) error {
 // credential would be useless anyway.
 func (s store) forget() error {
 	var problems []error
-	for _, name := range []string{CertificateFile, CredentialFile, KeyFile} {
+	for _, name := range []string{BundlePEMFile, BundleFile, CertificateFile, CredentialFile, KeyFile} {
 		if err := os.Remove(s.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			problems = append(problems, fmt.Errorf("remove credential: %w", err))
 		}

@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -161,11 +162,9 @@ func (p *Publisher) publishBundle(ctx context.Context, a account, domain string)
 		return nil
 	}
 	var roots [][]byte
-	var text []byte
 	for _, i := range a.issuers {
 		if i.Region == "" && i.TrustDomain == domain {
 			roots = append(roots, []byte(i.CertificatePEM))
-			text = append(text, i.CertificatePEM...)
 		}
 	}
 	if len(roots) == 0 {
@@ -177,7 +176,7 @@ func (p *Publisher) publishBundle(ctx context.Context, a account, domain string)
 	}
 	err = p.publish(ctx, eventlog.TrustText{Kind: eventlog.TrustBundle, Version: a.bundleVersion, Text: bundle}, "bundle.json")
 	if err == nil {
-		err = p.write("bundle.pem", text)
+		err = p.write("bundle.pem", bytes.Join(roots, nil))
 	}
 	if err == nil {
 		p.done.bundle = a.bundleVersion

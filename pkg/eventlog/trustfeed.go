@@ -42,6 +42,27 @@ func (b *Bus) Trust(context.Context) (Trusts, error) {
 	return f, nil
 }
 
+// Bundles calls take with each newer trust bundle, in the SPIFFE format, until
+// ctx ends or the bus is closed. It needs no more than Trust.
+func (b *Bus) Bundles(ctx context.Context, take func(text []byte)) error {
+	feed, err := b.Trust(ctx)
+	if err != nil {
+		return err
+	}
+	defer feed.Close()
+	for {
+		texts, err := feed.Next(ctx)
+		if err != nil {
+			return err
+		}
+		for _, t := range texts {
+			if t.Kind == TrustBundle {
+				take(t.Text)
+			}
+		}
+	}
+}
+
 type trustFeed struct {
 	bus      *Bus
 	sub      *nats.Subscription

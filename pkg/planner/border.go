@@ -85,8 +85,10 @@ func (p *Planner) admit(ctx context.Context, e *events.Event) (refusal, err erro
 	var n projection.Node
 	var roots [][]byte
 	var digest string
+	var retired bool
 	p.View.Read(func(st *projection.State) {
 		n, _ = st.Node(e.Node)
+		retired = n.Issued != nil && n.Issued.Issuer != "" && !st.KnowsIssuer(n.Issued.Issuer)
 		roots, digest = st.Trust(), st.Inventory().Digest
 	})
 	if n.Proved != nil && n.Proved.Serial == d.Serial {
@@ -94,6 +96,9 @@ func (p *Planner) admit(ctx context.Context, e *events.Event) (refusal, err erro
 	}
 	if !answers(n, e) || digest == "" {
 		return &events.Refusal{Reason: RefusedNoChallenge, Detail: "no credential with that serial, nonce and epoch waits for proof"}, nil
+	}
+	if retired {
+		return &events.Refusal{Reason: identity.CertificateRevoked, Detail: "its issuer " + n.Issued.Issuer + " is retired"}, nil
 	}
 	inv, err := p.Inventories.Get(ctx, digest)
 	if err != nil {

@@ -43,14 +43,14 @@ func (s *State) publishRoot(seq uint64, d *events.TrustPublished) bool {
 		}
 		if d.Fingerprint != "" && have.Fingerprint == d.Fingerprint {
 			have.CertificatePEM = d.CertificatePEM
-			t.rebundle(seq)
+			t.rebundle(seq, d.TrustDomain)
 			return true
 		}
 	}
 	_, exists := t.active(d.TrustDomain, "", "")
 	root.Active = !exists
 	t.issuers = append(t.issuers, root)
-	t.rebundle(seq)
+	t.rebundle(seq, d.TrustDomain)
 	t.settle(events.RotationPrepare, d.TrustDomain, "")
 	return true
 }
@@ -131,7 +131,7 @@ func (s *State) retire(seq uint64, at time.Time, d *events.TrustRetired) bool {
 	gone := line[found]
 	t.issuers = slices.DeleteFunc(t.issuers, func(i *Issuer) bool { return i == gone || gone.Region == "" && i.Parent == gone.Fingerprint })
 	if gone.Region == "" {
-		t.rebundle(seq)
+		t.rebundle(seq, d.TrustDomain)
 	} else {
 		s.revoked.add(seq, Revoked{Serial: gone.Serial, Issuer: gone.Parent, At: at, NotAfter: gone.NotAfter})
 	}
@@ -148,17 +148,20 @@ func (t *trust) settle(step events.RotationStep, domain, region string) {
 	})
 }
 
-// rebundle makes the bundle anew from the roots.
-func (t *trust) rebundle(seq uint64) {
+// rebundle makes the list of roots anew, and the next version of the domain's bundle.
+func (t *trust) rebundle(seq uint64, domain string) {
 	t.roots = nil
 	var now bundle
 	for _, i := range t.issuers {
-		if i.Region == "" {
-			t.roots = append(t.roots, []byte(i.CertificatePEM))
+		if i.Region != "" {
+			continue
+		}
+		t.roots = append(t.roots, []byte(i.CertificatePEM))
+		if i.TrustDomain == domain {
 			now.roots = append(now.roots, i.Fingerprint)
 		}
 	}
-	now.digest = events.BundleDigest(t.roots...)
+	now.digest = events.BundleDigest(t.rootsOf(domain)...)
 	t.bundles = append(t.bundles, now)
 	if n := len(t.bundles); n > maxBundles {
 		t.bundles = slices.Clone(t.bundles[n-maxBundles:])

@@ -46,12 +46,12 @@ type trust struct {
 	issuers []*Issuer // in the order published
 	// roots is made anew at each change, because it is lent.
 	roots     [][]byte
-	bundles   []bundle // the present one last
+	bundles   []bundle // the newest one last
 	rotations []Rotation
 	changed   uint64
 }
 
-// bundle is a version of the trust bundle.
+// bundle is a version of a trust domain's bundle.
 type bundle struct {
 	digest string
 	roots  []string // fingerprints
@@ -60,6 +60,9 @@ type bundle struct {
 // Trust is the roots of the trust bundle, each as PEM, in the order published.
 // The caller must not change them.
 func (s *State) Trust() [][]byte { return s.trust.roots[:len(s.trust.roots):len(s.trust.roots)] }
+
+// Bundle is the roots of one trust domain, as Trust has those of all.
+func (s *State) Bundle(trustDomain string) [][]byte { return s.trust.rootsOf(trustDomain) }
 
 // LastBundle is the sequence at which the roots changed last; 0: never.
 func (s *State) LastBundle() uint64 { return s.trust.changed }
@@ -71,6 +74,11 @@ func (s *State) Issuers() []Issuer {
 		all[i] = *have
 	}
 	return all
+}
+
+// KnowsIssuer says that an issuer with that fingerprint was published and is not retired.
+func (s *State) KnowsIssuer(fingerprint string) bool {
+	return slices.ContainsFunc(s.trust.issuers, func(i *Issuer) bool { return i.Fingerprint == fingerprint })
 }
 
 // Root is the root that issues in a trust domain.
@@ -143,6 +151,15 @@ func (s *State) SigningUnder(inv *fleet.Inventory, issuer string) []fleet.NodeID
 		}
 	}
 	return signing
+}
+
+func (t *trust) rootsOf(domain string) (roots [][]byte) {
+	for _, i := range t.issuers {
+		if i.Region == "" && i.TrustDomain == domain {
+			roots = append(roots, []byte(i.CertificatePEM))
+		}
+	}
+	return roots
 }
 
 // active is the one that issues: a root for an empty region.

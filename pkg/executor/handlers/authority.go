@@ -1,19 +1,17 @@
 package handlers
 
 import (
+	"bytes"
+
 	"github.com/fleetfold/fleetfold/pkg/executor"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
-// bundle is all roots of the fold, one PEM text.
-func bundle(view executor.View) string {
+// bundle is the roots of a trust domain on the fold, one PEM text.
+func bundle(view executor.View, domain string) string {
 	var text []byte
-	view.Read(func(s *projection.State) {
-		for _, root := range s.Trust() {
-			text = append(text, root...)
-		}
-	})
+	view.Read(func(s *projection.State) { text = bytes.Join(s.Bundle(domain), nil) })
 	return string(text)
 }
 

@@ -157,7 +157,7 @@ func (h *issuer) record(ctx context.Context, t executor.Task, c credential) erro
 func (h *issuer) deliver(ctx context.Context, t executor.Task, c credential) error {
 	delivery := t.Fact(h.Now(), events.TypeCredentialDelivered, &events.CredentialDelivered{
 		Epoch: c.epoch, Serial: c.Serial, Nonce: c.nonce, TrustDomain: t.Inventory.TrustDomain, Region: regionOf(t),
-		CertificatePEM: string(c.CertificatePEM), BundlePEM: bundle(h.View),
+		CertificatePEM: string(c.CertificatePEM), BundlePEM: bundle(h.View, t.Inventory.TrustDomain),
 	}, c.Serial)
 	for {
 		answer, err := h.promptly(ctx, delivery)
