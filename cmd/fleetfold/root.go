@@ -35,6 +35,7 @@ compares it with what is, says what lies between, and carries that out.`,
 		newPause(),
 		newResume(),
 		newApprove(),
+		newCA(),
 		newHealth(),
 		agentcmd.New(),
 	)

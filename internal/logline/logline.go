@@ -91,6 +91,18 @@ func Describe(e *events.Event) string {
 		return fmt.Sprintf("generation %d by %s, %s", d.Generation, d.Actor, Digest(d.Digest)) + note(d.Note)
 	case *events.TrustPublished:
 		return d.TrustDomain + ", root " + Digest(d.Fingerprint)
+	case *events.TrustIntermediatePublished:
+		return fmt.Sprintf("%s, region %s, intermediate %s", d.TrustDomain, d.Region, Digest(d.Fingerprint))
+	case *events.TrustRotationRequested:
+		return fmt.Sprintf("%s%s by %s", d.Step, region(d.Region), d.Actor) + note(d.Note)
+	case *events.TrustRotationHeld:
+		return fmt.Sprintf("%s%s waits: %s: %s%s", d.Step, region(d.Region), d.Reason, d.Detail, nodes(d.Nodes, d.NodesTotal))
+	case *events.TrustActivated:
+		return Digest(d.Fingerprint) + region(d.Region) + " issues"
+	case *events.TrustRetired:
+		return Digest(d.Fingerprint) + region(d.Region) + " is retired"
+	case *events.NodeBundleReported:
+		return "bundle " + Digest(d.Digest)
 	case *events.NodeLost:
 		return string(d.Reason)
 	case *events.CredentialIssued:
@@ -114,6 +126,29 @@ func Describe(e *events.Event) string {
 	default:
 		return describeOutcome(e)
 	}
+}
+
+func region(name string) string {
+	if name == "" {
+		return ""
+	}
+	return " in region " + name
+}
+
+// nodes names as many as the event lists.
+func nodes(ids []fleet.NodeID, total int) string {
+	if len(ids) == 0 {
+		return ""
+	}
+	var names []string
+	for _, id := range ids {
+		names = append(names, string(id))
+	}
+	text := ": " + strings.Join(names, ", ")
+	if total > len(ids) {
+		text += fmt.Sprintf(" and %d more", total-len(ids))
+	}
+	return text
 }
 
 func describeOutcome(e *events.Event) string {
