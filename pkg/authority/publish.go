@@ -222,11 +222,12 @@ func (p *Publisher) publishCRLs(ctx context.Context, a account, domain string) e
 
 func (p *Publisher) publishCRL(ctx context.Context, i projection.Issuer, der []byte, number uint64) error {
 	keyID := identity.KeyIDOf(i.Fingerprint)
-	file := "crl-" + keyID + ".der"
 	if i.Region == "" && i.Active {
-		file = "crl.der"
+		if err := p.write("crl.der", der); err != nil {
+			return err
+		}
 	}
-	return p.publish(ctx, eventlog.TrustText{Kind: eventlog.TrustCRL, KeyID: keyID, Version: number, Text: der}, file)
+	return p.publish(ctx, eventlog.TrustText{Kind: eventlog.TrustCRL, KeyID: keyID, Version: number, Text: der}, "crl-"+keyID+".der")
 }
 
 // crlNumber grows with the log, and between two facts with time: a list that is

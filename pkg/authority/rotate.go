@@ -95,6 +95,9 @@ func (i *Issuers) Rotate(ctx context.Context) (waits bool, err error) {
 		return false, err
 	}
 	for _, r := range pending {
+		if r.TrustDomain != inv.TrustDomain {
+			continue // its nodes are not those of this inventory
+		}
 		step, held := i.step(ctx, inv, r)
 		if held != nil {
 			waits = true

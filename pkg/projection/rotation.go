@@ -117,6 +117,10 @@ func (s *State) activate(d *events.TrustActivated) bool {
 		line[i].Active = i == at
 	}
 	s.trust.settle(events.RotationActivate, d.TrustDomain, d.Region)
+	if d.Region == "" {
+		// What was wanted of intermediates was wanted of those under the root before.
+		s.trust.rotations = slices.DeleteFunc(s.trust.rotations, func(r Rotation) bool { return r.TrustDomain == d.TrustDomain && r.Region != "" })
+	}
 	return true
 }
 
