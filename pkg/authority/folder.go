@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/identity"
@@ -103,7 +104,7 @@ func (i *Issuers) make(base string, c identity.CAConfig) (*identity.CA, string, 
 	c.Dir = base
 	ca, created, err := identity.OpenCA(c, i.Now())
 	if created {
-		i.Logger.Info().Str("path", base).Str("fingerprint", ca.Fingerprint()).Str("region", c.Region).Msg("issuer made")
+		i.Logger.Info().Str(field.Path, base).Str(field.Fingerprint, ca.Fingerprint()).Str(field.Region, c.Region).Msg("issuer made")
 	}
 	return ca, base, err
 }

@@ -3,6 +3,7 @@ package authority_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -36,6 +37,7 @@ type office struct {
 	inventories map[string]*fleet.Inventory
 	running     sync.WaitGroup
 	warnings    strings.Builder
+	out         io.Writer // to warnings, from any goroutine
 }
 
 func story(t *testing.T, tell func(o *office)) {
@@ -46,7 +48,7 @@ func story(t *testing.T, tell func(o *office)) {
 		o := &office{
 			T: t, ctx: ctx, dir: dir, log: eventlog.NewMemory(events.DefaultSubjects(), time.Now), inventories: map[string]*fleet.Inventory{},
 		}
-		o.view = view.New(o.log)
+		o.view, o.out = view.New(o.log), zerolog.SyncWriter(&o.warnings)
 		o.running.Go(func() { _ = o.view.Run(ctx) })
 		tell(o)
 		cancel()
@@ -96,7 +98,7 @@ func (o *office) append(kind events.Type, node fleet.NodeID, data events.Payload
 
 func (o *office) issuers(dir string, change ...func(*authority.Config)) *authority.Issuers {
 	o.Helper()
-	c := authority.Config{Log: o.log, View: o.view, Inventories: o, Dir: filepath.Join(o.dir, dir), Logger: zerolog.New(&o.warnings)}
+	c := authority.Config{Log: o.log, View: o.view, Inventories: o, Dir: filepath.Join(o.dir, dir), Logger: zerolog.New(o.out)}
 	for _, f := range change {
 		f(&c)
 	}

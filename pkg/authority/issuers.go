@@ -135,7 +135,7 @@ func (i *Issuers) For(ctx context.Context, inv *fleet.Inventory, node *fleet.Nod
 	name := issuer.Fingerprint()
 	if short := issuer.ShortLived(node.CredTTL, i.Now()); short && !i.warned[name] {
 		i.warned[name] = true
-		i.Logger.Warn().Str(field.Fingerprint, name).Str("region", issuer.Region()).Time(field.NotAfter, issuer.NotAfter()).Dur("cred_ttl", node.CredTTL).
+		i.Logger.Warn().Str(field.Fingerprint, name).Str(field.Region, issuer.Region()).Time(field.NotAfter, issuer.NotAfter()).Dur("cred_ttl", node.CredTTL).
 			Msg("an issuer's certificate ends in less than six lives of a credential: rotate it with 'fleetfold ca prepare'")
 	}
 	return issuer.CA, nil

@@ -269,7 +269,7 @@ func (p *Publisher) publish(ctx context.Context, t eventlog.TrustText, file stri
 		return err
 	}
 	if published {
-		p.Issuers.Logger.Debug().Str("kind", string(t.Kind)).Uint64("version", t.Version).Msg("trust published")
+		p.Issuers.Logger.Debug().Str(field.Kind, string(t.Kind)).Uint64(field.Version, t.Version).Msg("trust published")
 	}
 	return p.write(file, t.Text)
 }

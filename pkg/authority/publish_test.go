@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,12 +31,15 @@ func (m meanwhile) Append(ctx context.Context, entries ...eventlog.Entry) (uint6
 
 // board is what was published last, by subject. It is away while err is set.
 type board struct {
+	mu    sync.Mutex
 	texts map[string]eventlog.TrustText
 	count int
 	err   error
 }
 
 func (b *board) PublishTrust(_ context.Context, t eventlog.TrustText) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.err != nil {
 		return false, b.err
 	}
@@ -48,9 +52,22 @@ func (b *board) PublishTrust(_ context.Context, t eventlog.TrustText) (bool, err
 	return true, nil
 }
 
+func (b *board) get(key string) eventlog.TrustText {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.texts[key]
+}
+
+// total is how many texts were published, and how many there are.
+func (b *board) total() (published, texts int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.count, len(b.texts)
+}
+
 func (b *board) crl(o *office, ca *identity.CA) *identity.CRL {
 	o.Helper()
-	crl, err := identity.ParseCRL(b.texts["crl"+identity.KeyIDOf(ca.Fingerprint())].Text, ca.CertificatePEM())
+	crl, err := identity.ParseCRL(b.get("crl"+identity.KeyIDOf(ca.Fingerprint())).Text, ca.CertificatePEM())
 	o.must(err)
 	return crl
 }
@@ -72,14 +89,14 @@ func TestWhatTheLogSaysIsPublishedForOthers(t *testing.T) {
 		trust := filepath.Join(o.dir, "trust")
 		o.publisher(i, b, trust)
 		var posture eventlog.Posture
-		o.must(json.Unmarshal(b.texts["posture"].Text, &posture))
-		if posture != (eventlog.Posture{}) || string(b.texts["posture"].Text) != `{"strict":false,"sequence":0,"generation":0}` {
-			t.Errorf("posture at first is %s", b.texts["posture"].Text)
+		o.must(json.Unmarshal(b.get("posture").Text, &posture))
+		if posture != (eventlog.Posture{}) || string(b.get("posture").Text) != `{"strict":false,"sequence":0,"generation":0}` {
+			t.Errorf("posture at first is %s", b.get("posture").Text)
 		}
 
 		inv := o.want()
 		a, c := o.issue(i, inv, "a"), o.issue(i, inv, "c")
-		roots, _, err := identity.ParseSPIFFEBundle(domain, b.texts["bundle"].Text)
+		roots, _, err := identity.ParseSPIFFEBundle(domain, b.get("bundle").Text)
 		if err != nil || len(roots) != 1 || string(roots[0]) != o.root().CertificatePEM {
 			t.Errorf("bundle has %d roots, %v", len(roots), err)
 		}
@@ -89,8 +106,8 @@ func TestWhatTheLogSaysIsPublishedForOthers(t *testing.T) {
 		first := b.crl(o, root).Number()
 
 		o.append(events.TypeEnforcementEnabled, "", &events.EnforcementEnabled{Generation: 1, Action: "flip"})
-		o.must(json.Unmarshal(b.texts["posture"].Text, &posture))
-		if !posture.Strict || posture.Generation != 1 || posture.Sequence != b.texts["posture"].Version || !posture.Since.Equal(time.Now()) {
+		o.must(json.Unmarshal(b.get("posture").Text, &posture))
+		if !posture.Strict || posture.Generation != 1 || posture.Sequence != b.get("posture").Version || !posture.Since.Equal(time.Now()) {
 			t.Errorf("posture after the flip is %+v", posture)
 		}
 
@@ -153,14 +170,14 @@ func TestTwoPublishersSayTheSame(t *testing.T) {
 		inv := o.want()
 		o.issue(i, inv, "a")
 		o.issue(i, inv, "c")
-		before := b.count
+		before, _ := b.total()
 		o.publisher(o.issuers("ca"), b, "")
-		if b.count != before {
-			t.Errorf("a second publisher published %d texts anew", b.count-before)
+		if now, _ := b.total(); now != before {
+			t.Errorf("a second publisher published %d texts anew", now-before)
 		}
 		o.append(events.TypeEnforcementEnabled, "", &events.EnforcementEnabled{Generation: 1, Action: "flip"})
-		if b.count != before+1 {
-			t.Errorf("the flip was published %d times", b.count-before)
+		if now, _ := b.total(); now != before+1 {
+			t.Errorf("the flip was published %d times", now-before)
 		}
 	})
 }
@@ -173,13 +190,15 @@ func TestWhatCouldNotBePublishedIsTriedAgain(t *testing.T) {
 		inv := o.want()
 		o.issue(i, inv, "a")
 		o.later(time.Minute)
-		if b.count != 0 {
+		if n, _ := b.total(); n != 0 {
 			t.Fatal("something was published")
 		}
+		b.mu.Lock()
 		b.err = nil
+		b.mu.Unlock()
 		o.later(2 * time.Second)
-		if len(b.texts) != 4 {
-			t.Errorf("published %d texts, want bundle, posture and two lists", len(b.texts))
+		if _, n := b.total(); n != 4 {
+			t.Errorf("published %d texts, want bundle, posture and two lists", n)
 		}
 	})
 }

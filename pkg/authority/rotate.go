@@ -121,7 +121,7 @@ func (i *Issuers) take(ctx context.Context, r projection.Rotation, step []eventl
 	} else if err != nil {
 		return fmt.Errorf("append step %s: %w", r.Step, err)
 	} else {
-		i.Logger.Info().Str(field.Step, string(r.Step)).Str("region", r.Region).Str("actor", r.Actor).Msg("step of a rotation taken")
+		i.Logger.Info().Str(field.Step, string(r.Step)).Str(field.Region, r.Region).Str(field.Actor, r.Actor).Msg("step of a rotation taken")
 	}
 	return i.View.CatchUp(ctx)
 }
@@ -270,7 +270,7 @@ func (i *Issuers) tellHeld(ctx context.Context, r projection.Rotation, why *even
 	}
 	var last uint64
 	i.View.Read(func(s *projection.State) { last = s.LastTrust() })
-	i.Logger.Warn().Str(field.Step, string(r.Step)).Str("region", r.Region).Str(field.Reason, string(why.Reason)).
+	i.Logger.Warn().Str(field.Step, string(r.Step)).Str(field.Region, r.Region).Str(field.Reason, string(why.Reason)).
 		Int(field.Nodes, why.NodesTotal).Str(field.Why, why.Detail).Msg("a step of a rotation waits")
 	err := i.publish(ctx, last, i.fact(events.TypeTrustRotationHeld, why, key))
 	if err != nil {
