@@ -186,3 +186,32 @@ func TestTheBundleOfANodeIsAFact(t *testing.T) {
 		seen = d.Digest
 	}
 }
+
+// A node id that comes back begins a new epoch: what was given to its old life,
+// and the proof of it, count for nothing.
+func TestAProofOfAnOlderEpochProvesNothing(t *testing.T) {
+	s := newSite(t)
+	v, metrics := s.planner()
+	root := s.trust("fleet.example")
+	n := s.node("n1")
+	s.beat(n)
+	s.next(events.TypeNodeAppeared)
+	s.apply(v, twoRegions)
+	s.next(events.TypeInventoryApplied)
+	old := s.issue(root, n)
+	s.prove(n, n.key, "spiffe://fleet.example/n1", old)
+	s.next(events.TypeCredentialProved)
+	s.append(&events.Event{Type: events.TypeNodeRemoved, Node: n.id, Data: &events.NodeRemoved{Epoch: 1, Action: "decommission-by-hand"}})
+	s.beat(n)
+	if d := s.next(events.TypeNodeAppeared).Event.Data.(*events.NodeAppeared); d.Epoch != 2 {
+		t.Fatalf("it came back in epoch %d", d.Epoch)
+	}
+	s.prove(n, n.key, "spiffe://fleet.example/n1", old)
+	s.refused(metrics, planner.RefusedNoChallenge, 1)
+	v.Read(func(st *projection.State) {
+		revoked := st.Revoked()
+		if st.CanSign(n.id) || len(revoked) != 1 || revoked[0].Serial != old.Serial {
+			t.Errorf("can sign: %v, revoked: %+v", st.CanSign(n.id), revoked)
+		}
+	})
+}
