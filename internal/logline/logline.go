@@ -2,6 +2,7 @@
 package logline
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -91,12 +92,12 @@ func Describe(e *events.Event) string {
 		return fmt.Sprintf("generation %d by %s, %s", d.Generation, d.Actor, Digest(d.Digest)) + note(d.Note)
 	case *events.TrustPublished:
 		return d.TrustDomain + ", root " + Digest(d.Fingerprint)
-	case *events.TrustIntermediatePublished:
+	case *events.TrustDelegated:
 		return fmt.Sprintf("%s, region %s, intermediate %s", d.TrustDomain, d.Region, Digest(d.Fingerprint))
 	case *events.TrustRotationRequested:
 		return fmt.Sprintf("%s%s by %s", d.Step, region(d.Region), d.Actor) + note(d.Note)
 	case *events.TrustRotationHeld:
-		return fmt.Sprintf("%s%s waits: %s: %s%s", d.Step, region(d.Region), d.Reason, d.Detail, nodes(d.Nodes, d.NodesTotal))
+		return fmt.Sprintf("%s%s waits: %s: %s", d.Step, region(d.Region), d.Reason, cmp.Or(nodes(d.Nodes, d.NodesTotal), d.Detail))
 	case *events.TrustActivated:
 		return Digest(d.Fingerprint) + region(d.Region) + " issues"
 	case *events.TrustRetired:
@@ -144,7 +145,7 @@ func nodes(ids []fleet.NodeID, total int) string {
 	for _, id := range ids {
 		names = append(names, string(id))
 	}
-	text := ": " + strings.Join(names, ", ")
+	text := strings.Join(names, ", ")
 	if total > len(ids) {
 		text += fmt.Sprintf(" and %d more", total-len(ids))
 	}

@@ -210,7 +210,7 @@ func (i *Issuers) rootFact(ca *identity.CA, domain string) *events.Event {
 
 func (i *Issuers) intermediateFact(ca *identity.CA, domain string) *events.Event {
 	text := string(ca.CertificatePEM())
-	return i.fact(events.TypeTrustIntermediatePublished, &events.TrustIntermediatePublished{
+	return i.fact(events.TypeTrustDelegated, &events.TrustDelegated{
 		TrustDomain: domain, Region: ca.Region(), Fingerprint: ca.Fingerprint(), Issuer: ca.Root().Fingerprint(),
 		Serial: ca.Serial(), NotAfter: ca.NotAfter().UTC(), CertificatePEM: text,
 	}, text)

@@ -32,7 +32,7 @@ func TestEachRegionWithAnIntermediateIsIssuedByIt(t *testing.T) {
 		if c.Issuer != o.root().Fingerprint || a.Issuer == c.Issuer {
 			t.Errorf("issuers are %s and %s", a.Issuer, c.Issuer)
 		}
-		if o.types() != "published intermediate-published" {
+		if o.types() != "published delegated" {
 			t.Errorf("log: %s", o.types())
 		}
 		for path, mode := range map[string]os.FileMode{"ca/ca.key": 0o600, "ca/regions/nyc/nyc%2Fca/ca.key": 0o600, "ca/regions/nyc/nyc%2Fca": 0o700, "ca": 0o700} {
@@ -41,7 +41,7 @@ func TestEachRegionWithAnIntermediateIsIssuedByIt(t *testing.T) {
 			}
 		}
 		// Another start opens what is there.
-		if again := o.issue(o.issuers("ca"), inv, "b"); again.Issuer != a.Issuer || o.types() != "published intermediate-published" {
+		if again := o.issue(o.issuers("ca"), inv, "b"); again.Issuer != a.Issuer || o.types() != "published delegated" {
 			t.Errorf("after a restart the issuer is %s, the log %s", again.Issuer, o.types())
 		}
 	})
@@ -86,7 +86,7 @@ func TestAFolderWithoutTheKeyIssuesNothing(t *testing.T) {
 		}
 		// Those that share the folder share the issuers.
 		o.issue(o.issuers("ca"), inv, "a")
-		if o.types() != "published intermediate-published" {
+		if o.types() != "published delegated" {
 			t.Errorf("log: %s", o.types())
 		}
 	})

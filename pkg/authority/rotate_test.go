@@ -96,8 +96,8 @@ func TestARootFollowsOnAnotherWithoutAGap(t *testing.T) {
 				t.Errorf("%s by the retired root: %v", id, err)
 			}
 		}
-		const want = "published intermediate-published rotation-requested published rotation-requested rotation-held activated " +
-			"rotation-requested rotation-held intermediate-published retired"
+		const want = "published delegated rotation-requested published rotation-requested rotation-held activated " +
+			"rotation-requested rotation-held delegated retired"
 		if o.types() != want {
 			t.Errorf("log:  %s\nwant: %s", o.types(), want)
 		}

@@ -98,7 +98,7 @@ var registry = []Descriptor{
 	{Type: TypeControlPaused, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[ControlPaused], tail: fixed("events.control")},
 	{Type: TypeControlResumed, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[ControlResumed], tail: fixed("events.control")},
 	{Type: TypeNodeBundleReported, Channel: ChannelLog, scope: scopeNode, fresh: payloadOf[NodeBundleReported], tail: nodeFact},
-	{Type: TypeTrustIntermediatePublished, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustIntermediatePublished], tail: fixed("events.trust")},
+	{Type: TypeTrustDelegated, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustDelegated], tail: fixed("events.trust")},
 	{Type: TypeTrustRotationRequested, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustRotationRequested], tail: fixed("events.trust")},
 	{Type: TypeTrustRotationHeld, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustRotationHeld], tail: fixed("events.trust")},
 	{Type: TypeTrustActivated, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustActivated], tail: fixed("events.trust")},

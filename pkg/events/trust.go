@@ -16,9 +16,10 @@ type NodeBundleReported struct {
 	Digest string `json:"digest,omitempty"`
 }
 
-// TrustIntermediatePublished makes a region's intermediate known. The first one
-// of a region under a root issues at once; later ones do from trust.activated on.
-type TrustIntermediatePublished struct {
+// TrustDelegated says that a root lets an intermediate sign for a region's nodes.
+// The first one of a region under a root issues at once; later ones do from
+// trust.activated on.
+type TrustDelegated struct {
 	TrustDomain string `json:"trust_domain"`
 	Region      string `json:"region"`
 	// Fingerprint of the intermediate's public key, Issuer of its root's, both

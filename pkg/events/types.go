@@ -32,12 +32,12 @@ const (
 	TypeActionFailed        Type = "action.failed"
 	TypeActionRefused       Type = "action.refused"
 
-	TypeNodeBundleReported         Type = "node.bundle-reported"
-	TypeTrustIntermediatePublished Type = "trust.intermediate-published"
-	TypeTrustRotationRequested     Type = "trust.rotation-requested"
-	TypeTrustRotationHeld          Type = "trust.rotation-held"
-	TypeTrustActivated             Type = "trust.activated"
-	TypeTrustRetired               Type = "trust.retired"
+	TypeNodeBundleReported     Type = "node.bundle-reported"
+	TypeTrustDelegated         Type = "trust.delegated"
+	TypeTrustRotationRequested Type = "trust.rotation-requested"
+	TypeTrustRotationHeld      Type = "trust.rotation-held"
+	TypeTrustActivated         Type = "trust.activated"
+	TypeTrustRetired           Type = "trust.retired"
 )
 
 // Actions, in the imperative; they live on the log under fleet.actions.
@@ -285,12 +285,12 @@ type ActionRefused struct {
 	Basis uint64 `json:"basis"`
 }
 
-func (*NodeBundleReported) payload()         {}
-func (*TrustIntermediatePublished) payload() {}
-func (*TrustRotationRequested) payload()     {}
-func (*TrustRotationHeld) payload()          {}
-func (*TrustActivated) payload()             {}
-func (*TrustRetired) payload()               {}
+func (*NodeBundleReported) payload()     {}
+func (*TrustDelegated) payload()         {}
+func (*TrustRotationRequested) payload() {}
+func (*TrustRotationHeld) payload()      {}
+func (*TrustActivated) payload()         {}
+func (*TrustRetired) payload()           {}
 
 func (*InventoryApplied) payload()     {}
 func (*TrustPublished) payload()       {}

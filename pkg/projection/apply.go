@@ -97,7 +97,7 @@ func (s *State) moveFence(seq uint64, e *events.Event) {
 		s.last.enforcement = seq
 	case events.TypeInventoryApplied:
 		s.last.inventory = seq
-	case events.TypeTrustPublished, events.TypeTrustIntermediatePublished, events.TypeTrustRotationRequested,
+	case events.TypeTrustPublished, events.TypeTrustDelegated, events.TypeTrustRotationRequested,
 		events.TypeTrustRotationHeld, events.TypeTrustActivated, events.TypeTrustRetired:
 		s.last.trust = seq
 	case events.TypeNodeBundleReported, events.TypeNodeAppeared, events.TypeNodeLost, events.TypeNodeLeft, events.TypeNodeRemoved,
@@ -118,7 +118,7 @@ func (s *State) apply(seq uint64, at time.Time, e *events.Event) (c Change, fits
 	case events.TypeInventoryApplied:
 		d, ok := data[events.InventoryApplied](e)
 		return Change{Inventory: ok && s.applyInventory(seq, d)}, ok
-	case events.TypeTrustPublished, events.TypeTrustIntermediatePublished, events.TypeTrustRotationRequested,
+	case events.TypeTrustPublished, events.TypeTrustDelegated, events.TypeTrustRotationRequested,
 		events.TypeTrustRotationHeld, events.TypeTrustActivated, events.TypeTrustRetired:
 		changed, fits := s.applyTrust(seq, at, e)
 		return Change{Trust: changed}, fits

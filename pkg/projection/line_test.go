@@ -142,7 +142,7 @@ func (l line) issuerFact() *events.Event {
 	case "root":
 		return of(events.TypeTrustPublished, &events.TrustPublished{TrustDomain: domain, Fingerprint: l.who, CertificatePEM: l.text("pem", rootPEM(l.who))})
 	case "intermediate":
-		return of(events.TypeTrustIntermediatePublished, &events.TrustIntermediatePublished{
+		return of(events.TypeTrustDelegated, &events.TrustDelegated{
 			TrustDomain: domain, Region: region, Fingerprint: l.who, Issuer: l.text("of", "r1"), Serial: "serial-" + l.who, NotAfter: l.ends(), CertificatePEM: l.who,
 		})
 	case "request":

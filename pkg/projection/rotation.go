@@ -12,8 +12,8 @@ func (s *State) applyTrust(seq uint64, at time.Time, e *events.Event) (changed, 
 	case events.TypeTrustPublished:
 		d, ok := data[events.TrustPublished](e)
 		return ok && s.publishRoot(seq, d), ok
-	case events.TypeTrustIntermediatePublished:
-		d, ok := data[events.TrustIntermediatePublished](e)
+	case events.TypeTrustDelegated:
+		d, ok := data[events.TrustDelegated](e)
 		return ok && s.publishIntermediate(seq, d), ok
 	case events.TypeTrustRotationRequested:
 		d, ok := data[events.TrustRotationRequested](e)
@@ -55,7 +55,7 @@ func (s *State) publishRoot(seq uint64, d *events.TrustPublished) bool {
 	return true
 }
 
-func (s *State) publishIntermediate(seq uint64, d *events.TrustIntermediatePublished) bool {
+func (s *State) publishIntermediate(seq uint64, d *events.TrustDelegated) bool {
 	t := &s.trust
 	parent := slices.IndexFunc(t.issuers, func(i *Issuer) bool {
 		return i.Region == "" && i.TrustDomain == d.TrustDomain && i.Fingerprint == d.Issuer
