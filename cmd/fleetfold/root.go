@@ -37,6 +37,7 @@ compares it with what is, says what lies between, and carries that out.`,
 		newApprove(),
 		newCA(),
 		newHealth(),
+		newDoctor(),
 		agentcmd.New(),
 	)
 	return root

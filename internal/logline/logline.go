@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 
@@ -73,13 +74,24 @@ func (c *Columns) Text(r eventlog.Record) string {
 	c.See([]eventlog.Record{r})
 	head := fmt.Sprintf("%s %6d  ", r.Time.Local().Format("15:04:05.000"), r.Sequence)
 	if r.Event == nil {
-		return head + fmt.Sprintf("%-26s %s: %v", "(unfit)", r.Message.Subject, r.Err)
+		return plain(head + fmt.Sprintf("%-26s %s: %v", "(unfit)", r.Message.Subject, r.Err))
 	}
 	text := head + fmt.Sprintf("%-26s ", r.Event.Type)
 	if r.Event.Node != "" {
 		text += Fit(r.Event.Node, c.node) + "  "
 	}
-	return strings.TrimRight(text+Describe(r.Event), " ")
+	return plain(strings.TrimRight(text+Describe(r.Event), " "))
+}
+
+// plain keeps what others wrote from moving the cursor or colouring the screen
+// of whoever reads it.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
 
 // Text is Columns.Text for a record that stands alone.

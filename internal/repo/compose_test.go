@@ -149,25 +149,60 @@ func TestComposeChecksHealth(t *testing.T) {
 	}
 }
 
+func serverOptions(t *testing.T, file string) *server.Options {
+	t.Helper()
+	options, err := server.ProcessConfigFile(filepath.Join(root, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return options
+}
+
 func TestServerConfigurationKeepsWhatItAcknowledged(t *testing.T) {
-	options, err := server.ProcessConfigFile(filepath.Join(root, "deploy/nats-server.conf"))
+	for _, file := range []string{"deploy/nats-server.conf", "deploy/nats-server.compose.conf"} {
+		if o := serverOptions(t, file); !o.JetStream || !o.SyncAlways {
+			t.Errorf("%s: JetStream is %v and sync_interval always is %v: the log needs both", file, o.JetStream, o.SyncAlways)
+		}
+	}
+	options := serverOptions(t, "deploy/nats-server.conf")
+	if options.Host != "127.0.0.1" || options.HTTPHost != "127.0.0.1" || options.HTTPPort != 8222 {
+		t.Errorf("listens on %s and %s:%d: without users it must stay on loopback", options.Host, options.HTTPHost, options.HTTPPort)
+	}
+}
+
+// The planner reads how the server syncs, and nobody outside does.
+func TestComposeServerIsReachedFromInsideOnly(t *testing.T) {
+	options, project := serverOptions(t, "deploy/nats-server.compose.conf"), loadCompose(t)
+	service := project.Services["nats"]
+	if !mounted(service, "/etc/nats") || !slices.Contains(service.Command, "/etc/nats/nats-server.compose.conf") || !mounted(service, "/data") {
+		t.Errorf("nats runs %q with the volumes %v", service.Command, service.Volumes)
+	}
+	if options.Host != "0.0.0.0" || options.Port != 4222 || options.HTTPHost != "0.0.0.0" || options.HTTPPort != 8222 {
+		t.Errorf("listens on %s:%d and %s:%d", options.Host, options.Port, options.HTTPHost, options.HTTPPort)
+	}
+	for _, port := range service.Ports {
+		if port.HostIP != "127.0.0.1" || port.Target != uint32(options.Port) {
+			t.Errorf("port %d is published as %s on %q: without users it must stay on loopback, and monitoring inside", port.Target, port.Published, port.HostIP)
+		}
+	}
+	if got := value(parse(t, project.Services["planner"].Command), "monitor"); got != "[http://nats:8222]" {
+		t.Errorf("the planner asks %s how the server syncs", got)
+	}
+}
+
+func TestServersOfAClusterKeepWhatTheyAcknowledged(t *testing.T) {
+	options, err := server.ProcessConfigFile(filepath.Join(root, "deploy/nats-server-cluster.conf"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !options.JetStream || !options.SyncAlways {
 		t.Errorf("JetStream is %v and sync_interval always is %v: the log needs both", options.JetStream, options.SyncAlways)
 	}
-	if options.Host != "127.0.0.1" || options.HTTPHost != "127.0.0.1" || options.HTTPPort != 8222 {
-		t.Errorf("listens on %s and %s:%d: without users it must stay on loopback", options.Host, options.HTTPHost, options.HTTPPort)
+	if options.Cluster.Name == "" || len(options.Routes) != 3 {
+		t.Errorf("cluster %q has %d routes, want three servers", options.Cluster.Name, len(options.Routes))
 	}
-	service := loadCompose(t).Services["nats"]
-	if !mounted(service, "/etc/nats/nats-server.conf") || !mounted(service, "/data") {
-		t.Errorf("nats has the volumes %v", service.Volumes)
-	}
-	for _, port := range service.Ports {
-		if port.HostIP != "127.0.0.1" {
-			t.Errorf("port %s is published on %q: without users it must stay on loopback", port.Published, port.HostIP)
-		}
+	if options.Host != "127.0.0.1" || options.HTTPHost != "127.0.0.1" || options.Cluster.Host != "127.0.0.1" {
+		t.Errorf("listens on %s, %s and %s: without users it must stay on loopback", options.Host, options.HTTPHost, options.Cluster.Host)
 	}
 }
 

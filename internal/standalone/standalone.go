@@ -22,6 +22,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/announce"
+	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/authority"
 	"github.com/fleetfold/fleetfold/pkg/engine"
@@ -32,6 +33,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 	"github.com/fleetfold/fleetfold/pkg/planner"
 	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/snapshot"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
@@ -41,6 +43,8 @@ type Options struct {
 	Dir string
 	// Port the server listens on, on loopback; 0 means a free one.
 	Port int
+	// MonitorPort of the server's monitoring pages, on loopback; 0 means none.
+	MonitorPort int
 	// Prefix of the fleet's subjects.
 	Prefix string
 	// Lease of the agents, at least 1 s.
@@ -51,7 +55,11 @@ type Options struct {
 	EnrollTimeout time.Duration
 	// Safeguards of the planner; zero means the defaults.
 	Safeguards engine.Safeguards
-	// OnRecord sees each record of the log as it is folded, old ones first.
+	// SnapshotEvery so many records a snapshot is saved; 0 means never.
+	SnapshotEvery uint64
+	// OnStart sees the state that the fold begins with, OnRecord each record that
+	// is folded from there on, old ones first.
+	OnStart  func(*projection.State)
 	OnRecord func(eventlog.Record, projection.Change)
 	// OnAgentExit hears of each agent process that ended on its own.
 	OnAgentExit func(id fleet.NodeID, pid int, err error)
@@ -65,6 +73,7 @@ type Fleet struct {
 	bus         *eventlog.Bus
 	log         eventlog.Log
 	view        *view.View
+	saver       *snapshot.Saver
 	inventories *view.Inventories
 	planner     *planner.Planner
 	driver      *handlers.Local
@@ -89,9 +98,12 @@ func Start(ctx context.Context, o Options) (_ *Fleet, err error) {
 	if err = f.takeLock(); err != nil {
 		return nil, err
 	}
-	f.server, err = natsd.Start(natsd.Options{Dir: filepath.Join(o.Dir, "jetstream"), Port: port(o.Port), Logger: o.Logger})
+	f.server, err = natsd.Start(natsd.Options{Dir: filepath.Join(o.Dir, "jetstream"), Port: port(o.Port), MonitorPort: o.MonitorPort, Logger: o.Logger})
 	if err != nil {
 		return nil, fmt.Errorf("start embedded server: %w", err)
+	}
+	if !f.server.SyncAlways() {
+		o.Logger.Warn().Msg("embedded server does not sync what it acknowledges: a power cut can take it back")
 	}
 	f.bus, err = eventlog.Connect(ctx, eventlog.Options{Prefix: o.Prefix, Name: "fleetfold up", InProcess: f.server, Replicas: 1, Logger: cli.BusLogger(o.Logger)})
 	if err != nil {
@@ -101,8 +113,12 @@ func Start(ctx context.Context, o Options) (_ *Fleet, err error) {
 		return nil, err
 	}
 	f.log = f.bus.Log()
-	f.view = view.New(f.log)
+	f.view = snapshots.View(f.bus, o.Logger)
+	f.saver = snapshots.Saver(f.bus, f.view, o.SnapshotEvery, nil, o.Logger)
 	f.inventories = view.NewInventories(f.bus.GetInventory)
+	if o.OnStart != nil {
+		f.view.OnStart(o.OnStart)
+	}
 	if o.OnRecord != nil {
 		f.view.OnRecord(o.OnRecord)
 	}
@@ -196,12 +212,15 @@ func (f *Fleet) Run(ctx context.Context) error {
 		<-viewDone
 	}()
 
+	// The last thing while the view still runs, or a snapshot would lack the end.
+	defer func() { snapshots.Finish(ctx, f.bus, f.saver) }()
 	defer announce.Planner(f.bus, f.view, f.planner, f.options.Logger)()
 	defer announce.Executor(f.bus, f.view, &f.running, f.options.Logger)()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return f.planner.Run(ctx) })
 	g.Go(func() error { return f.act(ctx) })
 	g.Go(func() error { return f.publishTrust(ctx) })
+	g.Go(func() error { f.saver.Run(ctx); return nil })
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():

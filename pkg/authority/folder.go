@@ -46,7 +46,7 @@ func regionBase(rootDir string, region *fleet.Region) string {
 // share one.
 func name(text string) string { return events.FileName(fleet.NodeID(text)) }
 
-// open finds the issuer that the log tells of, by its key. mu is held.
+// open finds the issuer that the log tells of, by its key. The turn is taken.
 func (i *Issuers) open(issuer projection.Issuer) (opened, error) {
 	if ca, ok := i.opened[issuer.Fingerprint]; ok {
 		return ca, nil
@@ -149,6 +149,13 @@ func parse(text []byte) (*x509.Certificate, error) {
 		return nil, errors.New("no PEM")
 	}
 	return x509.ParseCertificate(block.Bytes)
+}
+
+// readable says that a certificate of the log can be read: one that cannot must
+// not keep anybody from the others.
+func readable(text string) bool {
+	_, err := parse([]byte(text))
+	return err == nil
 }
 
 // renewed says that the issuer has another certificate than the log tells of,

@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -55,12 +54,26 @@ type Config struct {
 // Issuers opens the issuers of a fleet. It is safe for concurrent use.
 type Issuers struct {
 	Config
-	mu sync.Mutex
+	// turn holds a token while nobody uses the fields below. The log is asked
+	// meanwhile, and who waits for that must hear of its own end.
+	turn chan struct{}
 	// opened by fingerprint.
 	opened map[string]opened
 	warned map[string]bool // of a short life, by fingerprint
 	said   map[string]bool // why a step waits, by request and reason
 }
+
+// takeTurn waits for the turn.
+func (i *Issuers) takeTurn(ctx context.Context) error {
+	select {
+	case <-i.turn:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the issuers: %w", ctx.Err())
+	}
+}
+
+func (i *Issuers) giveTurn() { i.turn <- struct{}{} }
 
 type opened struct {
 	*identity.CA
@@ -75,7 +88,12 @@ func New(c Config) (*Issuers, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Issuers{Config: c, opened: make(map[string]opened), warned: make(map[string]bool), said: make(map[string]bool)}, nil
+	i := &Issuers{
+		Config: c, turn: make(chan struct{}, 1),
+		opened: make(map[string]opened), warned: make(map[string]bool), said: make(map[string]bool),
+	}
+	i.giveTurn()
+	return i, nil
 }
 
 // Prepare folds to the end of the log and, if an inventory is in force, opens or
@@ -86,11 +104,19 @@ func (i *Issuers) Prepare(ctx context.Context) error {
 		return fmt.Errorf("fold to the end of the log: %w", err)
 	}
 	inv, err := i.inForce(ctx)
+	if err != nil && ctx.Err() == nil {
+		// It may be that nobody can ever read it. Then another one is needed, and
+		// to end here, again and again, would bring it no sooner.
+		i.Logger.Error().Err(err).Msg("cannot read the inventory in force, the issuers wait for another")
+		return nil
+	}
 	if err != nil || inv == nil {
 		return err
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
+	if err := i.takeTurn(ctx); err != nil {
+		return err
+	}
+	defer i.giveTurn()
 	root, err := i.root(ctx, inv)
 	for r := range inv.Regions {
 		if err == nil && inv.Regions[r].IntermediateCA != "" {
@@ -121,8 +147,10 @@ func (i *Issuers) inForce(ctx context.Context) (*fleet.Inventory, error) {
 // inventory wants one there, else the root. The first of either is made and
 // published.
 func (i *Issuers) For(ctx context.Context, inv *fleet.Inventory, node *fleet.Node) (*identity.CA, error) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
+	if err := i.takeTurn(ctx); err != nil {
+		return nil, err
+	}
+	defer i.giveTurn()
 	issuer, err := i.root(ctx, inv)
 	if err != nil {
 		return nil, err
@@ -141,7 +169,7 @@ func (i *Issuers) For(ctx context.Context, inv *fleet.Inventory, node *fleet.Nod
 	return issuer.CA, nil
 }
 
-// root is the one that issues. mu is held.
+// root is the one that issues. The turn is taken.
 func (i *Issuers) root(ctx context.Context, inv *fleet.Inventory) (opened, error) {
 	for {
 		var active projection.Issuer
@@ -168,7 +196,7 @@ func (i *Issuers) root(ctx context.Context, inv *fleet.Inventory) (opened, error
 	}
 }
 
-// intermediate is the one that issues for the region. mu is held.
+// intermediate is the one that issues for the region. The turn is taken.
 func (i *Issuers) intermediate(ctx context.Context, inv *fleet.Inventory, region *fleet.Region, root opened) (opened, error) {
 	for {
 		var active projection.Issuer

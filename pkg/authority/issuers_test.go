@@ -161,7 +161,7 @@ func TestARootMayBeSignedForElsewhere(t *testing.T) {
 			t.Errorf("a key file was made: %v", err)
 		}
 		o.must(o.request(inv, events.RotationPrepare, ""))
-		if waits, err := i.Rotate(o.ctx); err != nil || !waits || o.pending()[0].Held.Reason != authority.ReasonUnusable {
+		if waits, err := i.Rotate(o.ctx); err != nil || !waits || o.pending()[0].Held != authority.ReasonUnusable {
 			t.Errorf("prepared without another key: %v, %v", waits, err)
 		}
 		i = o.issuers("ca", with(2))

@@ -163,7 +163,7 @@ func (p *Publisher) publishBundle(ctx context.Context, a account, domain string)
 	}
 	var roots [][]byte
 	for _, i := range a.issuers {
-		if i.Region == "" && i.TrustDomain == domain {
+		if i.Region == "" && i.TrustDomain == domain && readable(i.CertificatePEM) {
 			roots = append(roots, []byte(i.CertificatePEM))
 		}
 	}
@@ -196,7 +196,7 @@ func (p *Publisher) publishCRLs(ctx context.Context, a account, domain string) e
 		if i.TrustDomain != domain {
 			continue
 		}
-		ca := p.open(i)
+		ca := p.open(ctx, i)
 		if ca == nil {
 			continue
 		}
@@ -246,9 +246,11 @@ func revokedBy(issuer string, revoked []projection.Revoked) (some []identity.Rev
 }
 
 // open is nil when another executor has the key: that one signs the list.
-func (p *Publisher) open(i projection.Issuer) *identity.CA {
-	p.Issuers.mu.Lock()
-	defer p.Issuers.mu.Unlock()
+func (p *Publisher) open(ctx context.Context, i projection.Issuer) *identity.CA {
+	if err := p.Issuers.takeTurn(ctx); err != nil {
+		return nil
+	}
+	defer p.Issuers.giveTurn()
 	ca, err := p.Issuers.open(i)
 	if err == nil {
 		return ca.CA

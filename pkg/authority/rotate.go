@@ -132,7 +132,7 @@ func (i *Issuers) step(ctx context.Context, inv *fleet.Inventory, r projection.R
 	case events.RotationPrepare:
 		return i.prepare(ctx, inv, r)
 	case events.RotationActivate:
-		return i.activate(inv, r)
+		return i.activate(ctx, inv, r)
 	case events.RotationRetire:
 		return i.retire(inv, r)
 	}
@@ -141,8 +141,10 @@ func (i *Issuers) step(ctx context.Context, inv *fleet.Inventory, r projection.R
 
 // prepare makes the successor: in the folder that the inventory in force names.
 func (i *Issuers) prepare(ctx context.Context, inv *fleet.Inventory, r projection.Rotation) ([]eventlog.Entry, *events.TrustRotationHeld) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
+	if err := i.takeTurn(ctx); err != nil {
+		return nil, nil
+	}
+	defer i.giveTurn()
 	var last uint64
 	var known []projection.Issuer
 	pending := false
@@ -178,9 +180,11 @@ func (i *Issuers) prepare(ctx context.Context, inv *fleet.Inventory, r projectio
 
 // activate is conditional on the whole log: no node may be added, lose its
 // bundle, or begin a new life between the look at the gate and the fact.
-func (i *Issuers) activate(inv *fleet.Inventory, r projection.Rotation) (step []eventlog.Entry, wait *events.TrustRotationHeld) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
+func (i *Issuers) activate(ctx context.Context, inv *fleet.Inventory, r projection.Rotation) (step []eventlog.Entry, wait *events.TrustRotationHeld) {
+	if err := i.takeTurn(ctx); err != nil {
+		return nil, nil
+	}
+	defer i.giveTurn()
 	var next projection.Issuer
 	var without []fleet.NodeID
 	var basis uint64
@@ -260,12 +264,14 @@ func held(r projection.Rotation, reason fleet.Reason, ids []fleet.NodeID, detail
 // tellHeld puts on the log why a step waits: each reason once from each
 // executor, so that two that see things differently cannot fill the log.
 func (i *Issuers) tellHeld(ctx context.Context, r projection.Rotation, why *events.TrustRotationHeld) error {
+	if err := i.takeTurn(ctx); err != nil {
+		return err
+	}
+	defer i.giveTurn()
 	key := strconv.FormatUint(r.Sequence, 10) + " " + string(why.Reason)
-	i.mu.Lock()
 	said := i.said[key]
 	i.said[key] = true
-	i.mu.Unlock()
-	if said || r.Held != nil && r.Held.Reason == why.Reason {
+	if said || r.Held == why.Reason {
 		return nil
 	}
 	var last uint64
@@ -274,9 +280,7 @@ func (i *Issuers) tellHeld(ctx context.Context, r projection.Rotation, why *even
 		Int(field.Nodes, why.NodesTotal).Str(field.Why, why.Detail).Msg("a step of a rotation waits")
 	err := i.publish(ctx, last, i.fact(events.TypeTrustRotationHeld, why, key))
 	if err != nil {
-		i.mu.Lock()
 		delete(i.said, key)
-		i.mu.Unlock()
 		return fmt.Errorf("append why step %s waits: %w", r.Step, err)
 	}
 	return nil

@@ -124,8 +124,8 @@ func pendingOf(s *projection.State, inv *fleet.Inventory, r projection.Rotation)
 	if len(p.Nodes) == 0 {
 		p.Reason = ""
 	}
-	if r.Held != nil && r.Held.Reason == ReasonUnusable {
-		p.Reason, p.Detail = r.Held.Reason, r.Held.Detail
+	if r.Held == ReasonUnusable {
+		p.Reason, p.Detail = r.Held, r.HeldDetail
 	}
 	return p
 }

@@ -20,13 +20,14 @@ const (
 	markerTTL = 5 * time.Minute
 )
 
-// Names of the streams and of the bucket of one fleet.
+// Names of the streams and of the buckets of one fleet.
 func (b *Bus) streamPrefix() string      { return strings.ToUpper(b.subjects.Prefix()) }
 func (b *Bus) logStream() string         { return b.streamPrefix() }
 func (b *Bus) ingestStream() string      { return b.streamPrefix() + "_INGEST" }
 func (b *Bus) presenceStream() string    { return b.streamPrefix() + "_PRESENCE" }
 func (b *Bus) trustStream() string       { return b.streamPrefix() + "_TRUST" }
 func (b *Bus) inventoriesBucket() string { return b.streamPrefix() + "_INVENTORIES" }
+func (b *Bus) snapshotsBucket() string   { return b.streamPrefix() + "_SNAPSHOTS" }
 
 // Mismatch is one setting of a stream that is not as it must be.
 type Mismatch struct {
@@ -50,30 +51,62 @@ func (e *SettingsError) Error() string {
 	return b.String()
 }
 
-// EnsureStreams makes the fleet's streams and its bucket where they are
+// EnsureStreams makes the fleet's streams and its buckets where they are
 // missing. It may be called at any time and by several processes at once. It
 // never changes a stream that exists: if one has other settings, the error is a
 // *SettingsError with all of them.
+//
+// In a cluster it waits for a leader and for enough servers, up to half a minute
+// or the end of ctx; what a person can do about it then is in a *ClusterError.
 func (b *Bus) EnsureStreams(ctx context.Context) error {
-	var wrong []Mismatch
-	for _, want := range []jetstream.StreamConfig{b.logConfig(), b.ingestConfig(), b.presenceConfig(), b.trustConfig()} {
-		have, err := b.ensureStream(ctx, want)
-		if err != nil {
-			return fmt.Errorf("ensure stream %s: %w", want.Name, err)
-		}
-		wrong = append(wrong, compare(want, have, b.options.Replicas)...)
-	}
-	m, err := b.ensureBucket(ctx)
+	var made survey
+	err := b.whenSettled(ctx, func(ctx context.Context) (err error) {
+		made, err = b.ensureAll(ctx)
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("ensure object store %s: %w", b.inventoriesBucket(), err)
+		return err
 	}
-	if wrong = append(wrong, m...); len(wrong) > 0 {
-		return &SettingsError{Mismatches: wrong}
+	b.warnOfWeak(made.replicas)
+	if len(made.wrong) > 0 {
+		return &SettingsError{Mismatches: made.wrong}
 	}
 	return nil
 }
 
+// survey is what there is once everything is made.
+type survey struct {
+	wrong    []Mismatch
+	replicas map[string]int // by the name of the stream
+}
+
+func (b *Bus) ensureAll(ctx context.Context) (survey, error) {
+	made := survey{replicas: make(map[string]int)}
+	for _, want := range []jetstream.StreamConfig{b.logConfig(), b.ingestConfig(), b.presenceConfig(), b.trustConfig()} {
+		have, err := b.ensureStream(ctx, want)
+		if err != nil {
+			return survey{}, fmt.Errorf("ensure stream %s: %w", want.Name, err)
+		}
+		made.wrong = append(made.wrong, compare(want, have, b.options.Replicas)...)
+		made.replicas[want.Name] = have.Replicas
+	}
+	for _, want := range []struct{ name, description string }{
+		{b.inventoriesBucket(), "Texts of inventories by digest"},
+		{b.snapshotsBucket(), "Snapshots of the fold of the log"},
+	} {
+		have, err := b.ensureBucket(ctx, want.name, want.description)
+		if err != nil {
+			return survey{}, fmt.Errorf("ensure object store %s: %w", want.name, err)
+		}
+		made.wrong = append(made.wrong, compareBucket(have, b.options.Replicas)...)
+		made.replicas[bucketStream+want.name] = have.Replicas()
+	}
+	return made, nil
+}
+
 func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.StreamConfig, error) {
+	ctx, cancel := question(ctx)
+	defer cancel()
 	s, err := b.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		s, err = b.js.CreateStream(ctx, want)
@@ -87,12 +120,13 @@ func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (je
 	return s.CachedInfo().Config, nil
 }
 
-func (b *Bus) ensureBucket(ctx context.Context) ([]Mismatch, error) {
-	name := b.inventoriesBucket()
+func (b *Bus) ensureBucket(ctx context.Context, name, description string) (jetstream.ObjectStoreStatus, error) {
+	ctx, cancel := question(ctx)
+	defer cancel()
 	store, err := b.js.ObjectStore(ctx, name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		store, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
-			Bucket: name, Description: "Texts of inventories by digest",
+			Bucket: name, Description: description,
 			Storage: jetstream.FileStorage, Replicas: b.replicas(),
 		})
 		if errors.Is(err, jetstream.ErrBucketExists) {
@@ -102,21 +136,24 @@ func (b *Bus) ensureBucket(ctx context.Context) ([]Mismatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	status, err := store.Status(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var wrong []Mismatch
-	if status.Storage() != jetstream.FileStorage {
-		wrong = append(wrong, Mismatch{name, "storage", status.Storage().String(), jetstream.FileStorage.String()})
-	}
-	if status.TTL() != 0 {
-		wrong = append(wrong, Mismatch{name, "max_age", status.TTL().String(), "0s"})
-	}
-	return wrong, nil
+	return store.Status(ctx)
 }
 
-func (b *Bus) replicas() int { return max(b.options.Replicas, 1) }
+// compareBucket lists what of the bucket is not as it must be. replicas of zero
+// accepts any number.
+func compareBucket(have jetstream.ObjectStoreStatus, replicas int) (wrong []Mismatch) {
+	name := have.Bucket()
+	if have.Storage() != jetstream.FileStorage {
+		wrong = append(wrong, Mismatch{name, "storage", have.Storage().String(), jetstream.FileStorage.String()})
+	}
+	if have.TTL() != 0 {
+		wrong = append(wrong, Mismatch{name, "max_age", have.TTL().String(), "0s"})
+	}
+	if replicas > 0 && have.Replicas() != replicas {
+		wrong = append(wrong, Mismatch{name, "num_replicas", fmt.Sprint(have.Replicas()), fmt.Sprint(replicas)})
+	}
+	return wrong
+}
 
 func (b *Bus) logConfig() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
@@ -215,5 +252,6 @@ func settings(c jetstream.StreamConfig) []setting {
 		{"subject_transform", show(c.SubjectTransform != nil)},
 		{"republish", show(c.RePublish != nil)},
 		{"mirror", show(c.Mirror != nil)},
+		{"persist_mode", show(c.PersistMode)},
 	}
 }

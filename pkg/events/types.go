@@ -274,7 +274,7 @@ type ActionFailed struct {
 }
 
 // ActionRefused is the one terminal outcome of an action that was no longer
-// wanted when an executor took it up.
+// wanted, or held, when an executor took it up.
 type ActionRefused struct {
 	Type   fleet.ActionType `json:"type"`
 	ID     fleet.NodeID     `json:"id,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -29,8 +30,32 @@ type Options struct {
 	// Port to listen on at 127.0.0.1. RandomPort takes a free one; 0 means no
 	// listener at all: only InProcessConn connects.
 	Port int
+	// MonitorPort of the monitoring pages at 127.0.0.1, where the server tells
+	// how it is set. RandomPort takes a free one; 0 means that there are none.
+	MonitorPort int
+	// SyncInterval is how long what was acknowledged may wait for the disk: a
+	// power cut takes it back. 0 means that it never waits, and nothing else is
+	// fit for a log.
+	SyncInterval time.Duration
+	// Cluster makes the server one of several; nil means that it stands alone.
+	Cluster *Cluster
 	// Logger hears the server's warnings and, at debug level, its notices.
 	Logger zerolog.Logger
+}
+
+// Cluster is one server's part in a cluster on this machine. Streams with three
+// replicas outlive the loss of any one of three servers.
+type Cluster struct {
+	// Name of the cluster, the same for all its servers.
+	Name string
+	// Server is the name of this one. Replicas are kept by it, so it must be
+	// unique and stay the same over restarts.
+	Server string
+	// Port for the routes between the servers, at 127.0.0.1.
+	Port int
+	// Routes are the HOST:PORT of the other servers' routes, at least one; this
+	// server's own may be among them.
+	Routes []string
 }
 
 // Server is a running NATS server.
@@ -38,16 +63,25 @@ type Server struct {
 	ns *server.Server
 }
 
-// Start starts a server and waits until it answers.
+// Start starts a server and waits until it answers. In a cluster it does not
+// wait for the others, without which there are no streams.
 func Start(o Options) (*Server, error) {
 	if o.Dir == "" {
 		return nil, errors.New("start nats server: no directory given")
 	}
-	ns, err := server.NewServer(&server.Options{
+	settings := &server.Options{
 		Host: loopback, Port: o.Port, DontListen: o.Port == 0,
-		JetStream: true, StoreDir: o.Dir, SyncAlways: true,
+		// Its own would be a key, new at each start, and no name to tell a person.
+		ServerName: "embedded", HTTPHost: loopback, HTTPPort: o.MonitorPort,
+		JetStream: true, StoreDir: o.Dir, SyncAlways: o.SyncInterval == 0, SyncInterval: o.SyncInterval,
 		NoSigs: true, MaxPayload: maxPayload,
-	})
+	}
+	if o.Cluster != nil {
+		if err := o.Cluster.join(settings); err != nil {
+			return nil, fmt.Errorf("start nats server: %w", err)
+		}
+	}
+	ns, err := server.NewServer(settings)
 	if err != nil {
 		return nil, fmt.Errorf("start nats server: %w", err)
 	}
@@ -60,6 +94,21 @@ func Start(o Options) (*Server, error) {
 		return nil, fmt.Errorf("start nats server in %s: %w", o.Dir, err)
 	}
 	return s, nil
+}
+
+func (c *Cluster) join(settings *server.Options) error {
+	switch {
+	case c.Name == "" || c.Server == "":
+		return errors.New("a cluster and each of its servers need a name")
+	case c.Port <= 0 || len(c.Routes) == 0:
+		return errors.New("a server of a cluster needs a port for routes, and the routes of the others")
+	}
+	settings.ServerName = c.Server
+	settings.Cluster = server.ClusterOpts{Name: c.Name, Host: loopback, Port: c.Port}
+	for _, r := range c.Routes {
+		settings.Routes = append(settings.Routes, &url.URL{Scheme: "nats-route", Host: r})
+	}
+	return nil
 }
 
 // awaitReady asks again and again, since the server would not stop waiting for
@@ -88,6 +137,20 @@ func (s *Server) URL() string {
 		return ""
 	}
 	return s.ns.ClientURL()
+}
+
+// MonitorURL of the monitoring pages; empty when there are none.
+func (s *Server) MonitorURL() string {
+	if a := s.ns.MonitorAddr(); a != nil {
+		return "http://" + a.String()
+	}
+	return ""
+}
+
+// SyncAlways says that what the server acknowledges is on disk.
+func (s *Server) SyncAlways() bool {
+	c := s.ns.JetStreamConfig()
+	return c != nil && c.SyncAlways
 }
 
 // InProcessConn is a new connection without a socket.

@@ -57,6 +57,7 @@ func (s *State) Apply(seq uint64, at time.Time, e *events.Event) (Change, error)
 	if err := s.advance(seq); err != nil {
 		return Change{}, err
 	}
+	at = plainTime(at)
 	if e == nil {
 		s.unfit++
 		s.planEnd = seq
@@ -78,6 +79,10 @@ func (s *State) Apply(seq uint64, at time.Time, e *events.Event) (Change, error)
 	}
 	return change, nil
 }
+
+// plainTime is the same moment without a zone and without the clock of the
+// process that read it: else equal moments would make unequal states.
+func plainTime(t time.Time) time.Time { return t.Round(0).UTC() }
 
 func (s *State) advance(seq uint64) error {
 	if seq != s.sequence+1 {
@@ -152,14 +157,19 @@ func data[T any](e *events.Event) (*T, bool) {
 	return d, ok && d != nil
 }
 
+// maxLeap is how far a counter may move at once. Whoever counts moves it by one;
+// a leap to the end of the numbers would leave nobody a next one.
+const maxLeap = 1 << 20
+
 // applyInventory takes the newer generation only, so that a generation means
 // one inventory for ever.
 func (s *State) applyInventory(seq uint64, d *events.InventoryApplied) bool {
-	if d.Generation <= s.inventory.Generation {
+	if d.Generation <= s.inventory.Generation || d.Generation-s.inventory.Generation > maxLeap {
 		return false
 	}
 	s.inventory = InventoryRef{Digest: d.Digest, Generation: d.Generation, Sequence: seq, Actor: d.Actor, Note: d.Note}
 	s.ledger.forgetStrangers()
+	s.ledger.forgetFuture(d.Generation)
 	s.forgetApprovals()
 	return true
 }

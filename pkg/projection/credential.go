@@ -34,7 +34,7 @@ func (s *State) issue(at time.Time, r *record, d *events.CredentialIssued) bool 
 	}
 	c := Credential{
 		Serial: d.Serial, Nonce: d.Nonce, KeyFingerprint: d.KeyFingerprint, Epoch: d.Epoch,
-		NotBefore: d.NotBefore, NotAfter: d.NotAfter, CertificatePEM: d.CertificatePEM,
+		NotBefore: plainTime(d.NotBefore), NotAfter: plainTime(d.NotAfter), CertificatePEM: d.CertificatePEM,
 		Issuer: s.trust.intern(d.Issuer),
 	}
 	if r.node.Issued.same(&c) {

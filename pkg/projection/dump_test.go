@@ -87,8 +87,8 @@ func tellTrust(s *projection.State) string {
 	}
 	for _, r := range s.Rotations() {
 		fmt.Fprintf(&b, "wanted: %s by %s", strings.TrimSpace(string(r.Step)+" "+r.Region), r.Actor)
-		if r.Held != nil {
-			fmt.Fprintf(&b, ", held by %s", r.Held.Reason)
+		if r.Held != "" {
+			fmt.Fprintf(&b, ", held by %s", r.Held)
 		}
 		fmt.Fprintln(&b)
 	}

@@ -142,7 +142,7 @@ func (s *State) revoke(at time.Time, r *record, serial string) bool {
 func (s *State) revokeAll(at time.Time, r *record, condition func(certificate) bool) (found bool) {
 	for _, c := range r.certificates() {
 		if condition(c) {
-			found = true
+			found = found || !c.notAfter.Before(at)
 			s.revoked.add(s.sequence, Revoked{Serial: c.serial, Issuer: c.issuer, At: at, NotAfter: c.notAfter})
 		}
 	}

@@ -67,7 +67,7 @@ func (s *State) publishIntermediate(seq uint64, d *events.TrustDelegated) bool {
 	_, exists := t.active(d.TrustDomain, d.Region, d.Issuer)
 	t.issuers = append(t.issuers, &Issuer{
 		TrustDomain: d.TrustDomain, Region: d.Region, Fingerprint: d.Fingerprint, Parent: d.Issuer,
-		Serial: d.Serial, NotAfter: d.NotAfter, CertificatePEM: d.CertificatePEM, Active: !exists, Published: seq,
+		Serial: d.Serial, NotAfter: plainTime(d.NotAfter), CertificatePEM: d.CertificatePEM, Active: !exists, Published: seq,
 	})
 	t.settle(events.RotationPrepare, d.TrustDomain, d.Region)
 	return true
@@ -99,8 +99,8 @@ func (s *State) requestRotation(seq uint64, at time.Time, d *events.TrustRotatio
 
 func (s *State) holdRotation(d *events.TrustRotationHeld) bool {
 	for i, r := range s.trust.rotations {
-		if r.Step == d.Step && r.TrustDomain == d.TrustDomain && r.Region == d.Region && (r.Held == nil || r.Held.Reason != d.Reason) {
-			s.trust.rotations[i].Held = d
+		if r.Step == d.Step && r.TrustDomain == d.TrustDomain && r.Region == d.Region && r.Held != d.Reason {
+			s.trust.rotations[i].Held, s.trust.rotations[i].HeldDetail = d.Reason, d.Detail
 			return true
 		}
 	}

@@ -95,10 +95,13 @@ type Credential struct {
 }
 
 // New is the state before the first event.
-func New() *State {
-	ids := make(map[fleet.NodeID]*record)
+func New() *State { return newState(0) }
+
+// newState is empty, with room for that many ids.
+func newState(room int) *State {
+	ids := make(map[fleet.NodeID]*record, room)
 	return &State{
-		ids: ids, ledger: newLedger(ids), ignored: make(map[string]int),
+		ids: ids, ledger: newLedger(ids, room), ignored: make(map[string]int),
 		control: control{pauses: make(map[fleet.Target]fleet.Pause)},
 	}
 }
@@ -153,7 +156,8 @@ func (s *State) LastPlan() uint64 { return s.last.plan }
 
 // InsidePlan says that the newest plan is folded in part only, as happens while
 // its batch is arriving. A decision on such a state would publish the rest of it
-// once more: fold on first.
+// once more: fold on first. It stays so where the rest never comes, as no honest
+// planner leaves it: then only a fence on the whole log tells.
 func (s *State) InsidePlan() bool { return s.sequence < s.planEnd }
 
 // LastEnforcement is the last sequence on the enforcement subject; 0 for none.

@@ -37,8 +37,10 @@ type Rotation struct {
 	// Sequence of the request and when the log stored it.
 	Sequence uint64
 	At       time.Time
-	// Held is why it was last said to wait; nil: nobody said so.
-	Held *events.TrustRotationHeld
+	// Held is why it was last said to wait, in a word and in words; empty: nobody
+	// said so.
+	Held       fleet.Reason
+	HeldDetail string
 }
 
 // trust is the issuers and what is under way with them.
@@ -69,9 +71,9 @@ func (s *State) LastBundle() uint64 { return s.trust.changed }
 
 // Issuers lists roots and intermediates in the order published.
 func (s *State) Issuers() []Issuer {
-	all := make([]Issuer, len(s.trust.issuers))
-	for i, have := range s.trust.issuers {
-		all[i] = *have
+	var all []Issuer
+	for _, have := range s.trust.issuers {
+		all = append(all, *have)
 	}
 	return all
 }
@@ -115,7 +117,7 @@ func (s *State) Predecessors(trustDomain, region string) []Issuer {
 }
 
 // Rotations are the requested steps that wait to be taken, by the age of the request.
-func (s *State) Rotations() []Rotation { return slices.Clone(s.trust.rotations) }
+func (s *State) Rotations() []Rotation { return append([]Rotation(nil), s.trust.rotations...) }
 
 // WithoutRoot lists the desired nodes that have not reported a trust bundle with
 // that root, in inventory order.

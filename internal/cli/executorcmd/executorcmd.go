@@ -18,7 +18,9 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/announce"
+	"github.com/fleetfold/fleetfold/internal/cli/follow"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
+	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/authority"
@@ -56,9 +58,10 @@ func New() *cobra.Command {
 		Use:   "executor",
 		Short: "Carry out the actions of a fleet and report their outcomes",
 		Long: `The executor takes the actions up in the order of the log, decides again
-whether each is still wanted, carries it out, and puts its outcome on the log. Any
-number of executors may share a fleet; those that issue credentials share one
-folder of issuers. 'fleetfold ca' shows the issuers and rotates them.
+whether each is still wanted and not held meanwhile, such as by a pause, carries it
+out, and puts its outcome on the log. Any number of executors may share a fleet;
+those that issue credentials share one folder of issuers. 'fleetfold ca' shows the
+issuers and rotates them.
 
 A node gets a credential only when it has shown who it is, in the way that the
 inventory names for it: by the client certificate that it has already
@@ -81,7 +84,7 @@ agents that --driver local runs are given their evidence by the executor.`,
 	fs.IntVar(&f.concurrency, "concurrency", executor.DefaultConcurrency, "most actions that run side by side, `N` of 1 to 256; 1 is strict one by one")
 	fs.DurationVar(&f.enrollTimeout, "enroll-timeout", handlers.DefaultEnrollTimeout, "`DURATION` after which an enrolment has failed")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8081; empty means none")
-	fs.IntVar(&f.replicas, "replicas", 1, "`N` replicas of the streams when they are created, 1, 3 or 5: 3 in a cluster")
+	fs.IntVar(&f.replicas, "replicas", 0, "`N` replicas of the streams when they are created, 1, 3 or 5; without it 3 in a cluster, 1 elsewhere")
 	return cmd
 }
 
@@ -97,7 +100,7 @@ func (f *flags) check() error {
 		return f.ca.check()
 	case f.enrollTimeout <= 0:
 		return cli.Usagef("--enroll-timeout is %s, must be above 0", f.enrollTimeout)
-	case f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
+	case f.replicas != 0 && f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
 		return cli.Usagef("--replicas is %d, must be 1, 3 or 5", f.replicas)
 	case f.lease < time.Second || f.lease%time.Second != 0:
 		return cli.Usagef("--lease is %s, must be whole seconds, at least 1", f.lease)
@@ -181,7 +184,7 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Dr
 		return fmt.Errorf("consume actions: %w", err)
 	}
 	defer actions.Close()
-	v, metrics := view.New(bus.Log()), executor.NewMetrics()
+	v, metrics, gap := snapshots.View(bus, logger), executor.NewMetrics(), follow.NewGap()
 	issuers, err := authority.New(authority.Config{
 		Log: bus.Log(), View: v, Inventories: view.NewInventories(bus.GetInventory), Dir: filepath.Join(f.dir, "ca"), Signers: signers, Logger: logger,
 	})
@@ -190,12 +193,16 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Dr
 	}
 	defer announce.Executor(bus, v, &f.running, logger)()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return v.Run(ctx) })
-	g.Go(func() error { return f.execute(ctx, bus, v, actions, driver, verifiers, issuers, metrics, logger) })
-	g.Go(func() error { return f.ca.publish(ctx, bus, v, issuers) })
+	g.Go(func() error {
+		return follow.Run(ctx, v, gap, logger, func(ctx context.Context) error {
+			return f.execute(ctx, bus, v, actions, driver, verifiers, issuers, metrics, logger)
+		}, func(ctx context.Context) error {
+			return f.ca.publish(ctx, bus, v, issuers)
+		})
+	})
 	if f.listen != "" {
 		g.Go(func() error {
-			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, metrics, logger)
+			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, obs.Collectors{metrics, gap}, logger)
 		})
 	}
 	logger.Info().Str(field.URL, bus.URL()).Str("driver", *f.driver).Str(field.Dir, f.dir).Msg("executor started")

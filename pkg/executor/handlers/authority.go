@@ -1,17 +1,29 @@
 package handlers
 
 import (
-	"bytes"
+	"crypto/x509"
+	"encoding/pem"
 
 	"github.com/fleetfold/fleetfold/pkg/executor"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
-// bundle is the roots of a trust domain on the fold, one PEM text.
+// bundle is the roots of a trust domain on the fold that can be read, one PEM
+// text: one that cannot must not keep agents from taking their credentials.
 func bundle(view executor.View, domain string) string {
 	var text []byte
-	view.Read(func(s *projection.State) { text = bytes.Join(s.Bundle(domain), nil) })
+	view.Read(func(s *projection.State) {
+		for _, root := range s.Bundle(domain) {
+			block, _ := pem.Decode(root)
+			if block == nil {
+				continue
+			}
+			if _, err := x509.ParseCertificate(block.Bytes); err == nil {
+				text = append(text, root...)
+			}
+		}
+	})
 	return string(text)
 }
 
