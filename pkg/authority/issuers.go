@@ -107,7 +107,7 @@ func (i *Issuers) Prepare(ctx context.Context) error {
 	if err != nil && ctx.Err() == nil {
 		// It may be that nobody can ever read it. Then another one is needed, and
 		// to end here, again and again, would bring it no sooner.
-		i.Logger.Error().Err(err).Msg("cannot read the inventory in force, the issuers wait for another")
+		i.Logger.Error().Err(err).Msg("cannot read the inventory in force, the root issuer waits for another")
 		return nil
 	}
 	if err != nil || inv == nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/identity"
 	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
 const (
@@ -68,7 +69,9 @@ type account struct {
 func (p *Publisher) Run(ctx context.Context, v Watch) error {
 	for {
 		changed := v.Changed()
-		if err := v.Err(); err != nil {
+		if err := v.Err(); errors.Is(err, view.ErrStopped) {
+			return nil // it ends with the context of both
+		} else if err != nil {
 			return err
 		}
 		wait := p.untilSigned()

@@ -16,7 +16,7 @@ import (
 // given is one certificate of a history, as the oracle sees it.
 type given struct {
 	who, key, serial string
-	epoch, ends      uint64
+	ends             uint64
 	over             bool
 }
 
