@@ -9,6 +9,8 @@
 //     disk, whole, the old one counts.
 //   - A damaged file is an error that names it and says what to do. Nothing is
 //     overwritten to get around it.
+//   - The trust bundle is the newest that was published: an older one never takes
+//     its place. Heartbeats name it by its digest.
 //   - Two agents never share a folder.
 //   - A bus that is away is waited for, for ever.
 //

@@ -60,7 +60,7 @@ const (
 type Inventory struct {
 	// TrustDomain is the SPIFFE trust domain of every credential; never blank.
 	TrustDomain string
-	// RootCA is a reference to the root issuer; empty means the built-in one.
+	// RootCA names the folder of the root issuer; empty means the one without a name.
 	RootCA string
 	// Regions in the order of the file; a name may stand twice.
 	Regions []Region
@@ -74,7 +74,7 @@ type Inventory struct {
 // Region is a named group of nodes.
 type Region struct {
 	Name string
-	// IntermediateCA is a reference to the region's issuer; empty means the root issues.
+	// IntermediateCA names the folder of the region's issuer; empty means the root issues.
 	IntermediateCA string
 	Nodes          []Node
 }

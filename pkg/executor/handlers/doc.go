@@ -10,8 +10,8 @@
 //     request, and of it only the key is taken.
 //   - Strict enforcement is switched on by a fact that holds only if nothing at
 //     all was appended since the decision.
-//   - The root certificate is on the log before the first credential is issued
-//     from it.
+//   - An issuer is on the log before the first credential is issued from it, and
+//     which one issues is said by the log: see package authority.
 //
 // # In which order
 //
