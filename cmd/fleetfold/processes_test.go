@@ -3,6 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +19,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/identity"
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 )
 
@@ -77,7 +85,12 @@ func TestSeparateProcessesConverge(t *testing.T) {
 	}
 	apply("a", "b", "c")
 	planner := process(t, "planner", nats, "--inventory", file, "--lease", "3s")
-	executor := process(t, "executor", nats, "--dir", filepath.Join(dir, "executor"), "--attest-ca", clients.File)
+	trust := filepath.Join(dir, "trust")
+	executorArgs := []string{
+		nats, "--dir", filepath.Join(dir, "executor"), "--attest-ca", clients.File,
+		"--trust-dir", trust, "--ca-key-command", "key-program " + filepath.Join(dir, "module.pem"),
+	}
+	executor := process(t, "executor", executorArgs...)
 	for _, id := range []string{"a", "b", "c", "d"} {
 		if err := clients.Equip(fleet.NodeID(id), filepath.Join(dir, id)); err != nil {
 			t.Fatal(err)
@@ -100,11 +113,86 @@ func TestSeparateProcessesConverge(t *testing.T) {
 	}
 	apply("a", "b")
 	process(t, "planner", nats, "--inventory", file, "--lease", "3s")
-	process(t, "executor", nats, "--dir", filepath.Join(dir, "executor"), "--attest-ca", clients.File)
+	process(t, "executor", executorArgs...)
 	if err := waitFact(t, nats, "node.removed", "c"); err != nil {
 		t.Fatal(err)
 	}
 	converged()
+	checkTrustFiles(t, trust)
+	if _, err := os.Stat(filepath.Join(dir, "executor", "ca", "ca.key")); !os.IsNotExist(err) {
+		t.Errorf("the executor made a key of its own: %v", err)
+	}
+}
+
+// checkTrustFiles reads what an executor wrote for others, until the list has
+// the one node that was removed.
+func checkTrustFiles(t *testing.T, dir string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		problem := trustFiles(dir)
+		if problem == nil {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			t.Fatal(problem)
+		}
+	}
+}
+
+func trustFiles(dir string) error {
+	bundle, err := os.ReadFile(filepath.Join(dir, "bundle.json"))
+	if err != nil {
+		return err
+	}
+	roots, _, err := identity.ParseSPIFFEBundle("fleet.example", bundle)
+	if err != nil {
+		return err
+	}
+	der, err := os.ReadFile(filepath.Join(dir, "crl.der"))
+	if err != nil {
+		return err
+	}
+	if _, err := identity.ParseCRL(der, roots...); err != nil {
+		return err
+	}
+	list, err := x509.ParseRevocationList(der)
+	if err == nil && len(list.RevokedCertificateEntries) == 0 {
+		err = errors.New("nobody is revoked")
+	}
+	return err
+}
+
+// keyProgram signs with the key in a file, as the client of a hardware module
+// does with one that nobody can read.
+func keyProgram() {
+	key, _, err := identity.LoadOrCreateKey(os.Args[1])
+	if err != nil {
+		os.Exit(1)
+	}
+	if os.Args[2] == "public-key" {
+		der, err := x509.MarshalPKIXPublicKey(key.Public())
+		if err != nil {
+			os.Exit(1)
+		}
+		_ = pem.Encode(os.Stdout, &pem.Block{Type: "PUBLIC KEY", Bytes: der})
+		os.Exit(0)
+	}
+	var digest []byte
+	if _, err := fmt.Scanf("%x\n", &digest); err != nil {
+		os.Exit(1)
+	}
+	signature, err := ecdsa.SignASN1(rand.Reader, key, digest)
+	if err != nil {
+		os.Exit(1)
+	}
+	fmt.Println(base64.StdEncoding.EncodeToString(signature))
+	os.Exit(0)
 }
 
 // waitFact follows the log until it shows that fact of that node.

@@ -40,10 +40,11 @@ func TestMain(m *testing.M) {
 		return func() { os.Exit(cli.Main(cmd())) }
 	}
 	testscript.Main(leakFree{m}, map[string]func(){
-		"fleetfold":  main,
-		"planner":    service(plannercmd.New),
-		"executor":   service(executorcmd.New),
-		"node-agent": service(agentcmd.New),
+		"fleetfold":   main,
+		"planner":     service(plannercmd.New),
+		"executor":    service(executorcmd.New),
+		"node-agent":  service(agentcmd.New),
+		"key-program": keyProgram,
 	})
 }
 

@@ -6,6 +6,7 @@ package field
 // milliseconds with zerolog's Dur.
 const (
 	Action      = "action"      // action id
+	Actor       = "actor"       // who wanted it
 	ActionType  = "action_type" // EnrollNode, IssueCredential, ...
 	Actions     = "actions"     // count
 	Address     = "address"     // host:port that is listened on
@@ -29,6 +30,7 @@ const (
 	Generation  = "generation"  // of the inventory
 	Held        = "held"        // count
 	HeldBy      = "held_by"     // reasons with their counts
+	Kind        = "kind"
 	Lease       = "lease"
 	Node        = "node"
 	Next        = "next"  // when the next attempt is due
@@ -37,6 +39,7 @@ const (
 	Path        = "path"
 	Plan        = "plan"
 	Reason      = "reason"
+	Region      = "region"
 	Seq         = "seq"    // sequence of the log
 	Serial      = "serial" // of a certificate
 	Session     = "session"
@@ -49,5 +52,6 @@ const (
 	Unseen      = "unseen" // count of nodes
 	Why         = "why"    // reasons in words
 	URL         = "url"
+	Version     = "version"
 	Wait        = "wait" // until the next try
 )

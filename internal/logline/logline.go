@@ -2,6 +2,7 @@
 package logline
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -103,6 +104,18 @@ func Describe(e *events.Event) string {
 		return fmt.Sprintf("generation %d by %s, %s", d.Generation, d.Actor, Digest(d.Digest)) + note(d.Note)
 	case *events.TrustPublished:
 		return d.TrustDomain + ", root " + Digest(d.Fingerprint)
+	case *events.TrustDelegated:
+		return fmt.Sprintf("%s, region %s, intermediate %s", d.TrustDomain, d.Region, Digest(d.Fingerprint))
+	case *events.TrustRotationRequested:
+		return fmt.Sprintf("%s%s by %s", d.Step, region(d.Region), d.Actor) + note(d.Note)
+	case *events.TrustRotationHeld:
+		return fmt.Sprintf("%s%s waits: %s: %s", d.Step, region(d.Region), d.Reason, cmp.Or(nodes(d.Nodes, d.NodesTotal), d.Detail))
+	case *events.TrustActivated:
+		return Digest(d.Fingerprint) + region(d.Region) + " issues"
+	case *events.TrustRetired:
+		return Digest(d.Fingerprint) + region(d.Region) + " is retired"
+	case *events.NodeBundleReported:
+		return "bundle " + Digest(d.Digest)
 	case *events.NodeLost:
 		return string(d.Reason)
 	case *events.CredentialIssued:
@@ -132,6 +145,29 @@ func Describe(e *events.Event) string {
 	default:
 		return describeOutcome(e)
 	}
+}
+
+func region(name string) string {
+	if name == "" {
+		return ""
+	}
+	return " in region " + name
+}
+
+// nodes names as many as the event lists.
+func nodes(ids []fleet.NodeID, total int) string {
+	if len(ids) == 0 {
+		return ""
+	}
+	var names []string
+	for _, id := range ids {
+		names = append(names, string(id))
+	}
+	text := strings.Join(names, ", ")
+	if total > len(ids) {
+		text += fmt.Sprintf(" and %d more", total-len(ids))
+	}
+	return text
 }
 
 func describeOutcome(e *events.Event) string {

@@ -24,6 +24,7 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli/announce"
 	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/pkg/attest"
+	"github.com/fleetfold/fleetfold/pkg/authority"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/executor"
@@ -77,6 +78,7 @@ type Fleet struct {
 	planner     *planner.Planner
 	driver      *handlers.Local
 	attest      *attest.Local
+	issuers     *authority.Issuers
 	sightings   eventlog.Sightings
 	statements  eventlog.Statements
 	actions     eventlog.Actions
@@ -166,6 +168,12 @@ func (f *Fleet) assemble() (err error) {
 	if f.attest, err = attest.OpenLocal(filepath.Join(o.Dir, "ca"), nil); err != nil {
 		return err
 	}
+	f.issuers, err = authority.New(authority.Config{
+		Log: f.log, View: f.view, Inventories: f.inventories, Dir: filepath.Join(o.Dir, "ca"), Logger: o.Logger,
+	})
+	if err != nil {
+		return err
+	}
 	f.driver, err = handlers.NewLocal(handlers.LocalOptions{
 		Dir: filepath.Join(o.Dir, "nodes"), Program: []string{self, "node-agent"}, Attest: f.attest,
 		URL: f.server.URL(), Prefix: o.Prefix, Lease: o.Lease, OnExit: o.OnAgentExit, Logger: o.Logger,
@@ -211,6 +219,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return f.planner.Run(ctx) })
 	g.Go(func() error { return f.act(ctx) })
+	g.Go(func() error { return f.publishTrust(ctx) })
 	g.Go(func() error { f.saver.Run(ctx); return nil })
 	g.Go(func() error {
 		select {
@@ -228,6 +237,18 @@ func (f *Fleet) Run(ctx context.Context) error {
 	return err
 }
 
+// publishTrust rotates issuers, and tells nodes and others whom to trust.
+func (f *Fleet) publishTrust(ctx context.Context) error {
+	if err := f.view.CatchUp(ctx); err != nil {
+		return err
+	}
+	publisher := &authority.Publisher{Issuers: f.issuers, Bus: f.bus, Dir: filepath.Join(f.options.Dir, "trust")}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return f.issuers.Run(ctx, f.view) })
+	g.Go(func() error { return publisher.Run(ctx, f.view) })
+	return g.Wait()
+}
+
 // act brings back the agents that the log calls present, then executes.
 func (f *Fleet) act(ctx context.Context) error {
 	if err := f.driver.ResumePresent(ctx, f.view); err != nil {
@@ -240,7 +261,7 @@ func (f *Fleet) act(ctx context.Context) error {
 func (f *Fleet) execute(ctx context.Context) error {
 	config := handlers.Config{
 		Log: f.log, View: f.view, Inventories: f.inventories, Commands: f.bus, Driver: f.driver,
-		Attest: f.attest.Verifiers(), CADir: filepath.Join(f.options.Dir, "ca"), EnrollTimeout: f.options.EnrollTimeout, Logger: f.options.Logger,
+		Attest: f.attest.Verifiers(), Issuers: f.issuers, EnrollTimeout: f.options.EnrollTimeout, Logger: f.options.Logger,
 	}
 	set, err := handlers.New(ctx, config)
 	if err != nil {

@@ -46,6 +46,9 @@ type Agent struct {
 	// rotating is the serial of a credential that is to be renewed before its time.
 	rotating atomic.Pointer[string]
 
+	// bundle of roots that the node knows; nil while there is none.
+	bundle atomic.Pointer[bundle]
+
 	// beating is held while a heartbeat is under way, so that none follows the farewell.
 	beating sync.Mutex
 	left    bool
@@ -122,7 +125,25 @@ func (a *Agent) load() error {
 		a.log.Warn().Err(gone).Str(field.Path, a.store.path(CredentialFile)).Msg("credential counts for nothing now")
 	}
 	a.credential.Store(c)
-	return a.loadPending()
+	if err := a.loadPending(); err != nil {
+		return err
+	}
+	return a.loadBundle()
+}
+
+// loadBundle takes the bundle on disk, and else the one that came with the
+// credential.
+func (a *Agent) loadBundle() error {
+	b, err := a.store.loadBundle()
+	if err != nil {
+		return err
+	}
+	if b != nil {
+		a.bundle.Store(b)
+	} else if c := a.credential.Load(); c != nil {
+		return a.bundleOf(c)
+	}
+	return nil
 }
 
 // loadPending takes up a renewal where a stop left it. A pending credential
@@ -177,6 +198,7 @@ func (a *Agent) Run(ctx context.Context, bus Bus) error {
 	var beats sync.WaitGroup
 	beats.Go(func() { a.beatOn(beatCtx, bus) })
 	beats.Go(func() { a.renewOn(beatCtx, bus) })
+	beats.Go(func() { a.followBundles(beatCtx, bus) })
 	cause := "stopped"
 	select {
 	case <-ctx.Done():

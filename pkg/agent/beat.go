@@ -97,6 +97,7 @@ func (a *Agent) publish(ctx context.Context, bus Bus, serial, pending string, le
 		Serial:         serial,
 		PendingSerial:  pending,
 		Leaving:        leaving,
+		Bundle:         a.bundleDigest(),
 	})
 	if err := bus.Beat(ctx, a.cfg.Node, e, a.cfg.Lease); err != nil {
 		return fmt.Errorf("publish heartbeat: %w", err)

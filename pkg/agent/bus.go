@@ -25,6 +25,9 @@ type Bus interface {
 	// ServeCommands answers the node's commands until stop is called, which
 	// returns when the answers under way are sent.
 	ServeCommands(ctx context.Context, id fleet.NodeID, handle func(context.Context, *events.Event) *events.Event) (stop func(), err error)
+	// Bundles calls take with each newer trust bundle of the fleet, in the SPIFFE
+	// format, until ctx ends. An error before that ends it, too.
+	Bundles(ctx context.Context, take func(text []byte)) error
 	Close()
 }
 

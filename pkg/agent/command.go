@@ -93,12 +93,12 @@ func (a *Agent) use(d *events.CredentialDelivered) error {
 		return err
 	}
 	a.credential.Store(d)
+	if err := a.bundleOf(d); err != nil {
+		return err
+	}
 	a.log.Info().Str(field.Node, string(a.cfg.Node)).Str(field.Serial, d.Serial).Uint64(field.Epoch, d.Epoch).
 		Str(field.Path, a.store.path(CredentialFile)).Msg("credential kept")
-	select { // the next heartbeat names the new serial
-	case a.nudge <- struct{}{}:
-	default:
-	}
+	a.beatSoon() // the next heartbeat names the new serial
 	a.wakeRenewals()
 	return nil
 }
@@ -132,6 +132,7 @@ func (a *Agent) stop(ctx context.Context, bus Bus, d *events.NodeStopRequested) 
 		}
 		a.credential.Store(nil)
 		a.pending.Store(nil)
+		a.bundle.Store(nil)
 	}
 	err := a.leave(ctx, bus)
 	a.stopping = true

@@ -12,6 +12,8 @@
 //   - A renewed credential is kept beside the old one, which stays in use until
 //     the log says that the new one was proved. Whatever step a stop comes at,
 //     the folder holds a credential that can be used.
+//   - The trust bundle is the newest that was published: an older one never takes
+//     its place. Heartbeats name it by its digest.
 //   - Two agents never share a folder.
 //   - A bus that is away is waited for, for ever.
 //

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) { leak.Main(m) }
 type fakeBus struct {
 	beats   chan *events.Heartbeat
 	states  chan *events.Event
+	bundles chan []byte
 	serving chan struct{} // closed when commands are taken
 	handle  func(context.Context, *events.Event) *events.Event
 	// requests come one at a time, and each waits for one of answers; nil says
@@ -42,8 +43,10 @@ type fakeBus struct {
 }
 
 func newBus() *fakeBus {
-	return &fakeBus{beats: make(chan *events.Heartbeat, 100), states: make(chan *events.Event, 100), serving: make(chan struct{}),
-		requests: make(chan *events.Event), answers: make(chan *events.Event)}
+	return &fakeBus{
+		beats: make(chan *events.Heartbeat, 100), states: make(chan *events.Event, 100), bundles: make(chan []byte),
+		serving: make(chan struct{}), requests: make(chan *events.Event), answers: make(chan *events.Event),
+	}
 }
 
 func (b *fakeBus) fail(beat, state error) {
@@ -117,6 +120,17 @@ func (b *fakeBus) ServeCommands(_ context.Context, _ fleet.NodeID, h func(contex
 	b.handle = h
 	close(b.serving)
 	return func() { b.stopped = true }, nil
+}
+
+func (b *fakeBus) Bundles(ctx context.Context, take func([]byte)) error {
+	for {
+		select {
+		case text := <-b.bundles:
+			take(text)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func (b *fakeBus) Close() { b.closed = true }

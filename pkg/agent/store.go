@@ -158,7 +158,7 @@ func (s store) writeCertificate(c *events.CredentialDelivered) error {
 // credential would be useless anyway.
 func (s store) forget() error {
 	var problems []error
-	for _, name := range []string{PendingFile, CertificateFile, CredentialFile, KeyFile} {
+	for _, name := range []string{BundlePEMFile, BundleFile, PendingFile, CertificateFile, CredentialFile, KeyFile} {
 		if err := os.Remove(s.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			problems = append(problems, fmt.Errorf("remove credential: %w", err))
 		}
@@ -174,7 +174,7 @@ const (
 // checkCredential says why c is not this node's credential for its own key.
 func checkCredential(c *events.CredentialDelivered, id fleet.NodeID, own string, now time.Time) error {
 	roots := splitPEM([]byte(c.BundlePEM))
-	cert, err := identity.VerifyLeaf([]byte(c.CertificatePEM), roots, c.TrustDomain, id, now)
+	cert, err := identity.Verification{Roots: roots, TrustDomain: c.TrustDomain, Node: id, Region: c.Region, Now: now}.Leaf([]byte(c.CertificatePEM))
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,8 @@
 // implementations that pass the same contract.
 //
 // Around the log, Bus offers what agents and services say to each other that
-// is not history: leases, credential statements, commands, and the texts of
-// inventories by digest. What its Check and Ask functions tell of streams,
+// is not history: leases, credential statements, commands, the texts of
+// inventories by digest, and what of the log nodes and receivers need to know
+// who is to be trusted. What its Check and Ask functions tell of streams,
 // consumers and servers changes nothing.
 package eventlog

@@ -18,6 +18,7 @@ const (
 	RoleLog         Role = "log"
 	RoleIngest      Role = "ingest"
 	RolePresence    Role = "presence"
+	RoleTrust       Role = "trust"
 	RoleInventories Role = "inventories" // an object store, and the stream below it
 )
 
@@ -70,6 +71,7 @@ func (b *Bus) CheckStreams(ctx context.Context) []StreamHealth {
 		{role: RoleLog, name: b.logStream(), want: b.logConfig()},
 		{role: RoleIngest, name: b.ingestStream(), want: b.ingestConfig()},
 		{role: RolePresence, name: b.presenceStream(), want: b.presenceConfig()},
+		{role: RoleTrust, name: b.trustStream(), want: b.trustConfig()},
 		{role: RoleInventories, name: bucketStream + b.inventoriesBucket()},
 	}
 	all := make([]StreamHealth, len(roles))

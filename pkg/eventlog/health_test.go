@@ -43,7 +43,7 @@ func TestStreamsAreCheckedAndNotMade(t *testing.T) {
 			t.Errorf("log of two messages: %+v", h)
 		}
 	}
-	if want := []Role{RoleLog, RoleIngest, RolePresence, RoleInventories}; !slices.Equal(roles, want) {
+	if want := []Role{RoleLog, RoleIngest, RolePresence, RoleTrust, RoleInventories}; !slices.Equal(roles, want) {
 		t.Errorf("roles %v, want %v", roles, want)
 	}
 }

@@ -41,6 +41,11 @@ func checkData(e *Event) error {
 			return refuse(ReasonBadData, "data of %s asks for %q", e.Type, d.Type)
 		}
 		return checkRequest(d, e.Node)
+	case *TrustRotationRequested:
+		return checkStep(d.Step)
+	case *TrustRotationHeld:
+		return need(checkStep(d.Step) == nil && len(d.Nodes) <= MaxWaitListed && d.NodesTotal >= len(d.Nodes),
+			"step %q waits for %d nodes, of which %d are listed", d.Step, d.NodesTotal, len(d.Nodes))
 	case *Heartbeat:
 		return checkHeartbeat(e, d)
 	case *CommandAnswered:
@@ -153,6 +158,14 @@ func checkTarget(t fleet.Target, subject fleet.NodeID) error {
 		return refuse(ReasonBadData, "scope is %q, region %q, id %q, and the subject %q", t.Scope, t.Region, t.ID, subject)
 	}
 	return nil
+}
+
+func checkStep(s RotationStep) error {
+	switch s {
+	case RotationPrepare, RotationActivate, RotationRetire:
+		return nil
+	}
+	return refuse(ReasonBadData, "step %q is unknown", s)
 }
 
 func checkHeartbeat(e *Event, d *Heartbeat) error {

@@ -99,6 +99,12 @@ var registry = []Descriptor{
 	{Type: TypePlanApproved, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[PlanApproved], tail: fixed("events.control")},
 	{Type: TypeControlPaused, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[ControlPaused], tail: fixed("events.control")},
 	{Type: TypeControlResumed, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[ControlResumed], tail: fixed("events.control")},
+	{Type: TypeNodeBundleReported, Channel: ChannelLog, scope: scopeNode, fresh: payloadOf[NodeBundleReported], tail: nodeFact},
+	{Type: TypeTrustDelegated, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustDelegated], tail: fixed("events.trust")},
+	{Type: TypeTrustRotationRequested, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustRotationRequested], tail: fixed("events.trust")},
+	{Type: TypeTrustRotationHeld, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustRotationHeld], tail: fixed("events.trust")},
+	{Type: TypeTrustActivated, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustActivated], tail: fixed("events.trust")},
+	{Type: TypeTrustRetired, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustRetired], tail: fixed("events.trust")},
 
 	{Type: TypeEnrollNode, Channel: ChannelAction, scope: scopeNode, fresh: payloadOf[ActionRequested], tail: actionTail},
 	{Type: TypeIssueCredential, Channel: ChannelAction, scope: scopeNode, fresh: payloadOf[ActionRequested], tail: actionTail},

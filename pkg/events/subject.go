@@ -123,7 +123,7 @@ func (s Subjects) Of(e *Event) (string, error) {
 // Inventory is the subject of inventory.applied.
 func (s Subjects) Inventory() string { return s.prefix + ".events.inventory" }
 
-// Trust is the subject of trust.published.
+// Trust is the subject of the facts about issuers and their rotation.
 func (s Subjects) Trust() string { return s.prefix + ".events.trust" }
 
 // Plan is the subject of plan.decided: every published batch is fenced on it.
@@ -157,6 +157,19 @@ func (s Subjects) Request(id fleet.NodeID) string { return s.prefix + ".request.
 
 // AllRequests matches the requests of all nodes.
 func (s Subjects) AllRequests() string { return s.prefix + ".request.*" }
+
+// TrustBundle is the subject of the trust bundle, for those who may not read the log.
+func (s Subjects) TrustBundle() string { return s.prefix + ".trust.bundle" }
+
+// TrustPosture is the subject of the fleet's posture.
+func (s Subjects) TrustPosture() string { return s.prefix + ".trust.posture" }
+
+// TrustCRL is the subject of the revocation list of the issuer with that key id,
+// lower-case hex.
+func (s Subjects) TrustCRL(keyID string) string { return s.prefix + ".trust.crl." + keyID }
+
+// AllTrust matches the bundle, the posture and every revocation list.
+func (s Subjects) AllTrust() string { return s.prefix + ".trust.>" }
 
 // AllEvents, AllActions, AllPresence and AllCredentials are the filters of the streams.
 func (s Subjects) AllEvents() string { return s.prefix + ".events.>" }

@@ -16,6 +16,9 @@ type Heartbeat struct {
 	// use before it is confirmed; empty while there is none.
 	PendingSerial string `json:"pending_serial,omitempty"`
 	Leaving       bool   `json:"leaving,omitempty"`
+	// Bundle is the BundleDigest of the trust bundle that the node holds; empty
+	// while it has none.
+	Bundle string `json:"bundle,omitempty"`
 }
 
 // CertificateRequested asks an agent for a certificate signing request, and for
@@ -46,7 +49,10 @@ type CredentialDelivered struct {
 	Serial      string `json:"serial"`
 	Nonce       string `json:"nonce"`
 	TrustDomain string `json:"trust_domain"`
-	// CertificatePEM of the node; BundlePEM the roots it may trust.
+	// Region of the node: an intermediate of another one is refused. Empty: any.
+	Region string `json:"region,omitempty"`
+	// CertificatePEM is the node's chain without its root, the leaf first;
+	// BundlePEM the roots it may trust.
 	CertificatePEM string `json:"certificate_pem"`
 	BundlePEM      string `json:"bundle_pem"`
 	// RenewBeforeSeconds is how long before its end the node is to renew it; 0,

@@ -32,6 +32,13 @@ const (
 	TypeActionSucceeded     Type = "action.succeeded"
 	TypeActionFailed        Type = "action.failed"
 	TypeActionRefused       Type = "action.refused"
+
+	TypeNodeBundleReported     Type = "node.bundle-reported"
+	TypeTrustDelegated         Type = "trust.delegated"
+	TypeTrustRotationRequested Type = "trust.rotation-requested"
+	TypeTrustRotationHeld      Type = "trust.rotation-held"
+	TypeTrustActivated         Type = "trust.activated"
+	TypeTrustRetired           Type = "trust.retired"
 )
 
 // Actions, in the imperative; they live on the log under fleet.actions.
@@ -69,7 +76,9 @@ type InventoryApplied struct {
 	Note       string `json:"note,omitempty"`
 }
 
-// TrustPublished adds a root certificate to the trust bundle.
+// TrustPublished adds a root certificate to the trust bundle, or takes the place
+// of an earlier one for the same key. The first root of a trust domain issues at
+// once; later ones do from trust.activated on.
 type TrustPublished struct {
 	TrustDomain string `json:"trust_domain"`
 	// Fingerprint of the root's public key, "sha256:<hex>".
@@ -121,7 +130,11 @@ type CredentialIssued struct {
 	KeyFingerprint string    `json:"key_fingerprint"`
 	NotBefore      time.Time `json:"not_before"`
 	NotAfter       time.Time `json:"not_after"`
-	CertificatePEM string    `json:"certificate_pem"`
+	// Issuer is the fingerprint of the key that signed the certificate,
+	// "sha256:<hex>": of the root or of a region's intermediate.
+	Issuer string `json:"issuer"`
+	// CertificatePEM is the chain without its root, the leaf first.
+	CertificatePEM string `json:"certificate_pem"`
 }
 
 // CredentialProved is the node's own signed statement, copied to the log byte
@@ -290,6 +303,13 @@ type ActionRefused struct {
 	// Basis is the sequence the refusal was decided on.
 	Basis uint64 `json:"basis"`
 }
+
+func (*NodeBundleReported) payload()     {}
+func (*TrustDelegated) payload()         {}
+func (*TrustRotationRequested) payload() {}
+func (*TrustRotationHeld) payload()      {}
+func (*TrustActivated) payload()         {}
+func (*TrustRetired) payload()           {}
 
 func (*InventoryApplied) payload()     {}
 func (*TrustPublished) payload()       {}

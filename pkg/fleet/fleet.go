@@ -60,7 +60,7 @@ const (
 type Inventory struct {
 	// TrustDomain is the SPIFFE trust domain of every credential; never blank.
 	TrustDomain string
-	// RootCA is a reference to the root issuer; empty means the built-in one.
+	// RootCA names the folder of the root issuer; empty means the one without a name.
 	RootCA string
 	// Regions in the order of the file; a name may stand twice.
 	Regions []Region
@@ -74,7 +74,7 @@ type Inventory struct {
 // Region is a named group of nodes.
 type Region struct {
 	Name string
-	// IntermediateCA is a reference to the region's issuer; empty means the root issues.
+	// IntermediateCA names the folder of the region's issuer; empty means the root issues.
 	IntermediateCA string
 	Nodes          []Node
 }
@@ -124,6 +124,30 @@ func (inv *Inventory) Find(id NodeID) *Node {
 		}
 	}
 	return nil
+}
+
+// RegionOf returns the region that the node stands in, or nil. It scans, as Find does.
+func (inv *Inventory) RegionOf(id NodeID) *Region {
+	for r := range inv.Regions {
+		for n := range inv.Regions[r].Nodes {
+			if inv.Regions[r].Nodes[n].ID == id {
+				return &inv.Regions[r]
+			}
+		}
+	}
+	return nil
+}
+
+// RegionNamed returns the region with that name that has an intermediate, else
+// the first of that name, or nil. Regions of one name share their intermediate.
+func (inv *Inventory) RegionNamed(name string) (found *Region) {
+	for r := range inv.Regions {
+		region := &inv.Regions[r]
+		if region.Name == name && (found == nil || found.IntermediateCA == "") {
+			found = region
+		}
+	}
+	return found
 }
 
 // ObservedNode is what the log says of one node.

@@ -55,6 +55,22 @@ func (ca *CA) RootPEM() []byte { return ca.root().CertificatePEM() }
 // Region is the region that an intermediate signs for; empty for a root.
 func (ca *CA) Region() string { return ca.region }
 
+// Fingerprint names the issuer by its public key, as Fingerprint of it.
+func (ca *CA) Fingerprint() string {
+	text, err := Fingerprint(ca.cert.PublicKey)
+	if err != nil {
+		return "" // no key that the package opens: load has read this one
+	}
+	return text
+}
+
+// Root is the issuer whose certificate the chain ends in: the issuer itself, or
+// an intermediate's parent.
+func (ca *CA) Root() *CA { return ca.root() }
+
+// Serial of the issuer's own certificate, as SerialOf gives it.
+func (ca *CA) Serial() string { return SerialOf(ca.cert) }
+
 // NotAfter is when the issuer's own certificate ends.
 func (ca *CA) NotAfter() time.Time { return ca.cert.NotAfter }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 )
 
@@ -50,6 +51,9 @@ func (ca *CA) CRL(revoked []Revoked, number uint64, now, next time.Time) ([]byte
 	return der, nil
 }
 
+// CRLPEM is a DER revocation list as PEM.
+func CRLPEM(der []byte) []byte { return toPEM("X509 CRL", der) }
+
 // ParseCRL reads a DER revocation list and checks that one of the issuers, PEM
 // certificates of roots or intermediates, has signed it. Errors about the list
 // are a *Refusal.
@@ -87,6 +91,17 @@ func (c *CRL) NextUpdate() time.Time { return c.list.NextUpdate }
 // Lists says that the list's issuer has signed the certificate, and revoked it.
 func (c *CRL) Lists(cert *x509.Certificate) bool {
 	return bytes.Equal(c.list.AuthorityKeyId, cert.AuthorityKeyId) && bytes.Equal(c.list.RawIssuer, cert.RawIssuer) && c.serials[SerialOf(cert)]
+}
+
+// KeyIDOf is the subject key identifier of the issuers of this package, lower-case
+// hex, made from the Fingerprint of their key; empty if that is none.
+func KeyIDOf(fingerprint string) string {
+	const digits = 40
+	hexes, ok := strings.CutPrefix(fingerprint, "sha256:")
+	if !ok || len(hexes) < digits {
+		return ""
+	}
+	return hexes[:digits]
 }
 
 func (v Verification) checkRevoked(chain []*x509.Certificate) error {

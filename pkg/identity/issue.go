@@ -23,6 +23,8 @@ type Issued struct {
 	NotBefore, NotAfter time.Time
 	// KeyFingerprint is the Fingerprint of the certified key.
 	KeyFingerprint string
+	// Issuer is the Fingerprint of the key that has signed.
+	Issuer string
 }
 
 // SerialOf returns the serial number of a certificate as 32 lower-case hex
@@ -57,6 +59,7 @@ func (ca *CA) Issue(csr *x509.CertificateRequest, id fleet.NodeID, ttl time.Dura
 	return &Issued{
 		CertificatePEM: append(toPEM(certBlock, der), ca.intermediatePEM()...), Serial: SerialOf(tmpl),
 		NotBefore: tmpl.NotBefore, NotAfter: tmpl.NotAfter, KeyFingerprint: fingerprint,
+		Issuer: ca.Fingerprint(),
 	}, nil
 }
 

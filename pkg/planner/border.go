@@ -93,8 +93,10 @@ func (p *Planner) admit(ctx context.Context, e *events.Event) (refusal, err erro
 	var n projection.Node
 	var roots [][]byte
 	var digest string
+	var retired bool
 	p.View.Read(func(st *projection.State) {
 		n, _ = st.Node(e.Node)
+		retired = n.Issued != nil && n.Issued.Issuer != "" && !st.KnowsIssuer(n.Issued.Issuer)
 		roots, digest = st.Trust(), st.Inventory().Digest
 	})
 	if n.Proved != nil && n.Proved.Serial == d.Serial {
@@ -103,11 +105,14 @@ func (p *Planner) admit(ctx context.Context, e *events.Event) (refusal, err erro
 	if !answers(n, e) || digest == "" {
 		return &events.Refusal{Reason: RefusedNoChallenge, Detail: "no credential with that serial, nonce and epoch waits for proof"}, nil
 	}
+	if retired {
+		return &events.Refusal{Reason: identity.CertificateRevoked, Detail: "its issuer " + n.Issued.Issuer + " is retired"}, nil
+	}
 	inv, err := p.Inventories.Get(ctx, digest)
 	if err != nil {
 		return nil, fmt.Errorf("get inventory in force: %w", err)
 	}
-	if refusal := p.verify(e, *n.Issued, roots, inv.TrustDomain); refusal != nil {
+	if refusal := p.verify(e, *n.Issued, roots, inv.TrustDomain, p.regions.of(digest, inv, e.Node)); refusal != nil {
 		return refusal, nil
 	}
 	p.sensor.proofs[e.Node] = e
@@ -115,8 +120,13 @@ func (p *Planner) admit(ctx context.Context, e *events.Event) (refusal, err erro
 	return nil, nil
 }
 
-func (p *Planner) verify(e *events.Event, issued projection.Credential, roots [][]byte, trustDomain string) error {
-	leaf, err := identity.VerifyLeaf([]byte(issued.CertificatePEM), roots, trustDomain, e.Node, p.Now())
+// verify asks about the region of the inventory in force: a node that was moved
+// keeps the credential that it has proved, and proves its next one by the
+// intermediate of its new region.
+func (p *Planner) verify(e *events.Event, issued projection.Credential, roots [][]byte, trustDomain, region string) error {
+	leaf, err := identity.Verification{
+		Roots: roots, TrustDomain: trustDomain, Node: e.Node, Region: region, Now: p.Now(),
+	}.Leaf([]byte(issued.CertificatePEM))
 	if err != nil {
 		return err
 	}

@@ -85,6 +85,7 @@ type Planner struct {
 	wake time.Time
 	// withheld is the last account of held actions that was logged.
 	withheld string
+	regions  regions
 	// published counts plans; others read it.
 	published atomic.Uint64
 	// stuck are the needs that were logged as stuck.

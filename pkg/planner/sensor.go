@@ -59,10 +59,12 @@ type sensor struct {
 	// sessions is when a node's session last changed on the log, so that two
 	// processes that claim one id cannot fill the log with their quarrel.
 	sessions map[fleet.NodeID]time.Time
+	// reported is when a node's bundle last changed on the log, for the same reason.
+	reported map[fleet.NodeID]time.Time
 	// veiled is until when a node may be present whose newest heartbeat could not
 	// be read: that one took the place of the lease, whose end nobody will tell.
 	veiled map[fleet.NodeID]time.Time
-	// damped are the nodes whose change of session waits for an alarm.
+	// damped are the nodes of which something waits for an alarm.
 	damped map[fleet.NodeID]struct{}
 }
 
@@ -73,6 +75,7 @@ func newSensor(lease time.Duration) *sensor {
 		proofs:   make(map[fleet.NodeID]*events.Event),
 		expiring: make(map[fleet.NodeID]string),
 		sessions: make(map[fleet.NodeID]time.Time),
+		reported: make(map[fleet.NodeID]time.Time),
 		damped:   make(map[fleet.NodeID]struct{}),
 		veiled:   make(map[fleet.NodeID]time.Time),
 	}
@@ -91,7 +94,8 @@ func (s *sensor) see(sighting eventlog.Sighting) {
 	delete(s.unseen, sighting.Node)
 	delete(s.veiled, sighting.Node)
 	same := known && !before.outlived && before.beat != nil && now != nil && before.beat.Session == now.Session &&
-		before.beat.Leaving == now.Leaving && before.beat.KeyFingerprint == now.KeyFingerprint
+		before.beat.Leaving == now.Leaving && before.beat.KeyFingerprint == now.KeyFingerprint &&
+		before.beat.Bundle == now.Bundle
 	s.presence[sighting.Node] = presence{beat: now, at: sighting.Time, agreed: same && before.agreed}
 	if !same {
 		s.agenda.add(sighting.Node)
@@ -139,6 +143,7 @@ func (s *sensor) folded(st *projection.State, ids []fleet.NodeID, now time.Time)
 		n, known := st.Node(id)
 		if !known {
 			delete(s.sessions, id)
+			delete(s.reported, id)
 			delete(s.expiring, id)
 		}
 		if !n.Present {
@@ -214,6 +219,7 @@ func (s *sensor) facts(st *projection.State, id fleet.NodeID, now time.Time) []e
 	case s.overdue(id, now):
 		f.add(events.TypeNodeLost, &events.NodeLost{Epoch: epoch, Reason: LostNoLease})
 	}
+	s.reportBundle(&f, n, known, epoch, p)
 	if proof := s.proofs[id]; proof != nil && len(f.entries) == 0 {
 		delete(s.proofs, id)
 		if answers(n, proof) {
@@ -270,7 +276,7 @@ func (s *sensor) alive(f *factMaker, st *projection.State, n projection.Node, kn
 		p.outlived = true
 		s.presence[f.id] = p
 		return
-	case known && n.Present && !lost && s.damp(f.id, f.now):
+	case known && n.Present && !lost && s.damp(f.id, s.sessions[f.id], f.now):
 		return
 	}
 	s.sessions[f.id] = f.now
@@ -280,9 +286,23 @@ func (s *sensor) alive(f *factMaker, st *projection.State, n projection.Node, kn
 	}
 }
 
-// damp says whether a change of session has to wait, and sets an alarm for it.
-func (s *sensor) damp(id fleet.NodeID, now time.Time) bool {
-	until := s.sessions[id].Add(s.lease)
+// reportBundle adds which trust bundle a node holds that the log knows to be
+// there. Of a node about which there is other news it is said afterwards.
+func (s *sensor) reportBundle(f *factMaker, n projection.Node, known bool, epoch uint64, p presence) {
+	if p.beat == nil || p.beat.Leaving || len(f.entries) > 0 || !known || !n.Present || n.Bundle == p.beat.Bundle {
+		return
+	}
+	if s.damp(f.id, s.reported[f.id], f.now) {
+		return
+	}
+	s.reported[f.id] = f.now
+	f.add(events.TypeNodeBundleReported, &events.NodeBundleReported{Epoch: epoch, Digest: p.beat.Bundle})
+}
+
+// damp says whether a change has to wait that follows on another one within a
+// lease, and sets an alarm for it.
+func (s *sensor) damp(id fleet.NodeID, last, now time.Time) bool {
+	until := last.Add(s.lease)
 	if !now.Before(until) {
 		return false
 	}

@@ -424,3 +424,45 @@ func TestSensorTakesNoRenewedCredentialForLost(t *testing.T) {
 	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key", Serial: "s0"})
 	c.want("the next one lacks it, too", "node.appeared credential.revoked")
 }
+
+func TestSensorTellsOfAChangedBundle(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	beat := func(bundle string) {
+		c.beat("n", events.Heartbeat{Session: "a", KeyFingerprint: "key", Bundle: bundle})
+	}
+	beat("b1")
+	c.want("a first heartbeat", "node.appeared")
+	c.want("the rest of it", "node.bundle-reported")
+	beat("b1")
+	c.want("a renewal is no news", "")
+	c.later(lease)
+	beat("b2")
+	c.want("another bundle", "node.bundle-reported")
+	beat("b3")
+	c.want("one more within a lease waits", "")
+	c.later(lease)
+	c.want("a lease later", "node.bundle-reported")
+	c.later(lease)
+	beat("")
+	c.want("it holds none", "node.bundle-reported")
+	if n, _ := c.st.Node("n"); n.Bundle != "" {
+		t.Errorf("bundle is %q", n.Bundle)
+	}
+}
+
+func TestSensorIsNotFloodedByBundles(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	facts := 0
+	for i := range 20 {
+		c.later(time.Second)
+		c.beat("n", events.Heartbeat{Session: "a", KeyFingerprint: "key", Bundle: []string{"x", "y"}[i%2]})
+		if c.concluded() != "" {
+			facts++
+		}
+	}
+	if facts > 4 {
+		t.Errorf("%d facts in two leases", facts)
+	}
+}

@@ -1,7 +1,6 @@
 package projection
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"iter"
@@ -65,6 +64,9 @@ func (s *State) Apply(seq uint64, at time.Time, e *events.Event) (Change, error)
 		return Change{}, nil
 	}
 	s.moveFence(seq, e)
+	if at.After(s.at) {
+		s.at = at
+	}
 	if !e.Type.IsAction() {
 		s.planEnd = seq // a plan is one piece: whatever it announced has come or never will
 	}
@@ -100,9 +102,10 @@ func (s *State) moveFence(seq uint64, e *events.Event) {
 		s.last.enforcement = seq
 	case events.TypeInventoryApplied:
 		s.last.inventory = seq
-	case events.TypeTrustPublished:
+	case events.TypeTrustPublished, events.TypeTrustDelegated, events.TypeTrustRotationRequested,
+		events.TypeTrustRotationHeld, events.TypeTrustActivated, events.TypeTrustRetired:
 		s.last.trust = seq
-	case events.TypeNodeAppeared, events.TypeNodeLost, events.TypeNodeLeft, events.TypeNodeRemoved,
+	case events.TypeNodeBundleReported, events.TypeNodeAppeared, events.TypeNodeLost, events.TypeNodeLeft, events.TypeNodeRemoved,
 		events.TypeCredentialIssued, events.TypeCredentialProved, events.TypeCredentialExpired, events.TypeCredentialRevoked:
 		s.id(e.Node).last = seq
 	}
@@ -120,15 +123,16 @@ func (s *State) apply(seq uint64, at time.Time, e *events.Event) (c Change, fits
 	case events.TypeInventoryApplied:
 		d, ok := data[events.InventoryApplied](e)
 		return Change{Inventory: ok && s.applyInventory(seq, d)}, ok
-	case events.TypeTrustPublished:
-		d, ok := data[events.TrustPublished](e)
-		return Change{Trust: ok && s.applyTrust(d)}, ok
+	case events.TypeTrustPublished, events.TypeTrustDelegated, events.TypeTrustRotationRequested,
+		events.TypeTrustRotationHeld, events.TypeTrustActivated, events.TypeTrustRetired:
+		changed, fits := s.applyTrust(seq, at, e)
+		return Change{Trust: changed}, fits
 	case events.TypeEnforcementEnabled:
 		d, ok := data[events.EnforcementEnabled](e)
-		return Change{Enforcement: ok && s.enforce(true, d.Action)}, ok
+		return Change{Enforcement: ok && s.enforce(Posture{Strict: true, Sequence: seq, Generation: d.Generation, Since: at}, d.Action)}, ok
 	case events.TypeEnforcementDisabled:
 		d, ok := data[events.EnforcementDisabled](e)
-		return Change{Enforcement: ok && s.enforce(false, d.Action)}, ok
+		return Change{Enforcement: ok && s.enforce(Posture{Sequence: seq, Generation: d.Generation, Since: at}, d.Action)}, ok
 	case events.TypePlanDecided:
 		d, ok := data[events.PlanDecided](e)
 		if ok {
@@ -170,21 +174,22 @@ func (s *State) applyInventory(seq uint64, d *events.InventoryApplied) bool {
 	return true
 }
 
-func (s *State) applyTrust(d *events.TrustPublished) bool {
-	root := []byte(d.CertificatePEM)
-	for _, have := range s.trust {
-		if bytes.Equal(have, root) {
-			return false
-		}
-	}
-	s.trust = append(s.trust, root)
-	return true
+// Posture is whether receivers refuse unsigned posts, and since when.
+type Posture struct {
+	Strict bool
+	// Sequence of the fact that said so, the Generation it was decided for, and
+	// when the log stored it. Zero: nothing was ever said, the fleet is permissive.
+	Sequence, Generation uint64
+	Since                time.Time
 }
 
-func (s *State) enforce(strict bool, by fleet.ActionID) bool {
-	if s.observed.state.StrictEnforced == strict {
+// Posture says since when the fleet is as strict as it is.
+func (s *State) Posture() Posture { return s.posture }
+
+func (s *State) enforce(p Posture, by fleet.ActionID) bool {
+	if s.observed.state.StrictEnforced == p.Strict {
 		return false
 	}
-	s.observed.state.StrictEnforced, s.enforcement = strict, by
+	s.observed.state.StrictEnforced, s.enforcement, s.posture = p.Strict, by, p
 	return true
 }

@@ -42,11 +42,12 @@ func (s *State) issue(at time.Time, r *record, d *events.CredentialIssued) bool 
 	c := Credential{
 		Serial: d.Serial, Nonce: d.Nonce, KeyFingerprint: d.KeyFingerprint, Epoch: d.Epoch,
 		NotBefore: plainTime(d.NotBefore), NotAfter: plainTime(d.NotAfter), CertificatePEM: d.CertificatePEM,
-		Sequence: s.sequence, IssuedAt: at,
+		Sequence: s.sequence, IssuedAt: at, Issuer: s.trust.intern(d.Issuer),
 	}
 	if r.node.Issued.same(&c) {
 		return false
 	}
+	r.keepEarlier(at, r.node.Issued, r.node.Proved)
 	r.node.Issued = &c
 	return true
 }
@@ -60,6 +61,7 @@ func (s *State) prove(at time.Time, r *record, d *events.CredentialProved) bool 
 	if n.Issued == nil || n.Issued.same(n.Proved) || n.Issued.Serial != d.Serial || n.Issued.Nonce != d.Nonce {
 		return false
 	}
+	r.keepEarlier(at, n.Proved, nil)
 	n.Proved, n.ProvedAt = n.Issued, at
 	s.observed.update(r)
 	return true

@@ -37,13 +37,29 @@
 //     issued before it. The newest of a target counts; one of the fleet takes the
 //     place of all before it.
 //
+//   - The first root of a trust domain issues, and the first intermediate of a
+//     region under a root; later ones from trust.activated on. A root's
+//     certificate takes the place of an earlier one for the same key.
+//     trust.retired ends an issuer that does not issue, a root's intermediates
+//     with it. A requested step counts if it can be taken as things stand, and
+//     takes the place of an earlier one of the same region.
+//
+//   - Revoked is each certificate of a node's present life that was ended before
+//     its time by credential.revoked, by another key, or by a removal; those that
+//     a newer one took the place of are among them. A retired intermediate is,
+//     too. It is listed until the time of the log has reached its end, and at
+//     most MaxRevoked are, those that end last.
+//
+//   - node.bundle-reported says which trust bundle a node holds, until it says
+//     otherwise or its life ends.
+//
 //   - A loss adds to the node's penalty, a farewell does not. A removal ends the
 //     penalty.
 //
 // The nodes of Observed stand in order of first appearance; one that was
 // removed and comes back stands last. Of what is past only this is kept: for
 // each id ever seen its epoch, when it was last removed and the last sequence
-// on its subject, for each living node its newest losses, and for each need of
+// on its subject, for each living node its newest losses and earlier certificates, and for each need of
 // one its newest attempts. The attempts at an id that is not observed are
 // forgotten with the inventory they were made under, once none is in flight:
 // from there on the fold cannot tell an action of theirs from a new one.

@@ -37,6 +37,7 @@ func tell(s *projection.State, ids ...fleet.NodeID) string {
 		fmt.Fprintf(&b, "inventory %s, generation %d, by %s\n", inv.Digest, inv.Generation, inv.Actor)
 	}
 	b.WriteString(tellControl(s, ids))
+	b.WriteString(tellTrust(s))
 	for _, f := range s.Ledger().Flights() {
 		fmt.Fprintf(&b, "in flight: %s = %s, attempt %d\n", f.ID, tellNeed(f.Action), f.Attempt)
 	}
@@ -84,6 +85,27 @@ func tellControl(s *projection.State, ids []fleet.NodeID) string {
 	return b.String()
 }
 
+// tellTrust says who issues, what is wanted of it, and what was revoked.
+func tellTrust(s *projection.State) string {
+	var b strings.Builder
+	for _, i := range s.Issuers() {
+		if i.TrustDomain != "" {
+			fmt.Fprintln(&b, strings.TrimSpace(fmt.Sprintf("issuer: %s %s %s", i.Fingerprint, word(i.Active, "active", "waits"), i.Region)))
+		}
+	}
+	for _, r := range s.Successions() {
+		fmt.Fprintf(&b, "wanted: %s by %s", strings.TrimSpace(string(r.Step)+" "+r.Region), r.Actor)
+		if r.Held != "" {
+			fmt.Fprintf(&b, ", held by %s", r.Held)
+		}
+		fmt.Fprintln(&b)
+	}
+	for _, r := range s.Revoked() {
+		fmt.Fprintf(&b, "revoked: %s of %q at %s until %s\n", r.Serial, r.Issuer, r.At.Format("15:04:05"), r.NotAfter.Format("15:04:05"))
+	}
+	return b.String()
+}
+
 func tellNeed(a fleet.Action) string { return strings.TrimSpace(fmt.Sprintf("%s %s", a.Type, a.ID)) }
 
 func tellAttempts(a projection.Attempts) string {
@@ -115,7 +137,8 @@ func facts(s *projection.State, ids ...fleet.NodeID) string {
 	var b strings.Builder
 	b.WriteString(tellObserved(s))
 	b.WriteString(tellControl(s, ids))
-	fmt.Fprintf(&b, "%+v %q %s\n", s.Inventory(), s.Trust(), s.EnforcementAction())
+	fmt.Fprintf(&b, "%+v %q %s %+v\n", s.Inventory(), s.Trust(), s.EnforcementAction(), s.Posture())
+	fmt.Fprintf(&b, "%+v %+v %d\n", s.Issuers(), s.Successions(), s.LastBundle())
 	for _, id := range ids {
 		n, known := s.Node(id)
 		n.Last = 0

@@ -64,6 +64,8 @@ func payloads() []events.Payload {
 		&events.CredentialRevoked{}, &events.EnforcementEnabled{}, &events.EnforcementDisabled{}, &events.PlanDecided{},
 		&events.ActionSucceeded{}, &events.ActionFailed{}, &events.ActionRefused{}, &events.PlanApproved{},
 		&events.ControlPaused{}, &events.ControlResumed{}, &events.ActionRequested{}, &events.Heartbeat{}, &events.RotationRequested{},
+		&events.NodeBundleReported{}, &events.TrustDelegated{}, &events.TrustRotationRequested{}, &events.TrustRotationHeld{},
+		&events.TrustActivated{}, &events.TrustRetired{},
 	}
 }
 

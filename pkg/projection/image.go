@@ -13,7 +13,7 @@ import (
 // FoldVersion names the rules of the fold. It is one more whenever the same log
 // would give another Image: when a rule changes, when an event type is added,
 // when an Image says more than before. An Image of another version is of no use.
-const FoldVersion = 1
+const FoldVersion = 2
 
 // Image is a State as plain values, for a snapshot. Equal states have equal
 // images, however they were reached, and nothing that a State answers now or
@@ -28,8 +28,22 @@ type Image struct {
 	StrictEnforced bool
 	Enforcement    fleet.ActionID
 	Inventory      InventoryRef
-	// Trust is the roots of the trust bundle as PEM, in the order published.
-	Trust [][]byte
+	// Posture since when the fleet is as strict as it is.
+	Posture Posture
+	// At is the latest time at which the log stored a message.
+	At time.Time
+	// Issuers in the order published, the newest versions of bundles of their
+	// roots, oldest first, and the sequence at which roots changed last.
+	Issuers    []Issuer
+	Bundles    []BundleImage
+	LastBundle uint64
+	// Successions that wait, by the age of the request.
+	Successions []Succession
+	// Revoked certificates by their end; LastRevoked is the sequence at which
+	// there was another, RevokedDropped how many there was no room for.
+	Revoked        []Revoked
+	LastRevoked    uint64
+	RevokedDropped int
 	// Pauses by scope and name, Approvals oldest first. ApprovedTo is the
 	// highest basis of an approval.
 	Pauses     []fleet.Pause
@@ -63,11 +77,26 @@ type IDImage struct {
 	RemovedAt time.Time
 	// Losses of the present life, oldest first, at most 16.
 	Losses []time.Time
+	// Earlier certificates of the present life, besides those of Node.
+	Earlier []EarlierImage
 	// Node is nil for an id that is not observed. Its Last is not set.
 	Node *Node
 	// Attempts in the order of fleet.ActionTypes; the empty ID has those of the
 	// two enforcement actions.
 	Attempts []NeedImage
+}
+
+// BundleImage is one version of a trust domain's bundle: its digest, and the
+// fingerprints of its roots.
+type BundleImage struct {
+	Digest string
+	Roots  []string
+}
+
+// EarlierImage is a certificate that another one took the place of.
+type EarlierImage struct {
+	Serial, Issuer, KeyFingerprint string
+	NotAfter                       time.Time
 }
 
 // NeedImage is what was tried for one need of an id.
@@ -83,13 +112,16 @@ type IgnoredCount struct {
 }
 
 // Image copies the state. It shares with it only what neither ever changes: the
-// credentials and the roots.
+// credentials.
 func (s *State) Image() Image {
 	return Image{
 		Sequence: s.sequence, IDs: s.idImages(),
 		StrictEnforced: s.observed.state.StrictEnforced, Enforcement: s.enforcement,
-		Inventory: s.inventory, Trust: slices.Clone(s.trust),
-		Pauses: s.Pauses(), Approvals: s.Approvals(), ApprovedTo: s.control.approvedTo, Rotations: s.Rotations(), Safeguards: s.safeguards, Policy: s.policy,
+		Inventory: s.inventory, Posture: s.posture, At: s.at,
+		Issuers: s.Issuers(), Bundles: s.trust.bundleImages(), LastBundle: s.trust.changed, Successions: s.Successions(),
+		Revoked: s.revoked.sorted(), LastRevoked: s.revoked.last, RevokedDropped: s.revoked.dropped,
+		Pauses: s.Pauses(), Approvals: s.Approvals(), ApprovedTo: s.control.approvedTo, Rotations: s.Rotations(),
+		Safeguards: s.safeguards, Policy: s.policy,
 		LastPlan: s.last.plan, LastEnforcement: s.last.enforcement, LastInventory: s.last.inventory, LastTrust: s.last.trust,
 		PlanEnd: s.planEnd, Ignored: s.ignoredCounts(), Unfit: s.unfit, Flights: s.ledger.Flights(),
 	}
@@ -136,7 +168,7 @@ type imageCopier struct {
 }
 
 func (c *imageCopier) add(id fleet.NodeID, r *record) {
-	i := IDImage{ID: id, Epoch: r.epoch, Last: r.last, RemovedAt: r.removedAt, Losses: slices.Clone(r.losses), Attempts: c.attempts(id)}
+	i := IDImage{ID: id, Epoch: r.epoch, Last: r.last, RemovedAt: r.removedAt, Losses: slices.Clone(r.losses), Earlier: r.earlierImages(), Attempts: c.attempts(id)}
 	if r.node != nil {
 		c.nodes = append(c.nodes, *r.node)
 		i.Node = &c.nodes[len(c.nodes)-1]

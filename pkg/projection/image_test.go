@@ -100,7 +100,7 @@ func TestAnImageStaysAsItWasTaken(t *testing.T) {
 // added to a state must be added here, and so be thought of.
 var kept = map[string]string{
 	"State.sequence": "Sequence", "State.ids": "IDs", "State.observed": "below", "State.ledger": "below",
-	"State.inventory": "Inventory", "State.trust": "Trust", "State.enforcement": "Enforcement", "State.control": "below",
+	"State.inventory": "Inventory", "State.trust": "below", "State.posture": "Posture", "State.at": "At", "State.revoked": "below", "State.enforcement": "Enforcement", "State.control": "below",
 	"State.safeguards": "Safeguards", "State.policy": "Policy", "State.rotations": "Rotations", "State.last": "below", "State.ignored": "Ignored", "State.unfit": "Unfit", "State.planEnd": "PlanEnd",
 
 	"observed.state": "StrictEnforced; the nodes follow from IDs", "observed.order": "order of IDs", "observed.holes": "none in an image",
@@ -108,13 +108,16 @@ var kept = map[string]string{
 	"control.pauses": "Pauses", "control.approvals": "Approvals", "control.approvedTo": "ApprovedTo",
 	"fences.plan": "LastPlan", "fences.enforcement": "LastEnforcement", "fences.inventory": "LastInventory", "fences.trust": "LastTrust",
 	"record.epoch": "IDs.Epoch", "record.last": "IDs.Last", "record.removedAt": "IDs.RemovedAt", "record.node": "IDs.Node",
+	"record.earlier": "IDs.Earlier",
+	"trust.issuers":  "Issuers", "trust.roots": "from Issuers", "trust.bundles": "Bundles", "trust.rotations": "Successions", "trust.changed": "LastBundle",
+	"revocations.byEnd": "Revoked", "revocations.last": "LastRevoked", "revocations.dropped": "RevokedDropped",
 	"record.slot": "from the order of IDs", "record.losses": "IDs.Losses",
 }
 
 func TestNoFieldOfAStateIsForgotten(t *testing.T) {
 	state := reflect.TypeFor[projection.State]()
 	parts := []reflect.Type{state}
-	for _, name := range []string{"observed", "ledger", "control", "last"} {
+	for _, name := range []string{"observed", "ledger", "control", "last", "trust", "revoked"} {
 		f, ok := state.FieldByName(name)
 		if !ok {
 			t.Fatalf("State has no %s any more", name)
@@ -157,7 +160,21 @@ func TestImagesThatNoFoldLeadsTo(t *testing.T) {
 		appeared n3
 		removed n3
 		enroll n9 action=e9
-		appeared n1 epoch=7`
+		appeared n1 epoch=7
+		root r1
+		intermediate i1 region=nyc of=r1 ends=900
+		root r2
+		request activate
+		enabled
+		issued n2 serial=a2 ends=800
+		proved n2 serial=a2
+		issued n2 serial=a3 ends=900
+		proved n2 serial=a3
+		revoked n2 serial=a3
+		issued n2 serial=a4 ends=700
+		revoked n2 serial=a4
+		issued n2 serial=a5 ends=850
+		proved n2 serial=a5`
 	for what, spoil := range map[string]func(*projection.Image){
 		"an id twice":                      func(i *projection.Image) { i.IDs = slices.Insert(i.IDs, 0, i.IDs[0]) },
 		"an id that is not observed first": func(i *projection.Image) { slices.Reverse(i.IDs) },
@@ -186,6 +203,16 @@ func TestImagesThatNoFoldLeadsTo(t *testing.T) {
 		"an inventory to come":             func(i *projection.Image) { i.Inventory.Sequence = 99 },
 		"an ignored count of zero":         func(i *projection.Image) { i.Ignored[0].Count = 0 },
 		"ignored twice":                    func(i *projection.Image) { i.Ignored = append(i.Ignored, i.Ignored[0]) },
+		"an issuer that is still to come":  func(i *projection.Image) { i.Issuers[2].Published = 99 },
+		"issuers out of order":             func(i *projection.Image) { i.Issuers[0].Published = 90 },
+		"two roots that issue":             func(i *projection.Image) { i.Issuers[2].Active = true },
+		"an intermediate of no root":       func(i *projection.Image) { i.Issuers[1].Parent = "r9" },
+		"a request that is still to come":  func(i *projection.Image) { i.Successions[0].Sequence = 99 },
+		"a posture that is not enforced":   func(i *projection.Image) { i.Posture.Strict = false },
+		"a bundle that is still to come":   func(i *projection.Image) { i.LastBundle = 99 },
+		"revoked out of order":             func(i *projection.Image) { slices.Reverse(i.Revoked) },
+		"fewer than none dropped":          func(i *projection.Image) { i.RevokedDropped = -1 },
+		"certificates of nobody":           func(i *projection.Image) { i.IDs[len(i.IDs)-1].Earlier = i.IDs[1].Earlier },
 		"fewer than none unfit":            func(i *projection.Image) { i.Unfit = -1 },
 	} {
 		img := after(t, story).Image()

@@ -25,7 +25,7 @@ func anyLine(t *rapid.T) string {
 	generation := " generation=" + pick("generation", "1", "2", "3")
 	verb := pick("verb", "appeared", "appeared", "lost", "left", "removed", "issued", "issued", "proved", "proved", "expired",
 		"revoked", "enroll", "issue", "decommission", "enable", "disable", "succeeded", "failed", "refused", "enabled", "disabled",
-		"inventory", "trust", "plan", "paused", "resumed", "rotate", "approved", "unfit", "heartbeat")
+		"inventory", "trust", "plan", "root", "intermediate", "request", "held", "activated", "retired", "bundle", "paused", "resumed", "rotate", "approved", "unfit", "heartbeat")
 	switch verb {
 	case "appeared":
 		return verb + node + epoch + key + " session=" + pick("session", "s1", "s2")
@@ -39,6 +39,10 @@ func anyLine(t *rapid.T) string {
 		return verb + " " + action
 	case "enabled", "disabled":
 		return verb + " action=" + action
+	case "bundle":
+		return verb + node + epoch + " roots=" + pick("roots", "", "r1", "r1,r2")
+	case "root", "activated", "retired", "intermediate", "request", "held":
+		return anyIssuerLine(t, verb)
 	case "paused", "resumed", "rotate":
 		return verb + pick("target", "", " region=r1", node)
 	case "approved":
@@ -47,6 +51,20 @@ func anyLine(t *rapid.T) string {
 		return verb + " d" + action + generation
 	}
 	return verb + node + epoch + credential
+}
+
+func anyIssuerLine(t *rapid.T, verb string) string {
+	pick := func(label string, from ...string) string { return rapid.SampledFrom(from).Draw(t, label) }
+	region := pick("region", "", " region=nyc")
+	switch verb {
+	case "root":
+		return verb + " " + pick("root", "r1", "r2", "r3")
+	case "intermediate":
+		return verb + " " + pick("intermediate", "i1", "i2") + " region=nyc of=" + pick("of", "r1", "r1", "r2")
+	case "activated", "retired":
+		return verb + " " + pick("issuer", "r1", "r2", "i1", "i2") + region
+	}
+	return verb + " " + pick("step", "prepare", "activate", "retire") + region
 }
 
 // history draws the least length first: left to itself, rapid draws histories
@@ -137,6 +155,8 @@ func epochOf(e *events.Event) uint64 {
 	case *events.CredentialExpired:
 		return d.Epoch
 	case *events.CredentialRevoked:
+		return d.Epoch
+	case *events.NodeBundleReported:
 		return d.Epoch
 	case *events.ActionRequested:
 		return d.Epoch

@@ -1,6 +1,7 @@
 package projection_test
 
 import (
+	"encoding/pem"
 	"fmt"
 	"strconv"
 	"strings"
@@ -88,7 +89,11 @@ func (l line) nodeFact() *events.Event {
 	case "removed":
 		return of(events.TypeNodeRemoved, &events.NodeRemoved{Epoch: epoch})
 	case "issued":
-		return of(events.TypeCredentialIssued, &events.CredentialIssued{Epoch: epoch, Serial: serial, Nonce: nonce, KeyFingerprint: l.text("key", "k1")})
+		return of(events.TypeCredentialIssued, &events.CredentialIssued{
+			Epoch: epoch, Serial: serial, Nonce: nonce, KeyFingerprint: l.text("key", "k1"), Issuer: l.text("issuer", ""), NotAfter: l.ends(),
+		})
+	case "bundle":
+		return of(events.TypeNodeBundleReported, &events.NodeBundleReported{Epoch: epoch, Digest: bundleOf(l.text("roots", ""))})
 	case "proved":
 		return of(events.TypeCredentialProved, &events.CredentialProved{Epoch: epoch, Serial: serial, Nonce: nonce})
 	case "expired":
@@ -108,6 +113,8 @@ func (l line) fleetFact() *events.Event {
 		return &events.Event{Type: events.TypeInventoryApplied, Data: &events.InventoryApplied{Digest: l.who, Generation: l.number("generation"), Actor: "ann"}}
 	case "trust":
 		return &events.Event{Type: events.TypeTrustPublished, Data: &events.TrustPublished{CertificatePEM: l.who}}
+	case "root", "intermediate", "request", "held", "activated", "retired":
+		return l.issuerFact()
 	case "enabled":
 		return &events.Event{Type: events.TypeEnforcementEnabled, Data: &events.EnforcementEnabled{Action: by}}
 	case "disabled":
@@ -127,6 +134,51 @@ func (l line) fleetFact() *events.Event {
 		return &events.Event{Type: events.TypePlanDecided, Data: &events.PlanDecided{Plan: fleet.PlanID(l.who)}}
 	}
 	return nil
+}
+
+// issuerFact is as in "root r1", "intermediate i1 region=nyc of=r1",
+// "request activate region=nyc", "held activate why=r nodes=n1", "retired r1".
+func (l line) issuerFact() *events.Event {
+	of := func(t events.Type, d events.Payload) *events.Event { return &events.Event{Type: t, Data: d} }
+	domain, region, step := l.text("domain", "d"), l.text("region", ""), events.RotationStep(l.who)
+	switch l.verb {
+	case "root":
+		return of(events.TypeTrustPublished, &events.TrustPublished{TrustDomain: domain, Fingerprint: l.who, CertificatePEM: l.text("pem", rootPEM(l.who))})
+	case "intermediate":
+		return of(events.TypeTrustDelegated, &events.TrustDelegated{
+			TrustDomain: domain, Region: region, Fingerprint: l.who, Issuer: l.text("of", "r1"), Serial: "serial-" + l.who, NotAfter: l.ends(), CertificatePEM: l.who,
+		})
+	case "request":
+		return of(events.TypeTrustRotationRequested, &events.TrustRotationRequested{Step: step, TrustDomain: domain, Region: region, Actor: "kim"})
+	case "held":
+		return of(events.TypeTrustRotationHeld, &events.TrustRotationHeld{Step: step, TrustDomain: domain, Region: region, Reason: fleet.Reason(l.text("why", "r"))})
+	case "activated":
+		return of(events.TypeTrustActivated, &events.TrustActivated{TrustDomain: domain, Region: region, Fingerprint: l.who})
+	}
+	return of(events.TypeTrustRetired, &events.TrustRetired{TrustDomain: domain, Region: region, Fingerprint: l.who})
+}
+
+// rootPEM stands for a certificate: the digest of a bundle needs PEM.
+func rootPEM(name string) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte(name)}))
+}
+
+// bundleOf is the digest of a bundle of roots, as in "r1,r2".
+func bundleOf(names string) string {
+	var texts [][]byte
+	for _, name := range strings.FieldsFunc(names, func(r rune) bool { return r == ',' }) {
+		texts = append(texts, []byte(rootPEM(name)))
+	}
+	return events.BundleDigest(texts...)
+}
+
+// ends is when a certificate ends, in seconds from midnight; without one it has
+// ended long ago.
+func (l line) ends() time.Time {
+	if l.text("ends", "") == "" {
+		return time.Time{}
+	}
+	return midnight.Add(time.Duration(l.number("ends")) * time.Second)
 }
 
 // target is as in "paused", "paused region=nyc" or "paused n1".

@@ -18,6 +18,18 @@ func blank(t events.Type) events.Payload {
 		return &events.InventoryApplied{}
 	case events.TypeTrustPublished:
 		return &events.TrustPublished{}
+	case events.TypeTrustDelegated:
+		return &events.TrustDelegated{}
+	case events.TypeTrustRotationRequested:
+		return &events.TrustRotationRequested{}
+	case events.TypeTrustRotationHeld:
+		return &events.TrustRotationHeld{}
+	case events.TypeTrustActivated:
+		return &events.TrustActivated{}
+	case events.TypeTrustRetired:
+		return &events.TrustRetired{}
+	case events.TypeNodeBundleReported:
+		return &events.NodeBundleReported{}
 	case events.TypeNodeAppeared:
 		return &events.NodeAppeared{}
 	case events.TypeNodeLost:
@@ -86,10 +98,9 @@ func (m *foldMachine) draw(t *rapid.T, kind events.Type) *events.Event {
 	case *events.NodeRemoved:
 		d.Epoch = m.epochFor(t, id)
 	case *events.CredentialIssued:
-		*d = events.CredentialIssued{
-			Epoch: m.epochFor(t, id), Serial: pick(t, "serial", "a1", "a2"), Nonce: pick(t, "nonce", "x", "y"),
-			KeyFingerprint: pick(t, "key", "k1", "k1", "k2"), NotAfter: storedAt(900), CertificatePEM: pick(t, "pem", "p", "q"),
-		}
+		m.drawIssued(t, id, d)
+	case *events.NodeBundleReported:
+		*d = events.NodeBundleReported{Epoch: m.epochFor(t, id), Digest: pick(t, "digest", "", "b1", "b2")}
 	case *events.CredentialProved:
 		d.Epoch = m.epochFor(t, id)
 		d.Serial, d.Nonce = m.challengeOf(t, id)
@@ -108,6 +119,27 @@ func (m *foldMachine) draw(t *rapid.T, kind events.Type) *events.Event {
 	return e
 }
 
+// drawIssued mostly gives a certificate with a serial of its own, as issuers see
+// to; else it repeats the newest.
+func (m *foldMachine) drawIssued(t *rapid.T, id fleet.NodeID, d *events.CredentialIssued) {
+	if n, ok := m.log.node(id); ok && n.Issued != nil && !mostly(t, "another certificate") {
+		c := n.Issued
+		*d = events.CredentialIssued{
+			Epoch: c.Epoch, Serial: c.Serial, Nonce: c.Nonce, KeyFingerprint: c.KeyFingerprint, Issuer: c.Issuer,
+			NotBefore: c.NotBefore, NotAfter: c.NotAfter, CertificatePEM: c.CertificatePEM,
+		}
+		return
+	}
+	*d = events.CredentialIssued{
+		Epoch: m.epochFor(t, id), Serial: m.serial(), Nonce: pick(t, "nonce", "x", "y"), Issuer: pick(t, "issuer", "", "r1", "i1"),
+		KeyFingerprint: pick(t, "key", "k1", "k1", "k2"), CertificatePEM: pick(t, "pem", "p", "q"),
+		NotAfter: storedAt(uint64(pick(t, "ends", 900, 900, len(m.log)+5, len(m.log)+20, 0))),
+	}
+}
+
+// serial is one that was never given.
+func (m *foldMachine) serial() string { return fmt.Sprintf("a%d", len(m.log)) }
+
 // drawOfFleet fills the payloads that are not about one node.
 func (m *foldMachine) drawOfFleet(t *rapid.T, e *events.Event) {
 	action := func() fleet.ActionID { return pick(t, "action", m.someActions()...) }
@@ -117,6 +149,14 @@ func (m *foldMachine) drawOfFleet(t *rapid.T, e *events.Event) {
 		*d = events.InventoryApplied{Digest: pick(t, "digest", "d1", "d2"), Generation: pick(t, "generation", higher, higher, 0, 1, 2), Actor: "ann", Note: "n"}
 	case *events.TrustPublished:
 		d.CertificatePEM = pick(t, "root", "r1", "r2", "r3")
+	case *events.TrustDelegated: // the oracle knows one line of issuers only
+		d.TrustDomain, d.Region = "elsewhere", "r"
+	case *events.TrustRotationRequested:
+		*d = events.TrustRotationRequested{Step: pick(t, "step", events.RotationPrepare, events.RotationActivate, events.RotationRetire), TrustDomain: "elsewhere"}
+	case *events.TrustActivated:
+		d.TrustDomain = "elsewhere"
+	case *events.TrustRetired:
+		d.TrustDomain = "elsewhere"
 	case *events.EnforcementEnabled:
 		d.Action = pick[fleet.ActionID](t, "by", "f1", "f2")
 	case *events.EnforcementDisabled:
@@ -163,7 +203,13 @@ func (m *foldMachine) challengeOf(t *rapid.T, id fleet.NodeID) (serial, nonce st
 	if n, ok := m.log.node(id); ok && n.Issued != nil && mostly(t, "right answer") {
 		return n.Issued.Serial, n.Issued.Nonce
 	}
-	return pick(t, "serial", "a1", "a2"), pick(t, "nonce", "x", "y")
+	serials := []string{"a1", "a2"}
+	for _, issued := range m.log.of(events.TypeCredentialIssued) {
+		if issued.event.Node == id {
+			serials = append(serials, issued.event.Data.(*events.CredentialIssued).Serial)
+		}
+	}
+	return pick(t, "serial", serials...), pick(t, "nonce", "x", "y")
 }
 
 // drawAction is mostly the next attempt, under an id of its own.

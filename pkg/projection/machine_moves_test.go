@@ -23,7 +23,10 @@ func (m *foldMachine) moves() map[string]func(*rapid.T) {
 		},
 		"an inventory": func(t *rapid.T) { m.tellOne(t, events.TypeInventoryApplied) },
 		"trust and enforcement": func(t *rapid.T) {
-			m.tellOne(t, events.TypeTrustPublished, events.TypeEnforcementEnabled, events.TypeEnforcementDisabled)
+			m.tellOne(t, append(trustFacts, events.TypeEnforcementEnabled, events.TypeEnforcementDisabled)...)
+		},
+		"only enforcement": func(t *rapid.T) {
+			m.tellOne(t, events.TypeEnforcementEnabled, events.TypeEnforcementDisabled)
 		},
 		"a plan":                m.plan,
 		"a node learns to sign": m.signs,
@@ -109,11 +112,11 @@ func (m *foldMachine) plan(t *rapid.T) {
 
 // signs tells what makes a node sign, unless it has another key.
 func (m *foldMachine) signs(t *rapid.T) {
-	id, serial := pick(t, "node", lawIDs...), pick(t, "serial", "a1", "a2")
+	id, serial := pick(t, "node", lawIDs...), m.serial()
 	epoch := m.log.epoch(id)
 	for _, d := range []events.Payload{
 		&events.NodeAppeared{Epoch: epoch, Session: pick(t, "session", "s1", "s2"), KeyFingerprint: "k1"},
-		&events.CredentialIssued{Epoch: epoch, Serial: serial, Nonce: "x", KeyFingerprint: pick(t, "key", "k1", "k2")},
+		&events.CredentialIssued{Epoch: epoch, Serial: serial, Nonce: "x", KeyFingerprint: pick(t, "key", "k1", "k2"), NotAfter: storedAt(900)},
 		&events.CredentialProved{Epoch: epoch, Serial: serial, Nonce: "x"},
 	} {
 		m.tell(t, &events.Event{Type: typeOf(d), Node: id, Data: d}, "")

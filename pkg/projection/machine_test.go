@@ -32,6 +32,8 @@ type answers struct {
 	Enforcement fleet.ActionID
 	Inventory   projection.InventoryRef
 	Trust       []string
+	Posture     projection.Posture
+	Revoked     []projection.Revoked
 	Pauses      []fleet.Pause
 	Approvals   []projection.Approval
 	Rotations   []projection.Rotation
@@ -75,6 +77,7 @@ func answersOf(s *projection.State) answers {
 		Observed:    fleet.ObservedState{Nodes: append([]fleet.ObservedNode{}, s.Observed().Nodes...), StrictEnforced: s.StrictEnforced()},
 		Enforcement: s.EnforcementAction(), Inventory: s.Inventory(), Pauses: s.Pauses(), Rotations: s.Rotations(),
 		Approvals: append([]projection.Approval{}, s.Approvals()...), Flights: s.Ledger().Flights(),
+		Posture: s.Posture(), Revoked: s.Revoked(),
 		Attempts: map[fleet.Action]projection.Attempts{}, Nodes: map[fleet.NodeID]nodeAnswers{},
 	}
 	for _, root := range s.Trust() {
@@ -106,6 +109,7 @@ func (c chronicle) answers() answers {
 	a := answers{
 		Observed: fleet.ObservedState{Nodes: c.observed(lawIDs)}, Inventory: c.inventory(), Trust: c.trust(),
 		Pauses: []fleet.Pause{}, Rotations: []projection.Rotation{}, Approvals: c.approvals(), Flights: inFlight(trips),
+		Posture: c.posture(), Revoked: c.revoked(),
 		Attempts: map[fleet.Action]projection.Attempts{}, Nodes: map[fleet.NodeID]nodeAnswers{},
 	}
 	a.Observed.StrictEnforced, a.Enforcement = c.enforcement()
@@ -187,6 +191,7 @@ func (m *foldMachine) tell(t *rapid.T, e *events.Event, subject string) {
 		t.Fatal(err)
 	}
 	before.passTime(m.facts)
+	before.Revoked = stillRevoked(before.Revoked, next.at)
 	same := reflect.DeepEqual(before, m.facts)
 	if same && next.fits && !next.is(events.TypePlanDecided) {
 		m.count[string(e.Type)]++
@@ -202,6 +207,16 @@ func (a answers) passTime(later answers) {
 		n.PenaltyHalfway = later.Nodes[id].PenaltyHalfway
 		a.Nodes[id] = n
 	}
+}
+
+// stillRevoked leaves out what has expired by itself.
+func stillRevoked(all []projection.Revoked, now time.Time) (some []projection.Revoked) {
+	for _, r := range all {
+		if !r.NotAfter.Before(now) {
+			some = append(some, r)
+		}
+	}
+	return some
 }
 
 // change is what a message that counted touched, by its type.

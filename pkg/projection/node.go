@@ -16,7 +16,7 @@ func (s *State) applyNodeFact(at time.Time, e *events.Event) (changed, fits bool
 	switch e.Type {
 	case events.TypeNodeAppeared:
 		d, ok := data[events.NodeAppeared](e)
-		return ok && s.appear(e, d), ok
+		return ok && s.appear(at, e, d), ok
 	case events.TypeNodeLost:
 		d, ok := data[events.NodeLost](e)
 		return ok && s.lose(at, s.living(e, d.Epoch)), ok
@@ -37,7 +37,10 @@ func (s *State) applyNodeFact(at time.Time, e *events.Event) (changed, fits bool
 		return ok && s.void(s.living(e, d.Epoch), d.Serial), ok
 	case events.TypeCredentialRevoked:
 		d, ok := data[events.CredentialRevoked](e)
-		return ok && s.void(s.living(e, d.Epoch), d.Serial), ok
+		return ok && s.revoke(at, s.living(e, d.Epoch), d.Serial), ok
+	case events.TypeNodeBundleReported:
+		d, ok := data[events.NodeBundleReported](e)
+		return ok && s.reportBundle(s.living(e, d.Epoch), d), ok
 	}
 	// Registered, but not a type of the log.
 	_, known := events.Describe(e.Type)
@@ -54,7 +57,7 @@ func (s *State) living(e *events.Event, epoch uint64) *record {
 	return r
 }
 
-func (s *State) appear(e *events.Event, d *events.NodeAppeared) bool {
+func (s *State) appear(at time.Time, e *events.Event, d *events.NodeAppeared) bool {
 	r := s.id(e.Node)
 	if r.epoch != d.Epoch || e.Node == "" {
 		return false
@@ -70,6 +73,7 @@ func (s *State) appear(e *events.Event, d *events.NodeAppeared) bool {
 	}
 	n.Present, n.Lost, n.Session, n.KeyFingerprint = true, false, d.Session, d.KeyFingerprint
 	// A node with another key cannot sign with what the old key was given.
+	s.revokeAll(at, r, func(c certificate) bool { return c.key != d.KeyFingerprint })
 	n.keep(n.Issued.ofKey(d.KeyFingerprint), n.Proved.ofKey(d.KeyFingerprint))
 	s.observed.update(r)
 	return true
@@ -101,6 +105,7 @@ func (s *State) remove(at time.Time, r *record) bool {
 	if r == nil {
 		return false
 	}
+	s.revokeAll(at, r, func(certificate) bool { return true })
 	s.observed.remove(r)
 	s.ledger.forget(r.node.ID)
 	r.node, r.removedAt, r.losses = nil, at, nil

@@ -14,6 +14,7 @@ import (
 var nodeFacts = []events.Type{
 	events.TypeNodeAppeared, events.TypeNodeLost, events.TypeNodeLeft, events.TypeNodeRemoved,
 	events.TypeCredentialIssued, events.TypeCredentialProved, events.TypeCredentialExpired, events.TypeCredentialRevoked,
+	events.TypeNodeBundleReported,
 }
 
 // lifetime is what was said of an id in its present life, from the appearance that
@@ -125,7 +126,7 @@ func (l lifetime) issued() *projection.Credential {
 		c := &projection.Credential{
 			Serial: d.Serial, Nonce: d.Nonce, KeyFingerprint: d.KeyFingerprint, Epoch: d.Epoch,
 			NotBefore: d.NotBefore, NotAfter: d.NotAfter, CertificatePEM: d.CertificatePEM,
-			Sequence: m.seq, IssuedAt: m.at,
+			Sequence: m.seq, IssuedAt: m.at, Issuer: d.Issuer,
 		}
 		if before := l[:i].issued(); sameCertificate(before, c) {
 			c = before // a repetition
@@ -184,6 +185,7 @@ func (c chronicle) node(id fleet.NodeID) (n projection.Node, observed bool) {
 		ID: id, Present: l.present(), Lost: lost, Began: l[0].seq, Epoch: uint64(1 + len(ends)),
 		Session: seen.Session, KeyFingerprint: seen.KeyFingerprint,
 		Last: c.lastOn(subjects.Node(id)), Issued: l.issued(), Proved: proved, ProvedAt: provedAt,
+		Bundle: l.bundle(),
 	}, true
 }
 
@@ -215,4 +217,69 @@ func (c chronicle) removedAt(id fleet.NodeID) (at time.Time) {
 		at = end.at
 	}
 	return at
+}
+
+// bundle is what the node reported last in its present life.
+func (l lifetime) bundle() (digest string) {
+	for _, m := range chronicle(l).of(events.TypeNodeBundleReported) {
+		digest = m.event.Data.(*events.NodeBundleReported).Digest
+	}
+	return digest
+}
+
+// allLives are what was said in each life of an id, the removal that ended it last.
+func (c chronicle) allLives(id fleet.NodeID) (all []lifetime) {
+	ends, now := c.lives(id)
+	for _, end := range ends {
+		_, before := c[:end.seq-1].lives(id)
+		all = append(all, append(before, end))
+	}
+	return append(all, now)
+}
+
+// revoked are the certificates of which the first thing that ended them was no
+// expiry, and which have not expired by themselves, by when the log took it.
+func (c chronicle) revoked() (all []projection.Revoked) {
+	for _, id := range lawIDs {
+		for _, l := range c.allLives(id) {
+			for i, m := range l {
+				if d, ok := m.event.Data.(*events.CredentialIssued); ok && l.gives(i) {
+					if at, ended := l.revokedAt(i, d); ended && !d.NotAfter.Before(at) && !d.NotAfter.Before(c[len(c)-1].at) {
+						all = append(all, projection.Revoked{Serial: d.Serial, Issuer: d.Issuer, At: at, NotAfter: d.NotAfter})
+					}
+				}
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b projection.Revoked) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Issuer, b.Issuer), cmp.Compare(a.Serial, b.Serial))
+	})
+	return all
+}
+
+// gives says that message i gives a certificate, and does not only repeat it.
+func (l lifetime) gives(i int) bool {
+	before := l[:i].issued()
+	return before == nil || before.Serial != l[i].event.Data.(*events.CredentialIssued).Serial
+}
+
+func (l lifetime) revokedAt(i int, given *events.CredentialIssued) (at time.Time, revoked bool) {
+	c := &projection.Credential{Serial: given.Serial, KeyFingerprint: given.KeyFingerprint}
+	for later := i + 1; later < len(l); later++ {
+		switch d := l[later].event.Data.(type) {
+		case *events.CredentialExpired: // of one that nobody asks for any more it says nothing
+			issued := l[:later].issued()
+			proved, _ := l[:later].proved()
+			if d.Serial == c.Serial && (issued != nil && issued.Serial == c.Serial || proved != nil && proved.Serial == c.Serial) {
+				return at, false
+			}
+		case *events.NodeRemoved:
+			return l[later].at, true
+		default:
+			if l.endedBy(later, c) {
+				return l[later].at, true
+			}
+		}
+	}
+	return at, false
 }

@@ -101,7 +101,7 @@ func subjectOf(e *events.Event) string {
 		return subjects.Enforcement()
 	case e.Type == events.TypeInventoryApplied:
 		return subjects.Inventory()
-	case e.Type == events.TypeTrustPublished:
+	case slices.Contains(trustFacts, e.Type):
 		return subjects.Trust()
 	}
 	return "elsewhere"
@@ -253,4 +253,26 @@ func (c chronicle) approvals() []projection.Approval {
 		}
 	}
 	return list
+}
+
+var trustFacts = []events.Type{
+	events.TypeTrustPublished, events.TypeTrustDelegated, events.TypeTrustRotationRequested, events.TypeTrustRotationHeld,
+	events.TypeTrustActivated, events.TypeTrustRetired,
+}
+
+// posture is the fact that last changed what is enforced.
+func (c chronicle) posture() (p projection.Posture) {
+	for _, m := range c.of(events.TypeEnforcementEnabled, events.TypeEnforcementDisabled) {
+		strict, generation := false, uint64(0)
+		switch d := m.event.Data.(type) {
+		case *events.EnforcementEnabled:
+			strict, generation = true, d.Generation
+		case *events.EnforcementDisabled:
+			generation = d.Generation
+		}
+		if strict != p.Strict {
+			p = projection.Posture{Strict: strict, Sequence: m.seq, Generation: generation, Since: m.at}
+		}
+	}
+	return p
 }

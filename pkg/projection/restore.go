@@ -14,7 +14,7 @@ import (
 func FromImage(img Image) (*State, error) {
 	s := newState(len(img.IDs))
 	s.sequence = img.Sequence
-	for _, restore := range []func(*Image) error{s.restoreFleet, s.restoreControl, s.restoreIDs, s.restoreFlights} {
+	for _, restore := range []func(*Image) error{s.restoreFleet, s.restoreTrust, s.restoreControl, s.restoreIDs, s.restoreFlights} {
 		if err := restore(&img); err != nil {
 			return nil, fmt.Errorf("restore state from image: %w", err)
 		}
@@ -24,7 +24,7 @@ func FromImage(img Image) (*State, error) {
 
 func (s *State) restoreFleet(img *Image) error {
 	s.observed.state.StrictEnforced, s.enforcement = img.StrictEnforced, img.Enforcement
-	s.inventory, s.trust = img.Inventory, slices.Clone(img.Trust)
+	s.inventory = img.Inventory
 	s.safeguards, s.policy = img.Safeguards, img.Policy
 	s.last = fences{plan: img.LastPlan, enforcement: img.LastEnforcement, inventory: img.LastInventory, trust: img.LastTrust}
 	s.planEnd, s.unfit = img.PlanEnd, img.Unfit
@@ -95,7 +95,7 @@ func (s *State) restoreIDs(img *Image) error {
 			return fmt.Errorf("id %q is doubled", image.ID)
 		}
 		r := &records[i]
-		*r = record{epoch: image.Epoch, last: image.Last, removedAt: image.RemovedAt, losses: slices.Clone(image.Losses), node: image.Node}
+		*r = record{epoch: image.Epoch, last: image.Last, removedAt: image.RemovedAt, losses: slices.Clone(image.Losses), earlier: image.earlier(), node: image.Node}
 		s.ids[image.ID] = r
 		if r.node != nil {
 			s.observed.add(r)
@@ -121,8 +121,10 @@ func (i *IDImage) check(end uint64) error {
 		return errors.New("something is known of an id that was never heard of")
 	case len(i.Losses) > maxLosses:
 		return fmt.Errorf("%d losses are remembered, at most %d can be", len(i.Losses), maxLosses)
-	case i.Node == nil && len(i.Losses) > 0:
-		return errors.New("it has losses and no node")
+	case i.Node == nil && len(i.Losses)+len(i.Earlier) > 0:
+		return errors.New("it has losses or certificates and no node")
+	case len(i.Earlier) > maxEarlier:
+		return fmt.Errorf("%d earlier certificates are remembered, at most %d can be", len(i.Earlier), maxEarlier)
 	}
 	if n := i.Node; n != nil {
 		if n.ID != i.ID || n.ID == "" || n.Epoch != i.Epoch || n.Last != 0 || n.Began > end {

@@ -18,12 +18,16 @@ type State struct {
 	ledger   Ledger
 
 	inventory   InventoryRef
-	trust       [][]byte
+	trust       trust
 	enforcement fleet.ActionID
-	control     control
-	rotations   map[fleet.Target]Rotation
-	safeguards  events.HoldSafeguards
-	policy      events.DispatchPolicy
+	posture     Posture
+	revoked     revocations
+	// at is the latest time at which the log stored a message.
+	at         time.Time
+	control    control
+	rotations  map[fleet.Target]Rotation
+	safeguards events.HoldSafeguards
+	policy     events.DispatchPolicy
 
 	last    fences
 	ignored map[string]int
@@ -41,9 +45,10 @@ type record struct {
 	epoch     uint64
 	last      uint64
 	removedAt time.Time
-	node      *Node       // nil: not observed
-	slot      int         // of the node in the observed order
-	losses    []time.Time // of the present life, oldest first
+	node      *Node         // nil: not observed
+	earlier   []certificate // given to the present life before Issued and Proved
+	slot      int           // of the node in the observed order
+	losses    []time.Time   // of the present life, oldest first
 }
 
 // InventoryRef names the inventory in force. The zero value means that none
@@ -75,6 +80,9 @@ type Node struct {
 	Issued, Proved *Credential
 	// ProvedAt is when the log stored the proof; zero while Proved is nil.
 	ProvedAt time.Time
+	// Bundle is the digest of the trust bundle that the node reported last, as
+	// events.BundleDigest gives it; empty: none.
+	Bundle string
 }
 
 // Credential is a certificate and the challenge that came with it.
@@ -84,7 +92,9 @@ type Credential struct {
 	KeyFingerprint      string
 	Epoch               uint64
 	NotBefore, NotAfter time.Time
-	CertificatePEM      string
+	// Issuer is the fingerprint of the key that signed the certificate.
+	Issuer         string
+	CertificatePEM string
 	// Sequence of credential.issued, and IssuedAt when the log stored it.
 	Sequence uint64
 	IssuedAt time.Time
@@ -137,10 +147,6 @@ func (s *State) CanSign(id fleet.NodeID) bool {
 
 // Inventory names the inventory in force.
 func (s *State) Inventory() InventoryRef { return s.inventory }
-
-// Trust is the roots of the trust bundle, each as PEM, in the order published.
-// The caller must not change them.
-func (s *State) Trust() [][]byte { return s.trust[:len(s.trust):len(s.trust)] }
 
 // Safeguards are those of the newest plan: what planners hold by, as far as the
 // log tells. Zero while there is no plan.

@@ -31,7 +31,7 @@ func bad(t *testing.T, log eventlog.Log) map[string]struct {
 		content []byte
 		want    fleet.Reason
 	}{
-		"another format":          {another(right, afterMagic, 0, 2), snapshot.OtherVersion},
+		"another format":          {another(right, afterMagic, 0, 1), snapshot.OtherVersion},
 		"another fold":            {another(right, afterMagic+5, 9), snapshot.OtherVersion},
 		"nothing":                 {nil, snapshot.Damaged},
 		"no snapshot":             {[]byte("apiVersion: v1\nkind: List\nitems: []\n"), snapshot.Damaged},

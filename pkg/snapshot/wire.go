@@ -32,7 +32,7 @@ type wireFleet struct {
 	Enforcement                                                  string
 	InventoryDigest, InventoryActor, InventoryNote               string
 	InventoryGeneration, InventorySequence                       uint64
-	Trust                                                        [][]byte
+	Trust                                                        wireTrust
 	ApprovedTo                                                   uint64
 	RemovalMin, BlindMin                                         int
 	RemovalFraction, BlindFraction                               float64
@@ -85,6 +85,7 @@ type wireID struct {
 	Epoch, Last uint64
 	RemovedAt   wireTime
 	Losses      []wireTime
+	Earlier     []wireEarlier
 	Node        *wireNode
 	Attempts    []wireNeed
 }
@@ -99,6 +100,7 @@ type wireNode struct {
 	Proved         *wireCredential
 	ProvedIsIssued bool
 	ProvedAt       wireTime
+	Bundle         string
 }
 
 type wireCredential struct {
@@ -107,7 +109,7 @@ type wireCredential struct {
 	Epoch                         uint64
 	NotBefore, NotAfter, IssuedAt wireTime
 	Sequence                      uint64
-	CertificatePEM                string
+	Issuer, CertificatePEM        string
 }
 
 type wireNeed struct {
@@ -140,7 +142,7 @@ func toFleet(img *projection.Image) wireFleet {
 		Sequence: img.Sequence, StrictEnforced: img.StrictEnforced, Enforcement: string(img.Enforcement),
 		InventoryDigest: inv.Digest, InventoryActor: inv.Actor, InventoryNote: inv.Note,
 		InventoryGeneration: inv.Generation, InventorySequence: inv.Sequence,
-		Trust: img.Trust, ApprovedTo: img.ApprovedTo,
+		Trust: toTrust(img), ApprovedTo: img.ApprovedTo,
 		RemovalMin: g.RemovalMin, BlindMin: g.BlindMin, RemovalFraction: g.RemovalFraction, BlindFraction: g.BlindFraction,
 		LostWait: g.LostWaitSeconds, FlapThreshold: g.FlapThreshold, FlapHalfLife: g.FlapHalfLifeSeconds,
 		MaxInFlight: p.MaxInFlight, StuckAfter: p.StuckAfter,
@@ -160,7 +162,8 @@ func (f *wireFleet) into(img *projection.Image) {
 		Digest: f.InventoryDigest, Generation: f.InventoryGeneration, Sequence: f.InventorySequence,
 		Actor: f.InventoryActor, Note: f.InventoryNote,
 	}
-	img.Trust, img.ApprovedTo = f.Trust, f.ApprovedTo
+	f.Trust.into(img)
+	img.ApprovedTo = f.ApprovedTo
 	img.Safeguards = events.HoldSafeguards{
 		RemovalMin: f.RemovalMin, RemovalFraction: f.RemovalFraction, BlindFraction: f.BlindFraction, BlindMin: f.BlindMin,
 		LostWaitSeconds: f.LostWait, FlapThreshold: f.FlapThreshold, FlapHalfLifeSeconds: f.FlapHalfLife,

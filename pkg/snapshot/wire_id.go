@@ -12,6 +12,9 @@ func toID(i *projection.IDImage) wireID {
 	for _, at := range i.Losses {
 		w.Losses = append(w.Losses, toTime(at))
 	}
+	for _, e := range i.Earlier {
+		w.Earlier = append(w.Earlier, wireEarlier{Serial: e.Serial, Issuer: e.Issuer, KeyFingerprint: e.KeyFingerprint, NotAfter: toTime(e.NotAfter)})
+	}
 	if len(i.Attempts) > 0 {
 		w.Attempts = make([]wireNeed, len(i.Attempts))
 	}
@@ -34,6 +37,9 @@ func (w *wireID) image() projection.IDImage {
 	}
 	for n, at := range w.Losses {
 		i.Losses[n] = at.time()
+	}
+	for _, e := range w.Earlier {
+		i.Earlier = append(i.Earlier, projection.EarlierImage{Serial: e.Serial, Issuer: e.Issuer, KeyFingerprint: e.KeyFingerprint, NotAfter: e.NotAfter.time()})
 	}
 	if len(w.Attempts) > 0 {
 		i.Attempts = make([]projection.NeedImage, len(w.Attempts))
@@ -64,7 +70,7 @@ func toNode(n *projection.Node) *wireNode {
 	}
 	w := &wireNode{
 		Present: n.Present, Lost: n.Lost, Began: n.Began, Session: n.Session, KeyFingerprint: n.KeyFingerprint,
-		Issued: toCredential(n.Issued), ProvedAt: toTime(n.ProvedAt),
+		Issued: toCredential(n.Issued), ProvedAt: toTime(n.ProvedAt), Bundle: n.Bundle,
 	}
 	// By value: two that are equal make the same state, and so the same bytes.
 	if n.Issued != nil && n.Proved != nil && *n.Issued == *n.Proved {
@@ -78,7 +84,7 @@ func toNode(n *projection.Node) *wireNode {
 func (w *wireNode) node(id fleet.NodeID, epoch uint64) *projection.Node {
 	n := &projection.Node{
 		ID: id, Present: w.Present, Lost: w.Lost, Began: w.Began, Epoch: epoch, Session: w.Session, KeyFingerprint: w.KeyFingerprint,
-		ProvedAt: w.ProvedAt.time(),
+		ProvedAt: w.ProvedAt.time(), Bundle: w.Bundle,
 	}
 	n.Issued = w.Issued.credential(n.KeyFingerprint)
 	if w.ProvedIsIssued {
@@ -95,7 +101,7 @@ func toCredential(c *projection.Credential) *wireCredential {
 	}
 	return &wireCredential{
 		Serial: c.Serial, Nonce: c.Nonce, KeyFingerprint: c.KeyFingerprint, Epoch: c.Epoch,
-		NotBefore: toTime(c.NotBefore), NotAfter: toTime(c.NotAfter), CertificatePEM: c.CertificatePEM,
+		NotBefore: toTime(c.NotBefore), NotAfter: toTime(c.NotAfter), Issuer: c.Issuer, CertificatePEM: c.CertificatePEM,
 		IssuedAt: toTime(c.IssuedAt), Sequence: c.Sequence,
 	}
 }
@@ -111,7 +117,7 @@ func (w *wireCredential) credential(key string) *projection.Credential {
 	}
 	return &projection.Credential{
 		Serial: w.Serial, Nonce: w.Nonce, KeyFingerprint: key, Epoch: w.Epoch,
-		NotBefore: w.NotBefore.time(), NotAfter: w.NotAfter.time(), CertificatePEM: w.CertificatePEM,
+		NotBefore: w.NotBefore.time(), NotAfter: w.NotAfter.time(), Issuer: w.Issuer, CertificatePEM: w.CertificatePEM,
 		IssuedAt: w.IssuedAt.time(), Sequence: w.Sequence,
 	}
 }

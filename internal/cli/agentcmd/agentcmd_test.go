@@ -37,6 +37,10 @@ func (quietBus) State(context.Context, *events.Event) error { return nil }
 func (quietBus) ServeCommands(context.Context, fleet.NodeID, func(context.Context, *events.Event) *events.Event) (func(), error) {
 	return func() {}, nil
 }
+func (quietBus) Bundles(ctx context.Context, _ func([]byte)) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
 func (quietBus) Close() {}
 
 func TestHelp(t *testing.T) {

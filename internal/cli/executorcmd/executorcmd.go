@@ -3,6 +3,7 @@ package executorcmd
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"os"
@@ -22,6 +23,7 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/attest"
+	"github.com/fleetfold/fleetfold/pkg/authority"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/executor"
 	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
@@ -38,6 +40,7 @@ type flags struct {
 	nats          cli.NATSFlags
 	log           cli.LogFlags
 	attest        attestFlags
+	ca            caFlags
 	driver        *string
 	dir, agent    string
 	listen        string
@@ -57,7 +60,8 @@ func New() *cobra.Command {
 		Long: `The executor takes the actions up in the order of the log, decides again
 whether each is still wanted and not held meanwhile, such as by a pause, carries it
 out, and puts its outcome on the log. Any number of executors may share a fleet;
-those that issue credentials need the same root issuer in their folder.
+those that issue credentials share one folder of issuers. 'fleetfold ca' shows the
+issuers and rotates them.
 
 A node gets a credential only when it has shown who it is, in the way that the
 inventory names for it: by the client certificate that it has already
@@ -75,9 +79,10 @@ signature by the old credential is evidence enough. See 'fleetfold rotate'.`,
 	f.nats.AddTo(fs)
 	f.log.AddTo(fs)
 	f.driver = cli.Choice(fs, "driver", "`DRIVER` that brings agents up: with wait others do and the executor waits for them, with local the executor does on this machine", driverWait, driverLocal)
-	fs.StringVar(&f.dir, "dir", "", "`DIR` of the root issuer (DIR/ca) and, with --driver local, of the nodes (DIR/nodes); required")
+	fs.StringVar(&f.dir, "dir", "", "`DIR` of the issuers (DIR/ca) and, with --driver local, of the nodes (DIR/nodes); required")
 	fs.StringVar(&f.agent, "agent", "", "`FILE` of the agent that --driver local runs; without it node-agent beside this program or on the PATH")
 	f.attest.addTo(fs)
+	f.ca.addTo(fs)
 	fs.DurationVar(&f.lease, "lease", 15*time.Second, "lease `DURATION` of the agents that --driver local runs")
 	fs.IntVar(&f.concurrency, "concurrency", executor.DefaultConcurrency, "most actions that run side by side, `N` of 1 to 256; 1 is strict one by one")
 	fs.DurationVar(&f.enrollTimeout, "enroll-timeout", handlers.DefaultEnrollTimeout, "`DURATION` after which an enrolment has failed")
@@ -94,6 +99,8 @@ func (f *flags) check() error {
 		return cli.Usagef("--concurrency is %d, must be 1 to %d", f.concurrency, executor.MaxConcurrency)
 	case f.attest.pluginTimeout <= 0:
 		return cli.Usagef("--attest-plugin-timeout is %s, must be above 0", f.attest.pluginTimeout)
+	case f.ca.check() != nil:
+		return f.ca.check()
 	case f.enrollTimeout <= 0:
 		return cli.Usagef("--enroll-timeout is %s, must be above 0", f.enrollTimeout)
 	case f.replicas != 0 && f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
@@ -131,7 +138,11 @@ func (f *flags) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer stop()
-	return f.serve(cmd.Context(), bus, driver, verifiers, logger)
+	signers, err := f.ca.signers(cmd.Context())
+	if err != nil {
+		return err
+	}
+	return f.serve(cmd.Context(), bus, driver, verifiers, signers, logger)
 }
 
 func (f *flags) newDriver(url string, evidence *attest.Local, logger zerolog.Logger) (driver handlers.Driver, stop func(), err error) {
@@ -170,18 +181,26 @@ func (f *flags) agentProgram() (string, error) {
 }
 
 // serve runs view, executor and HTTP server until one cannot go on.
-func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Driver, verifiers attest.Verifiers, logger zerolog.Logger) error {
+func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Driver, verifiers attest.Verifiers, signers []crypto.Signer, logger zerolog.Logger) error {
 	actions, err := bus.Actions(ctx, f.concurrency, executor.DefaultAckWait)
 	if err != nil {
 		return fmt.Errorf("consume actions: %w", err)
 	}
 	defer actions.Close()
 	v, metrics, renewals, gap := snapshots.View(bus, logger), executor.NewMetrics(), handlers.NewRenewalMetrics(), follow.NewGap()
+	issuers, err := authority.New(authority.Config{
+		Log: bus.Log(), View: v, Inventories: view.NewInventories(bus.GetInventory), Dir: filepath.Join(f.dir, "ca"), Signers: signers, Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
 	defer announce.Executor(bus, v, &f.running, logger)()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return follow.Run(ctx, v, gap, logger, func(ctx context.Context) error {
-			return f.execute(ctx, bus, v, actions, driver, verifiers, metrics, renewals, logger)
+			return f.execute(ctx, bus, v, actions, driver, verifiers, issuers, metrics, renewals, logger)
+		}, func(ctx context.Context) error {
+			return f.ca.publish(ctx, bus, v, issuers)
 		})
 	})
 	if f.listen != "" {
@@ -198,11 +217,11 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Dr
 	return err
 }
 
-func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, actions executor.Actions, driver handlers.Driver, verifiers attest.Verifiers, metrics *executor.Metrics, renewals *handlers.RenewalMetrics, logger zerolog.Logger) error {
+func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, actions executor.Actions, driver handlers.Driver, verifiers attest.Verifiers, issuers *authority.Issuers, metrics *executor.Metrics, renewals *handlers.RenewalMetrics, logger zerolog.Logger) error {
 	inventories := view.NewInventories(bus.GetInventory)
 	config := handlers.Config{
 		Log: bus.Log(), View: v, Inventories: inventories, Commands: bus, Driver: driver, Attest: verifiers,
-		CADir: filepath.Join(f.dir, "ca"), EnrollTimeout: f.enrollTimeout, Logger: logger,
+		Issuers: issuers, EnrollTimeout: f.enrollTimeout, Logger: logger,
 	}
 	set, err := handlers.New(ctx, config)
 	if err != nil {

@@ -21,6 +21,7 @@ func TestMisuseIsSaidBeforeAnythingIsConnected(t *testing.T) {
 	}{
 		"no folder":          {nil, "--dir is required"},
 		"too many at once":   {[]string{"--dir", "d", "--concurrency", "257"}, "--concurrency is 257, must be 1 to 256"},
+		"no time to sign":    {[]string{"--dir", "d", "--ca-key-timeout", "0s"}, "--ca-key-timeout is 0s"},
 		"no time to enrol":   {[]string{"--dir", "d", "--enroll-timeout", "0s"}, "--enroll-timeout is 0s"},
 		"a lease of half":    {[]string{"--dir", "d", "--lease", "1500ms"}, "--lease is 1.5s"},
 		"two replicas":       {[]string{"--dir", "d", "--replicas", "2"}, "--replicas is 2, must be 1, 3 or 5"},

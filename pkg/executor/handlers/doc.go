@@ -14,6 +14,8 @@
 //     from it.
 //   - A renewal is issued to whoever signs for the credential that the log says
 //     is proved, once, and without an action. See Renewer.
+//   - An issuer is on the log before the first credential is issued from it, and
+//     which one issues is said by the log: see package authority.
 //
 // # In which order
 //

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fleetfold/fleetfold/pkg/attest"
+	"github.com/fleetfold/fleetfold/pkg/authority"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor"
@@ -51,8 +52,11 @@ type Config struct {
 	// Attest judges the evidence of nodes before they are given a credential;
 	// kinds that it lacks are refused.
 	Attest attest.Verifiers
-	// CADir holds the root issuer, which is made there if it is missing.
+	// CADir holds the issuers, which are made there if they are missing. It is
+	// passed over where Issuers are given.
 	CADir string
+	// Issuers of the fleet; nil means those in CADir.
+	Issuers *authority.Issuers
 	// EnrollTimeout, IssueTimeout and StopTimeout bound an enrolment, an issue
 	// and the wait for an agent that was told to stop; 0 means 60 s, 30 s, 15 s.
 	EnrollTimeout, IssueTimeout, StopTimeout time.Duration
@@ -64,7 +68,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() (Config, error) {
-	if c.Log == nil || c.View == nil || c.Inventories == nil || c.Commands == nil || c.CADir == "" {
+	if c.Log == nil || c.View == nil || c.Inventories == nil || c.Commands == nil || c.CADir == "" && c.Issuers == nil {
 		return c, errors.New("configure handlers: log, view, inventories, commands and CA folder are all required")
 	}
 	for _, d := range []*time.Duration{&c.EnrollTimeout, &c.IssueTimeout, &c.StopTimeout, &c.Redeliver} {
@@ -85,6 +89,18 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
+// withIssuers has issuers, if need be those in CADir.
+func (c Config) withIssuers() (Config, error) {
+	if c.Issuers != nil {
+		return c, nil
+	}
+	issuers, err := authority.New(authority.Config{
+		Log: c.Log, View: c.View, Inventories: c.Inventories, Dir: c.CADir, Logger: c.Logger, Now: c.Now,
+	})
+	c.Issuers = issuers
+	return c, err
+}
+
 func orDefault(d *time.Duration, value time.Duration) {
 	if *d == 0 {
 		*d = value
@@ -92,18 +108,20 @@ func orDefault(d *time.Duration, value time.Duration) {
 }
 
 // New returns a handler for each type of action. It folds to the end of the log;
-// if an inventory is in force, it loads or makes the root issuer of its trust
-// domain and publishes it. If none is, that happens before the first issue.
+// if an inventory is in force, it loads or makes its issuers and publishes them.
+// If none is, that happens before the first issue.
 func New(ctx context.Context, c Config) (map[fleet.ActionType]executor.Handler, error) {
 	c, err := c.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	auth := newAuthority(c)
-	if err := auth.prepare(ctx); err != nil {
+	if c, err = c.withIssuers(); err != nil {
 		return nil, err
 	}
-	issue := &issuer{Config: c, authority: auth}
+	if err := c.Issuers.Prepare(ctx); err != nil {
+		return nil, err
+	}
+	issue := &issuer{Config: c}
 	return map[fleet.ActionType]executor.Handler{
 		fleet.EnrollNode:               timed{&enroller{Config: c, issuer: issue}, c.EnrollTimeout},
 		fleet.IssueCredential:          timed{issue, c.IssueTimeout},

@@ -29,10 +29,7 @@ const (
 )
 
 // issuer carries out IssueCredential.
-type issuer struct {
-	Config
-	authority *authority
-}
+type issuer struct{ Config }
 
 // credential is what one run issues.
 type credential struct {
@@ -44,9 +41,9 @@ type credential struct {
 // Handle issues a new credential in each run. One that an interrupted run left
 // behind is never proved, since the agent is handed the newer one.
 func (h *issuer) Handle(ctx context.Context, t executor.Task) (executor.Result, error) {
-	ca, err := h.authority.issuer(ctx, t.Inventory.TrustDomain)
+	ca, err := h.Issuers.For(ctx, t.Inventory, t.Node)
 	if err != nil {
-		return executor.Result{}, h.unless(ctx, t, "the root issuer was not ready", executor.Failed(ReasonIssuer, "%v", err))
+		return executor.Result{}, h.unless(ctx, t, "the issuer was not ready", executor.Failed(ReasonIssuer, "%v", err))
 	}
 	node, _, _ := nodeNow(h.View, t.Node.ID)
 	if !node.Present {
@@ -135,7 +132,7 @@ func issuerFailure(err error) error {
 func (h *issuer) record(ctx context.Context, t executor.Task, c credential) error {
 	fact := t.Fact(h.Now(), events.TypeCredentialIssued, &events.CredentialIssued{
 		Epoch: c.epoch, Action: t.Flight.ID, Serial: c.Serial, Nonce: c.nonce, KeyFingerprint: c.KeyFingerprint,
-		NotBefore: c.NotBefore, NotAfter: c.NotAfter, CertificatePEM: string(c.CertificatePEM),
+		NotBefore: c.NotBefore, NotAfter: c.NotAfter, Issuer: c.Issuer, CertificatePEM: string(c.CertificatePEM),
 	}, c.Serial)
 	for {
 		node, _, last := nodeNow(h.View, t.Node.ID)
@@ -159,8 +156,9 @@ func (h *issuer) record(ctx context.Context, t executor.Task, c credential) erro
 // deliver hands the credential over again and again, until the log says proved.
 func (h *issuer) deliver(ctx context.Context, t executor.Task, c credential) error {
 	delivery := t.Fact(h.Now(), events.TypeCredentialDelivered, &events.CredentialDelivered{
-		Epoch: c.epoch, Serial: c.Serial, Nonce: c.nonce, TrustDomain: t.Inventory.TrustDomain,
-		CertificatePEM: string(c.CertificatePEM), BundlePEM: bundle(h.View), RenewBeforeSeconds: wholeSeconds(t.Node.RenewBefore),
+		Epoch: c.epoch, Serial: c.Serial, Nonce: c.nonce, TrustDomain: t.Inventory.TrustDomain, Region: regionOf(t.Inventory, t.Node.ID),
+		CertificatePEM: string(c.CertificatePEM), BundlePEM: bundle(h.View, t.Inventory.TrustDomain),
+		RenewBeforeSeconds: wholeSeconds(t.Node.RenewBefore),
 	}, c.Serial)
 	for {
 		answer, err := h.promptly(ctx, delivery)

@@ -37,7 +37,6 @@ const (
 type Renewer struct {
 	Config
 	requests   Requests
-	authority  *authority
 	limits     *limits
 	metrics    *RenewalMetrics
 	confirming chan struct{} // a place for each proof that is waited for
@@ -54,11 +53,14 @@ func NewRenewer(c Config, requests Requests, metrics *RenewalMetrics) (*Renewer,
 	if requests == nil {
 		return nil, errors.New("configure renewer: requests are required")
 	}
+	if c, err = c.withIssuers(); err != nil {
+		return nil, err
+	}
 	if metrics == nil {
 		metrics = NewRenewalMetrics()
 	}
 	return &Renewer{
-		Config: c, requests: requests, authority: newAuthority(c), limits: newLimits(), metrics: metrics,
+		Config: c, requests: requests, limits: newLimits(), metrics: metrics,
 		confirming: make(chan struct{}, maxConfirming),
 	}, nil
 }
@@ -171,7 +173,7 @@ func (r *Renewer) redeliver(c *claim, held *projection.Credential) *events.Event
 // issue appends credential.issued on the condition that nothing was said of the
 // node since the fold it was decided on.
 func (r *Renewer) issue(ctx context.Context, c *claim) (*events.Event, error) {
-	ca, err := r.authority.issuer(ctx, c.inventory.TrustDomain)
+	ca, err := r.Issuers.For(ctx, c.inventory, c.desired)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +190,7 @@ func (r *Renewer) issue(ctx context.Context, c *claim) (*events.Event, error) {
 		Source: events.SourceExecutor, Type: events.TypeCredentialIssued, Node: c.desired.ID, Time: r.Now(),
 		Data: &events.CredentialIssued{
 			Epoch: c.node.Epoch, Renews: c.node.Proved.Serial, Serial: issued.Serial, Nonce: nonce, KeyFingerprint: issued.KeyFingerprint,
-			NotBefore: issued.NotBefore, NotAfter: issued.NotAfter, CertificatePEM: string(issued.CertificatePEM),
+			NotBefore: issued.NotBefore, NotAfter: issued.NotAfter, Issuer: issued.Issuer, CertificatePEM: string(issued.CertificatePEM),
 		},
 	}
 	seq, err := r.Log.Append(ctx, eventlog.Entry{Event: fact, Fence: eventlog.LastOnSubject(c.last)})
@@ -203,8 +205,8 @@ func (r *Renewer) issue(ctx context.Context, c *claim) (*events.Event, error) {
 
 func (r *Renewer) delivery(c *claim, serial, nonce, certificate string) *events.Event {
 	return r.answer(c, events.TypeCredentialDelivered, &events.CredentialDelivered{
-		Epoch: c.node.Epoch, Serial: serial, Nonce: nonce, TrustDomain: c.inventory.TrustDomain,
-		CertificatePEM: certificate, BundlePEM: bundle(r.View), RenewBeforeSeconds: wholeSeconds(c.desired.RenewBefore),
+		Epoch: c.node.Epoch, Serial: serial, Nonce: nonce, TrustDomain: c.inventory.TrustDomain, Region: regionOf(c.inventory, c.desired.ID),
+		CertificatePEM: certificate, BundlePEM: bundle(r.View, c.inventory.TrustDomain), RenewBeforeSeconds: wholeSeconds(c.desired.RenewBefore),
 	})
 }
 

@@ -2,9 +2,13 @@ package handlers_test
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,11 +18,14 @@ import (
 
 	"github.com/fleetfold/fleetfold/pkg/agent"
 	"github.com/fleetfold/fleetfold/pkg/attest"
+	"github.com/fleetfold/fleetfold/pkg/authority"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor"
 	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/identity"
+	"github.com/fleetfold/fleetfold/pkg/inventory"
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 	"github.com/fleetfold/fleetfold/pkg/planner"
 	"github.com/fleetfold/fleetfold/pkg/projection"
@@ -87,6 +94,7 @@ var longID = fleet.NodeID("b" + strings.Repeat(":", 127))
 var threeNodes = `trust_domain: fleet.example
 regions:
   - name: oslo
+    intermediate_ca: oslo/ca
     nodes:
       - {id: region/oslo/a.1, attestor: mtls-cert, cred_ttl: 1h, renew_before: 15m}
       - {id: b, attestor: node-plugin, cred_ttl: 1h, renew_before: 15m}
@@ -151,11 +159,22 @@ func TestTheWholeRoundOnTheRealServer(t *testing.T) {
 	defer stop()
 	run(v.Run)
 	run(p.Run)
-	set, err := handlers.New(ctx, handlers.Config{
-		Log: bus.Log(), View: v, Inventories: inventories, Commands: bus, Driver: driver, Attest: vouches.Verifiers(),
-		CADir: filepath.Join(t.TempDir(), "ca"), Logger: logger,
+	issuers, err := authority.New(authority.Config{
+		Log: bus.Log(), View: v, Inventories: inventories, Dir: filepath.Join(t.TempDir(), "ca"), Logger: logger,
 	})
 	must(t, err)
+	set, err := handlers.New(ctx, handlers.Config{
+		Log: bus.Log(), View: v, Inventories: inventories, Commands: bus, Driver: driver, Attest: vouches.Verifiers(),
+		Issuers: issuers, Logger: logger,
+	})
+	must(t, err)
+	trust, err := bus.Trust(ctx)
+	must(t, err)
+	defer trust.Close()
+	for range 2 { // two executors publish the same
+		publisher := &authority.Publisher{Issuers: issuers, Bus: bus}
+		run(func(ctx context.Context) error { return publisher.Run(ctx, v) })
+	}
 	e, err := executor.New(executor.Config{
 		Log: bus.Log(), View: v, Inventories: inventories, Actions: actions, Handlers: set, Concurrency: 4, Logger: logger,
 	})
@@ -173,16 +192,88 @@ func TestTheWholeRoundOnTheRealServer(t *testing.T) {
 			t.Error("strict before every node could sign")
 		}
 	})
+	want, report := inventory.Parse([]byte(threeNodes))
+	must(t, report.Err())
+	told := newTold(t, ctx, trust)
+	told.until(func() bool { return told.posture.Strict })
+	must(t, v.Wait(ctx, func(s *projection.State) bool { // each has reported the bundle
+		return len(s.WithoutRoot(want, s.Issuers()[0].Fingerprint)) == 0
+	}))
+	var gone []string
+	v.Read(func(s *projection.State) {
+		for _, id := range []fleet.NodeID{"region/oslo/a.1", longID} {
+			n, _ := s.Node(id)
+			gone = append(gone, n.Proved.Serial)
+			told.intermediate = []byte(n.Proved.CertificatePEM[strings.LastIndex(n.Proved.CertificatePEM, "-----BEGIN"):])
+		}
+	})
 	apply(oneNode)
 	must(t, v.Wait(ctx, func(s *projection.State) bool {
 		o := s.Observed()
 		return !o.StrictEnforced && len(o.Nodes) == 1 && s.Ledger().Outstanding() == 0
 	}))
+	told.until(func() bool { return !told.posture.Strict && told.revoked(gone...) })
 	for _, id := range []fleet.NodeID{"region/oslo/a.1", longID} {
 		if _, err := os.Stat(driver.folder(id)); !os.IsNotExist(err) {
 			t.Errorf("the folder of the removed node %q is still there: %v", id, err)
 		}
 	}
+}
+
+// told is what somebody knows who reads the trust stream only.
+type told struct {
+	t       *testing.T
+	ctx     context.Context
+	feed    eventlog.Trusts
+	posture eventlog.Posture
+	roots   [][]byte
+	crls    map[string][]byte
+	// intermediate of the region, as a chain has it.
+	intermediate []byte
+}
+
+func newTold(t *testing.T, ctx context.Context, feed eventlog.Trusts) *told {
+	return &told{t: t, ctx: ctx, feed: feed, crls: map[string][]byte{}}
+}
+
+func (d *told) until(condition func() bool) {
+	d.t.Helper()
+	for !condition() {
+		texts, err := d.feed.Next(d.ctx)
+		must(d.t, err)
+		for _, text := range texts {
+			switch text.Kind {
+			case eventlog.TrustBundle:
+				d.roots, _, err = identity.ParseSPIFFEBundle("fleet.example", text.Text)
+			case eventlog.TrustCRL:
+				d.crls[text.KeyID] = text.Text
+			case eventlog.TrustPosture:
+				before := d.posture.Sequence
+				if err = json.Unmarshal(text.Text, &d.posture); d.posture.Sequence < before {
+					d.t.Errorf("the posture went back from %d to %d", before, d.posture.Sequence)
+				}
+			}
+			must(d.t, err)
+		}
+	}
+}
+
+// revoked says that the list of the region's intermediate has each serial.
+func (d *told) revoked(serials ...string) bool {
+	found := 0
+	for _, der := range d.crls {
+		if _, err := identity.ParseCRL(der, d.intermediate); err != nil {
+			continue
+		}
+		list, err := x509.ParseRevocationList(der)
+		must(d.t, err)
+		for _, entry := range list.RevokedCertificateEntries {
+			if slices.Contains(serials, fmt.Sprintf("%032x", entry.SerialNumber)) {
+				found++
+			}
+		}
+	}
+	return found == len(serials)
 }
 
 func must(t *testing.T, err error) {

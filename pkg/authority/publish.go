@@ -1,0 +1,280 @@
+package authority
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fleetfold/fleetfold/internal/field"
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/identity"
+	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/view"
+)
+
+const (
+	// crlLife is how long a revocation list may be used; it is signed again when
+	// half of that has passed.
+	crlLife = 24 * time.Hour
+	// bundleRefresh is how often readers of the bundle are to look again.
+	bundleRefresh = 5 * time.Minute
+	// publishAgain is the pause after something could not be published.
+	publishAgain = time.Second
+)
+
+// Bus takes what is published; eventlog.Bus is one.
+type Bus interface {
+	PublishTrust(ctx context.Context, t eventlog.TrustText) (published bool, err error)
+}
+
+// Publisher tells those who may not read the log what they need of it. Several
+// may run at once: they publish the same, and an older one nothing.
+type Publisher struct {
+	Issuers *Issuers
+	Bus     Bus
+	// Dir also takes what is published, as files for others; empty: none.
+	Dir string
+
+	done published
+	// unopened are the issuers whose lack of a key was logged.
+	unopened map[string]bool
+	dropped  int
+}
+
+// published is what was published last.
+type published struct {
+	any                      bool
+	bundle, posture, revoked uint64
+	issuers                  string
+	signed                   time.Time // the revocation lists
+}
+
+// account is what the log says at one moment.
+type account struct {
+	digest  string // of the inventory in force
+	posture projection.Posture
+	issuers []projection.Issuer
+	revoked []projection.Revoked
+	dropped int
+	// bundleVersion and revokedAt are sequences of the log.
+	bundleVersion, revokedAt uint64
+}
+
+// Run publishes at once and at each change, until ctx ends or the view has
+// stopped. What cannot be published is tried again.
+func (p *Publisher) Run(ctx context.Context, v Watch) error {
+	for {
+		changed := v.Changed()
+		if err := v.Err(); errors.Is(err, view.ErrStopped) {
+			return nil // it ends with the context of both
+		} else if err != nil {
+			return err
+		}
+		wait := p.untilSigned()
+		if err := p.Publish(ctx); err != nil && ctx.Err() == nil {
+			p.Issuers.Logger.Warn().Err(err).Msg("could not publish trust, trying again")
+			pause(ctx, publishAgain, nil)
+			continue
+		} else if err == nil {
+			wait = p.untilSigned()
+		}
+		pause(ctx, wait, changed)
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// untilSigned is when the lists must be signed again.
+func (p *Publisher) untilSigned() time.Duration {
+	return max(p.done.signed.Add(crlLife/2).Sub(p.Issuers.Now()), time.Second)
+}
+
+// Publish publishes what has changed since it was called last. The posture goes
+// first: it has to be prompt.
+func (p *Publisher) Publish(ctx context.Context) error {
+	a, fresh := p.account()
+	if !fresh {
+		return nil
+	}
+	err := p.publishPosture(ctx, a)
+	inv, problem := p.inventory(ctx, a.digest)
+	if problem != nil || inv == nil {
+		return errors.Join(err, problem)
+	}
+	return errors.Join(err, p.publishBundle(ctx, a, inv.TrustDomain), p.publishCRLs(ctx, a, inv.TrustDomain))
+}
+
+func (p *Publisher) account() (a account, fresh bool) {
+	due := !p.Issuers.Now().Before(p.done.signed.Add(crlLife / 2))
+	p.Issuers.View.Read(func(s *projection.State) {
+		a.posture, a.digest = s.Posture(), s.Inventory().Digest
+		a.bundleVersion = max(s.LastBundle(), s.Inventory().Sequence)
+		a.revokedAt, a.dropped = s.LastRevoked(), s.RevokedDropped()
+		a.issuers = s.Issuers()
+		fresh = due || !p.done.any || p.done.posture != a.posture.Sequence || p.done.bundle != a.bundleVersion ||
+			p.done.revoked != a.revokedAt || p.done.issuers != list(a.issuers)
+		if fresh {
+			a.revoked = s.Revoked()
+		}
+	})
+	return a, fresh
+}
+
+func list(issuers []projection.Issuer) (names string) {
+	for _, i := range issuers {
+		names += i.Fingerprint + " "
+	}
+	return names
+}
+
+func (p *Publisher) inventory(ctx context.Context, digest string) (*fleet.Inventory, error) {
+	if digest == "" {
+		return nil, nil
+	}
+	inv, err := p.Issuers.Inventories.Get(ctx, digest)
+	if err != nil {
+		return nil, fmt.Errorf("get inventory %s: %w", digest, err)
+	}
+	return inv, nil
+}
+
+func (p *Publisher) publishPosture(ctx context.Context, a account) error {
+	if p.done.any && p.done.posture == a.posture.Sequence {
+		return nil
+	}
+	text, err := json.Marshal(eventlog.Posture{
+		Strict: a.posture.Strict, Sequence: a.posture.Sequence, Generation: a.posture.Generation, Since: a.posture.Since.UTC(),
+	})
+	if err != nil {
+		return fmt.Errorf("encode posture: %w", err)
+	}
+	err = p.publish(ctx, eventlog.TrustText{Kind: eventlog.TrustPosture, Version: a.posture.Sequence, Text: text}, "posture.json")
+	if err == nil {
+		p.done.any, p.done.posture = true, a.posture.Sequence
+	}
+	return err
+}
+
+func (p *Publisher) publishBundle(ctx context.Context, a account, domain string) error {
+	if p.done.bundle == a.bundleVersion {
+		return nil
+	}
+	var roots [][]byte
+	for _, i := range a.issuers {
+		if i.Region == "" && i.TrustDomain == domain && readable(i.CertificatePEM) {
+			roots = append(roots, []byte(i.CertificatePEM))
+		}
+	}
+	if len(roots) == 0 {
+		return nil // the first root is on its way
+	}
+	bundle, err := identity.SPIFFEBundle(domain, roots, a.bundleVersion, bundleRefresh)
+	if err != nil {
+		return err
+	}
+	err = p.publish(ctx, eventlog.TrustText{Kind: eventlog.TrustBundle, Version: a.bundleVersion, Text: bundle}, "bundle.json")
+	if err == nil {
+		err = p.write("bundle.pem", bytes.Join(roots, nil))
+	}
+	if err == nil {
+		p.done.bundle = a.bundleVersion
+	}
+	return err
+}
+
+// publishCRLs signs a list for each issuer whose key is in the folder.
+func (p *Publisher) publishCRLs(ctx context.Context, a account, domain string) error {
+	now := p.Issuers.Now()
+	if p.done.revoked == a.revokedAt && p.done.issuers == list(a.issuers) && now.Before(p.done.signed.Add(crlLife/2)) {
+		return nil
+	}
+	var problems []error
+	var all []byte
+	for _, i := range a.issuers {
+		if i.TrustDomain != domain {
+			continue
+		}
+		ca := p.open(ctx, i)
+		if ca == nil {
+			continue
+		}
+		der, err := ca.CRL(revokedBy(i.Fingerprint, a.revoked), crlNumber(a.revokedAt, now), now, now.Add(crlLife))
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		all = append(all, identity.CRLPEM(der)...)
+		problems = append(problems, p.publishCRL(ctx, i, der, crlNumber(a.revokedAt, now)))
+	}
+	err := errors.Join(append(problems, p.write("crl.pem", all))...)
+	if err == nil {
+		p.done.revoked, p.done.issuers, p.done.signed = a.revokedAt, list(a.issuers), now
+	}
+	if a.dropped > p.dropped {
+		p.dropped = a.dropped
+		p.Issuers.Logger.Warn().Int("dropped", a.dropped).Int("kept", projection.MaxRevoked).
+			Msg("more certificates are revoked than a revocation list holds: those that end first are not listed")
+	}
+	return err
+}
+
+func (p *Publisher) publishCRL(ctx context.Context, i projection.Issuer, der []byte, number uint64) error {
+	keyID := identity.KeyIDOf(i.Fingerprint)
+	if i.Region == "" && i.Active {
+		if err := p.write("crl.der", der); err != nil {
+			return err
+		}
+	}
+	return p.publish(ctx, eventlog.TrustText{Kind: eventlog.TrustCRL, KeyID: keyID, Version: number, Text: der}, "crl-"+keyID+".der")
+}
+
+// crlNumber grows with the log, and between two facts with time: a list that is
+// signed again is a newer one.
+func crlNumber(revoked uint64, now time.Time) uint64 {
+	return revoked<<32 | uint64(now.Unix())&(1<<32-1)
+}
+
+func revokedBy(issuer string, revoked []projection.Revoked) (some []identity.Revoked) {
+	for _, r := range revoked {
+		if r.Issuer == issuer {
+			some = append(some, identity.Revoked{Serial: r.Serial, At: r.At})
+		}
+	}
+	return some
+}
+
+// open is nil when another executor has the key: that one signs the list.
+func (p *Publisher) open(ctx context.Context, i projection.Issuer) *identity.CA {
+	if err := p.Issuers.takeTurn(ctx); err != nil {
+		return nil
+	}
+	defer p.Issuers.giveTurn()
+	ca, err := p.Issuers.open(i)
+	if err == nil {
+		return ca.CA
+	}
+	if !p.unopened[i.Fingerprint] {
+		if p.unopened == nil {
+			p.unopened = make(map[string]bool)
+		}
+		p.unopened[i.Fingerprint] = true
+		p.Issuers.Logger.Warn().Err(err).Str(field.Fingerprint, i.Fingerprint).Msg("no revocation list of this issuer comes from this executor")
+	}
+	return nil
+}
+
+func (p *Publisher) publish(ctx context.Context, t eventlog.TrustText, file string) error {
+	published, err := p.Bus.PublishTrust(ctx, t)
+	if err != nil {
+		return err
+	}
+	if published {
+		p.Issuers.Logger.Debug().Str(field.Kind, string(t.Kind)).Uint64(field.Version, t.Version).Msg("trust published")
+	}
+	return p.write(file, t.Text)
+}

@@ -1,0 +1,162 @@
+package projection
+
+import (
+	"cmp"
+	"container/heap"
+	"slices"
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
+)
+
+const (
+	// maxEarlier bounds what is kept of one node's superseded certificates: those
+	// that end last.
+	maxEarlier = 64
+	// MaxRevoked bounds Revoked, so that a revocation list fits into one message:
+	// those that end last are kept.
+	MaxRevoked = 20000
+)
+
+// Revoked is a certificate that must not be believed although it has not expired.
+type Revoked struct {
+	// Serial in lower-case hex; Issuer is the fingerprint of the key that signed
+	// it, empty where the log does not say.
+	Serial, Issuer string
+	// At is when the log took the revocation, NotAfter when the certificate ends.
+	At, NotAfter time.Time
+}
+
+// Revoked is what was revoked and has not expired by the time of the newest
+// message of the log, in the order of revocation.
+func (s *State) Revoked() []Revoked {
+	var all []Revoked
+	for _, r := range s.revoked.byEnd {
+		if !r.NotAfter.Before(s.at) {
+			all = append(all, r)
+		}
+	}
+	slices.SortFunc(all, func(a, b Revoked) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Issuer, b.Issuer), cmp.Compare(a.Serial, b.Serial))
+	})
+	return all
+}
+
+// LastRevoked is the sequence at which Revoked grew last; 0: never. That entries
+// expire does not count.
+func (s *State) LastRevoked() uint64 { return s.revoked.last }
+
+// RevokedDropped counts the entries that MaxRevoked had no room for.
+func (s *State) RevokedDropped() int { return s.revoked.dropped }
+
+type revocations struct {
+	byEnd   endFirst
+	last    uint64
+	dropped int
+}
+
+// add keeps the entry unless it has ended. The same certificate stands once.
+func (v *revocations) add(seq uint64, r Revoked) {
+	for len(v.byEnd) > 0 && v.byEnd[0].NotAfter.Before(r.At) {
+		heap.Pop(&v.byEnd)
+	}
+	if r.NotAfter.Before(r.At) {
+		return
+	}
+	heap.Push(&v.byEnd, r)
+	v.last = seq
+	if len(v.byEnd) > MaxRevoked {
+		heap.Pop(&v.byEnd)
+		v.dropped++
+	}
+}
+
+// endFirst is a heap.
+type endFirst []Revoked
+
+func (h endFirst) Len() int { return len(h) }
+func (h endFirst) Less(i, j int) bool {
+	return cmp.Or(h[i].NotAfter.Compare(h[j].NotAfter), cmp.Compare(h[i].Serial, h[j].Serial)) < 0
+}
+func (h endFirst) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *endFirst) Push(r any)   { *h = append(*h, r.(Revoked)) }
+func (h *endFirst) Pop() any {
+	last := len(*h) - 1
+	r := (*h)[last]
+	(*h)[last] = Revoked{}
+	*h = (*h)[:last]
+	return r
+}
+
+// certificate is what revoking needs to know of a credential.
+type certificate struct {
+	serial, issuer, key string
+	notAfter            time.Time
+}
+
+func (c *Credential) certificate() certificate {
+	return certificate{serial: c.Serial, issuer: c.Issuer, key: c.KeyFingerprint, notAfter: c.NotAfter}
+}
+
+// keepEarlier notes a credential that another one takes the place of: it can
+// still be used until it ends, so it can still be revoked. still is one that goes
+// on counting.
+func (r *record) keepEarlier(at time.Time, c, still *Credential) {
+	r.earlier = slices.DeleteFunc(r.earlier, func(e certificate) bool { return e.notAfter.Before(at) })
+	if c == nil || c.same(still) || c.NotAfter.Before(at) {
+		return
+	}
+	if slices.ContainsFunc(r.earlier, func(e certificate) bool { return e.serial == c.Serial }) {
+		return
+	}
+	r.earlier = append(r.earlier, c.certificate())
+	if len(r.earlier) > maxEarlier {
+		first := slices.MinFunc(r.earlier, func(a, b certificate) int { return a.notAfter.Compare(b.notAfter) })
+		r.earlier = slices.DeleteFunc(r.earlier, func(e certificate) bool { return e == first })
+	}
+}
+
+// certificates are all that the present life was given and that may not have
+// ended yet, each once.
+func (r *record) certificates() []certificate {
+	all := slices.Clone(r.earlier)
+	for _, c := range []*Credential{r.node.Proved, r.node.Issued} {
+		if c != nil && !slices.ContainsFunc(all, func(have certificate) bool { return have.serial == c.Serial }) {
+			all = append(all, c.certificate())
+		}
+	}
+	return all
+}
+
+// revoke ends the credential with that serial, whatever it is to the node.
+func (s *State) revoke(at time.Time, r *record, serial string) bool {
+	if r == nil {
+		return false
+	}
+	found := s.revokeAll(at, r, func(c certificate) bool { return c.serial == serial })
+	return s.void(r, serial) || found
+}
+
+// revokeAll lists what the condition holds for; what still counts is not ended
+// by it. It says whether there was anything.
+func (s *State) revokeAll(at time.Time, r *record, condition func(certificate) bool) (found bool) {
+	for _, c := range r.certificates() {
+		if condition(c) {
+			found = found || !c.notAfter.Before(at)
+			s.revoked.add(s.sequence, Revoked{Serial: c.serial, Issuer: c.issuer, At: at, NotAfter: c.notAfter})
+		}
+	}
+	r.earlier = slices.DeleteFunc(r.earlier, condition)
+	if len(r.earlier) == 0 {
+		r.earlier = nil
+	}
+	return found
+}
+
+func (s *State) reportBundle(r *record, d *events.NodeBundleReported) bool {
+	if r == nil || r.node.Bundle == d.Digest {
+		return false
+	}
+	r.node.Bundle = d.Digest
+	return true
+}
