@@ -37,8 +37,8 @@ type Image struct {
 	Issuers    []Issuer
 	Bundles    []BundleImage
 	LastBundle uint64
-	// Rotations that wait, by the age of the request.
-	Rotations []Rotation
+	// IssuerSteps that wait, by the age of the request.
+	IssuerSteps []IssuerStep
 	// Revoked certificates by their end; LastRevoked is the sequence at which
 	// there was another, RevokedDropped how many there was no room for.
 	Revoked        []Revoked
@@ -116,7 +116,7 @@ func (s *State) Image() Image {
 		Sequence: s.sequence, IDs: s.idImages(),
 		StrictEnforced: s.observed.state.StrictEnforced, Enforcement: s.enforcement,
 		Inventory: s.inventory, Posture: s.posture, At: s.at,
-		Issuers: s.Issuers(), Bundles: s.trust.bundleImages(), LastBundle: s.trust.changed, Rotations: s.Rotations(),
+		Issuers: s.Issuers(), Bundles: s.trust.bundleImages(), LastBundle: s.trust.changed, IssuerSteps: s.IssuerSteps(),
 		Revoked: s.revoked.sorted(), LastRevoked: s.revoked.last, RevokedDropped: s.revoked.dropped,
 		Pauses: s.Pauses(), Approvals: s.Approvals(), ApprovedTo: s.control.approvedTo, Safeguards: s.safeguards, Policy: s.policy,
 		LastPlan: s.last.plan, LastEnforcement: s.last.enforcement, LastInventory: s.last.inventory, LastTrust: s.last.trust,

@@ -15,7 +15,7 @@ type wireTrust struct {
 	PostureSince, At           wireTime
 	Issuers                    []wireIssuer
 	Bundles                    []wireBundle
-	Rotations                  []wireRotation
+	Rotations                  []wireIssuerStep
 	Revoked                    []wireRevoked
 	LastBundle, LastRevoked    uint64
 	RevokedDropped             int
@@ -37,7 +37,7 @@ type wireBundle struct {
 	Roots  []string
 }
 
-type wireRotation struct {
+type wireIssuerStep struct {
 	_                                                   struct{} `cbor:",toarray"`
 	Step, Domain, Region, Actor, Note, Held, HeldDetail string
 	Sequence                                            uint64
@@ -70,8 +70,8 @@ func toTrust(img *projection.Image) wireTrust {
 	for _, b := range img.Bundles {
 		w.Bundles = append(w.Bundles, wireBundle{Digest: b.Digest, Roots: b.Roots})
 	}
-	for _, r := range img.Rotations {
-		w.Rotations = append(w.Rotations, wireRotation{
+	for _, r := range img.IssuerSteps {
+		w.Rotations = append(w.Rotations, wireIssuerStep{
 			Step: string(r.Step), Domain: r.TrustDomain, Region: r.Region, Actor: r.Actor, Note: r.Note,
 			Held: string(r.Held), HeldDetail: r.HeldDetail, Sequence: r.Sequence, At: toTime(r.At),
 		})
@@ -95,7 +95,7 @@ func (w *wireTrust) into(img *projection.Image) {
 		img.Bundles = append(img.Bundles, projection.BundleImage{Digest: b.Digest, Roots: slices.Clone(b.Roots)})
 	}
 	for _, r := range w.Rotations {
-		img.Rotations = append(img.Rotations, projection.Rotation{
+		img.IssuerSteps = append(img.IssuerSteps, projection.IssuerStep{
 			Step: events.RotationStep(r.Step), TrustDomain: r.Domain, Region: r.Region, Actor: r.Actor, Note: r.Note,
 			Held: fleet.Reason(r.Held), HeldDetail: r.HeldDetail, Sequence: r.Sequence, At: r.At.time(),
 		})
