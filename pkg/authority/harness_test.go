@@ -170,9 +170,9 @@ func (o *office) root() (root projection.Issuer) {
 	return root
 }
 
-func (o *office) pending() (all []projection.Succession) {
+func (o *office) pending() (all []projection.IssuerStep) {
 	synctest.Wait()
-	o.view.Read(func(s *projection.State) { all = s.Successions() })
+	o.view.Read(func(s *projection.State) { all = s.IssuerSteps() })
 	return all
 }
 

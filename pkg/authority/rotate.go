@@ -88,8 +88,8 @@ func pause(ctx context.Context, d time.Duration, unless <-chan struct{}) {
 
 // Rotate takes each requested step whose gate is open; waits says that one is not.
 func (i *Issuers) Rotate(ctx context.Context) (waits bool, err error) {
-	var pending []projection.Succession
-	i.View.Read(func(s *projection.State) { pending = s.Successions() })
+	var pending []projection.IssuerStep
+	i.View.Read(func(s *projection.State) { pending = s.IssuerSteps() })
 	if len(pending) == 0 {
 		return false, nil
 	}
@@ -114,7 +114,7 @@ func (i *Issuers) Rotate(ctx context.Context) (waits bool, err error) {
 
 // take appends what a step means. A lost race means that the log has moved: the
 // gate is looked at again.
-func (i *Issuers) take(ctx context.Context, r projection.Succession, step []eventlog.Entry) error {
+func (i *Issuers) take(ctx context.Context, r projection.IssuerStep, step []eventlog.Entry) error {
 	if len(step) == 0 {
 		return nil
 	}
@@ -130,7 +130,7 @@ func (i *Issuers) take(ctx context.Context, r projection.Succession, step []even
 }
 
 // step returns what to append, or why the step waits; neither if the request is over.
-func (i *Issuers) step(ctx context.Context, inv *fleet.Inventory, r projection.Succession) ([]eventlog.Entry, *events.TrustRotationHeld) {
+func (i *Issuers) step(ctx context.Context, inv *fleet.Inventory, r projection.IssuerStep) ([]eventlog.Entry, *events.TrustRotationHeld) {
 	switch r.Step {
 	case events.RotationPrepare:
 		return i.prepare(ctx, inv, r)
@@ -143,7 +143,7 @@ func (i *Issuers) step(ctx context.Context, inv *fleet.Inventory, r projection.S
 }
 
 // prepare makes the successor: in the folder that the inventory in force names.
-func (i *Issuers) prepare(ctx context.Context, inv *fleet.Inventory, r projection.Succession) ([]eventlog.Entry, *events.TrustRotationHeld) {
+func (i *Issuers) prepare(ctx context.Context, inv *fleet.Inventory, r projection.IssuerStep) ([]eventlog.Entry, *events.TrustRotationHeld) {
 	if err := i.takeTurn(ctx); err != nil {
 		return nil, nil
 	}
@@ -183,7 +183,7 @@ func (i *Issuers) prepare(ctx context.Context, inv *fleet.Inventory, r projectio
 
 // activate is conditional on the whole log: no node may be added, lose its
 // bundle, or begin a new life between the look at the gate and the fact.
-func (i *Issuers) activate(ctx context.Context, inv *fleet.Inventory, r projection.Succession) (step []eventlog.Entry, wait *events.TrustRotationHeld) {
+func (i *Issuers) activate(ctx context.Context, inv *fleet.Inventory, r projection.IssuerStep) (step []eventlog.Entry, wait *events.TrustRotationHeld) {
 	if err := i.takeTurn(ctx); err != nil {
 		return nil, nil
 	}
@@ -213,7 +213,7 @@ func (i *Issuers) activate(ctx context.Context, inv *fleet.Inventory, r projecti
 }
 
 // retire is conditional on the whole log, too. All predecessors go together.
-func (i *Issuers) retire(inv *fleet.Inventory, r projection.Succession) (step []eventlog.Entry, wait *events.TrustRotationHeld) {
+func (i *Issuers) retire(inv *fleet.Inventory, r projection.IssuerStep) (step []eventlog.Entry, wait *events.TrustRotationHeld) {
 	i.View.Read(func(s *projection.State) {
 		if !stillPending(s, r) {
 			return
@@ -248,8 +248,8 @@ func nodes(ids []fleet.NodeID) string {
 	return strconv.Itoa(len(ids)) + " desired nodes"
 }
 
-func stillPending(s *projection.State, r projection.Succession) bool {
-	for _, have := range s.Successions() {
+func stillPending(s *projection.State, r projection.IssuerStep) bool {
+	for _, have := range s.IssuerSteps() {
 		if have.Sequence == r.Sequence {
 			return true
 		}
@@ -257,7 +257,7 @@ func stillPending(s *projection.State, r projection.Succession) bool {
 	return false
 }
 
-func held(r projection.Succession, reason fleet.Reason, ids []fleet.NodeID, detail string) *events.TrustRotationHeld {
+func held(r projection.IssuerStep, reason fleet.Reason, ids []fleet.NodeID, detail string) *events.TrustRotationHeld {
 	return &events.TrustRotationHeld{
 		Step: r.Step, TrustDomain: r.TrustDomain, Region: r.Region, Reason: reason, Detail: detail,
 		Nodes: ids[:min(len(ids), events.MaxWaitListed)], NodesTotal: len(ids),
@@ -266,7 +266,7 @@ func held(r projection.Succession, reason fleet.Reason, ids []fleet.NodeID, deta
 
 // tellHeld puts on the log why a step waits: each reason once from each
 // executor, so that two that see things differently cannot fill the log.
-func (i *Issuers) tellHeld(ctx context.Context, r projection.Succession, why *events.TrustRotationHeld) error {
+func (i *Issuers) tellHeld(ctx context.Context, r projection.IssuerStep, why *events.TrustRotationHeld) error {
 	if err := i.takeTurn(ctx); err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func StatusOf(s *projection.State, inv *fleet.Inventory) Status {
 			})
 		}
 	}
-	for _, r := range s.Successions() {
+	for _, r := range s.IssuerSteps() {
 		if r.TrustDomain == inv.TrustDomain {
 			st.Pending = append(st.Pending, pendingOf(s, inv, r))
 		}
@@ -109,7 +109,7 @@ func endOf(i projection.Issuer) time.Time {
 	return cert.NotAfter
 }
 
-func pendingOf(s *projection.State, inv *fleet.Inventory, r projection.Succession) Pending {
+func pendingOf(s *projection.State, inv *fleet.Inventory, r projection.IssuerStep) Pending {
 	p := Pending{Step: r.Step, Region: r.Region, Actor: r.Actor, Note: r.Note, Since: r.At, Nodes: []fleet.NodeID{}}
 	switch r.Step {
 	case events.RotationActivate:

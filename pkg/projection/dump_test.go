@@ -93,7 +93,7 @@ func tellTrust(s *projection.State) string {
 			fmt.Fprintln(&b, strings.TrimSpace(fmt.Sprintf("issuer: %s %s %s", i.Fingerprint, word(i.Active, "active", "waits"), i.Region)))
 		}
 	}
-	for _, r := range s.Successions() {
+	for _, r := range s.IssuerSteps() {
 		fmt.Fprintf(&b, "wanted: %s by %s", strings.TrimSpace(string(r.Step)+" "+r.Region), r.Actor)
 		if r.Held != "" {
 			fmt.Fprintf(&b, ", held by %s", r.Held)
@@ -138,7 +138,7 @@ func facts(s *projection.State, ids ...fleet.NodeID) string {
 	b.WriteString(tellObserved(s))
 	b.WriteString(tellControl(s, ids))
 	fmt.Fprintf(&b, "%+v %q %s %+v\n", s.Inventory(), s.Trust(), s.EnforcementAction(), s.Posture())
-	fmt.Fprintf(&b, "%+v %+v %d\n", s.Issuers(), s.Successions(), s.LastBundle())
+	fmt.Fprintf(&b, "%+v %+v %d\n", s.Issuers(), s.IssuerSteps(), s.LastBundle())
 	for _, id := range ids {
 		n, known := s.Node(id)
 		n.Last = 0

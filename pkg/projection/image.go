@@ -37,8 +37,8 @@ type Image struct {
 	Issuers    []Issuer
 	Bundles    []BundleImage
 	LastBundle uint64
-	// Successions that wait, by the age of the request.
-	Successions []Succession
+	// IssuerSteps that wait, by the age of the request.
+	IssuerSteps []IssuerStep
 	// Revoked certificates by their end; LastRevoked is the sequence at which
 	// there was another, RevokedDropped how many there was no room for.
 	Revoked        []Revoked
@@ -118,7 +118,7 @@ func (s *State) Image() Image {
 		Sequence: s.sequence, IDs: s.idImages(),
 		StrictEnforced: s.observed.state.StrictEnforced, Enforcement: s.enforcement,
 		Inventory: s.inventory, Posture: s.posture, At: s.at,
-		Issuers: s.Issuers(), Bundles: s.trust.bundleImages(), LastBundle: s.trust.changed, Successions: s.Successions(),
+		Issuers: s.Issuers(), Bundles: s.trust.bundleImages(), LastBundle: s.trust.changed, IssuerSteps: s.IssuerSteps(),
 		Revoked: s.revoked.sorted(), LastRevoked: s.revoked.last, RevokedDropped: s.revoked.dropped,
 		Pauses: s.Pauses(), Approvals: s.Approvals(), ApprovedTo: s.control.approvedTo, Rotations: s.Rotations(),
 		Safeguards: s.safeguards, Policy: s.policy,

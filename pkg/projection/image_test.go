@@ -109,7 +109,7 @@ var kept = map[string]string{
 	"fences.plan": "LastPlan", "fences.enforcement": "LastEnforcement", "fences.inventory": "LastInventory", "fences.trust": "LastTrust",
 	"record.epoch": "IDs.Epoch", "record.last": "IDs.Last", "record.removedAt": "IDs.RemovedAt", "record.node": "IDs.Node",
 	"record.earlier": "IDs.Earlier",
-	"trust.issuers":  "Issuers", "trust.roots": "from Issuers", "trust.bundles": "Bundles", "trust.rotations": "Successions", "trust.changed": "LastBundle",
+	"trust.issuers":  "Issuers", "trust.roots": "from Issuers", "trust.bundles": "Bundles", "trust.rotations": "IssuerSteps", "trust.changed": "LastBundle",
 	"revocations.byEnd": "Revoked", "revocations.last": "LastRevoked", "revocations.dropped": "RevokedDropped",
 	"record.slot": "from the order of IDs", "record.losses": "IDs.Losses",
 }
@@ -207,7 +207,7 @@ func TestImagesThatNoFoldLeadsTo(t *testing.T) {
 		"issuers out of order":             func(i *projection.Image) { i.Issuers[0].Published = 90 },
 		"two roots that issue":             func(i *projection.Image) { i.Issuers[2].Active = true },
 		"an intermediate of no root":       func(i *projection.Image) { i.Issuers[1].Parent = "r9" },
-		"a request that is still to come":  func(i *projection.Image) { i.Successions[0].Sequence = 99 },
+		"a request that is still to come":  func(i *projection.Image) { i.IssuerSteps[0].Sequence = 99 },
 		"a posture that is not enforced":   func(i *projection.Image) { i.Posture.Strict = false },
 		"a bundle that is still to come":   func(i *projection.Image) { i.LastBundle = 99 },
 		"revoked out of order":             func(i *projection.Image) { slices.Reverse(i.Revoked) },

@@ -66,15 +66,15 @@ func (s *State) restoreTrust(img *Image) error {
 	for _, b := range img.Bundles {
 		t.bundles = append(t.bundles, bundle{digest: b.Digest, roots: slices.Clone(b.Roots)})
 	}
-	t.changed, t.rotations = img.LastBundle, slices.Clone(img.Successions)
+	t.changed, t.rotations = img.LastBundle, slices.Clone(img.IssuerSteps)
 	s.posture, s.at = img.Posture, img.At
 	s.revoked = revocations{byEnd: slices.Clone(img.Revoked), last: img.LastRevoked, dropped: img.RevokedDropped}
 	return t.plausible(s, img)
 }
 
 func (t *trust) plausible(s *State, img *Image) error {
-	for i, r := range img.Successions {
-		if r.Sequence > img.Sequence || i > 0 && img.Successions[i-1].Sequence >= r.Sequence {
+	for i, r := range img.IssuerSteps {
+		if r.Sequence > img.Sequence || i > 0 && img.IssuerSteps[i-1].Sequence >= r.Sequence {
 			return fmt.Errorf("request of %s is out of order at %d", r.Step, r.Sequence)
 		}
 	}

@@ -29,8 +29,8 @@ type Issuer struct {
 	Published uint64
 }
 
-// Succession is a step that a person has requested and nobody has taken yet.
-type Succession struct {
+// IssuerStep is a step that a person has requested and nobody has taken yet.
+type IssuerStep struct {
 	Step                events.RotationStep
 	TrustDomain, Region string
 	Actor, Note         string
@@ -49,7 +49,7 @@ type trust struct {
 	// roots is made anew at each change, because it is lent.
 	roots     [][]byte
 	bundles   []bundle // the newest one last
-	rotations []Succession
+	rotations []IssuerStep
 	changed   uint64
 }
 
@@ -116,8 +116,8 @@ func (s *State) Predecessors(trustDomain, region string) []Issuer {
 	return nil
 }
 
-// Successions are the requested steps that wait to be taken, by the age of the request.
-func (s *State) Successions() []Succession { return append([]Succession(nil), s.trust.rotations...) }
+// IssuerSteps are the requested steps that wait to be taken, by the age of the request.
+func (s *State) IssuerSteps() []IssuerStep { return append([]IssuerStep(nil), s.trust.rotations...) }
 
 // WithoutRoot lists the desired nodes that have not reported a trust bundle with
 // that root, in inventory order.

@@ -15,7 +15,7 @@ type wireTrust struct {
 	PostureSince, At           wireTime
 	Issuers                    []wireIssuer
 	Bundles                    []wireBundle
-	Successions                []wireSuccession
+	Rotations                  []wireIssuerStep
 	Revoked                    []wireRevoked
 	LastBundle, LastRevoked    uint64
 	RevokedDropped             int
@@ -37,7 +37,7 @@ type wireBundle struct {
 	Roots  []string
 }
 
-type wireSuccession struct {
+type wireIssuerStep struct {
 	_                                                   struct{} `cbor:",toarray"`
 	Step, Domain, Region, Actor, Note, Held, HeldDetail string
 	Sequence                                            uint64
@@ -70,8 +70,8 @@ func toTrust(img *projection.Image) wireTrust {
 	for _, b := range img.Bundles {
 		w.Bundles = append(w.Bundles, wireBundle{Digest: b.Digest, Roots: b.Roots})
 	}
-	for _, r := range img.Successions {
-		w.Successions = append(w.Successions, wireSuccession{
+	for _, r := range img.IssuerSteps {
+		w.Rotations = append(w.Rotations, wireIssuerStep{
 			Step: string(r.Step), Domain: r.TrustDomain, Region: r.Region, Actor: r.Actor, Note: r.Note,
 			Held: string(r.Held), HeldDetail: r.HeldDetail, Sequence: r.Sequence, At: toTime(r.At),
 		})
@@ -94,8 +94,8 @@ func (w *wireTrust) into(img *projection.Image) {
 	for _, b := range w.Bundles {
 		img.Bundles = append(img.Bundles, projection.BundleImage{Digest: b.Digest, Roots: slices.Clone(b.Roots)})
 	}
-	for _, r := range w.Successions {
-		img.Successions = append(img.Successions, projection.Succession{
+	for _, r := range w.Rotations {
+		img.IssuerSteps = append(img.IssuerSteps, projection.IssuerStep{
 			Step: events.RotationStep(r.Step), TrustDomain: r.Domain, Region: r.Region, Actor: r.Actor, Note: r.Note,
 			Held: fleet.Reason(r.Held), HeldDetail: r.HeldDetail, Sequence: r.Sequence, At: r.At.time(),
 		})

@@ -90,8 +90,8 @@ func (s *State) requestRotation(seq uint64, at time.Time, d *events.TrustRotatio
 		return false
 	}
 	t := &s.trust
-	t.rotations = slices.DeleteFunc(t.rotations, func(r Succession) bool { return r.TrustDomain == d.TrustDomain && r.Region == d.Region })
-	t.rotations = append(t.rotations, Succession{
+	t.rotations = slices.DeleteFunc(t.rotations, func(r IssuerStep) bool { return r.TrustDomain == d.TrustDomain && r.Region == d.Region })
+	t.rotations = append(t.rotations, IssuerStep{
 		Step: d.Step, TrustDomain: d.TrustDomain, Region: d.Region, Actor: d.Actor, Note: d.Note, Sequence: seq, At: at,
 	})
 	return true
@@ -119,7 +119,7 @@ func (s *State) activate(d *events.TrustActivated) bool {
 	s.trust.settle(events.RotationActivate, d.TrustDomain, d.Region)
 	if d.Region == "" {
 		// What was wanted of intermediates was wanted of those under the root before.
-		s.trust.rotations = slices.DeleteFunc(s.trust.rotations, func(r Succession) bool { return r.TrustDomain == d.TrustDomain && r.Region != "" })
+		s.trust.rotations = slices.DeleteFunc(s.trust.rotations, func(r IssuerStep) bool { return r.TrustDomain == d.TrustDomain && r.Region != "" })
 	}
 	return true
 }
@@ -147,7 +147,7 @@ func (s *State) retire(seq uint64, at time.Time, d *events.TrustRetired) bool {
 
 // settle ends the request for a step that was taken.
 func (t *trust) settle(step events.RotationStep, domain, region string) {
-	t.rotations = slices.DeleteFunc(t.rotations, func(r Succession) bool {
+	t.rotations = slices.DeleteFunc(t.rotations, func(r IssuerStep) bool {
 		return r.Step == step && r.TrustDomain == domain && r.Region == region
 	})
 }
