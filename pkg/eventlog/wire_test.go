@@ -3,6 +3,7 @@ package eventlog
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"testing"
@@ -34,7 +35,7 @@ func (w *wire) InProcessConn() (net.Conn, error) {
 	}
 	c, err := w.server.InProcessConn()
 	w.conns = append(w.conns, c)
-	return &wired{c, w}, err
+	return &wired{c, w, w.cut}, err
 }
 
 func (w *wire) deafen() {
@@ -52,9 +53,16 @@ func (w *wire) sever() {
 	}
 }
 
+func (w *wire) mend() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deaf, w.cut, w.conns = false, make(chan struct{}), nil
+}
+
 type wired struct {
 	net.Conn
 	wire *wire
+	cut  <-chan struct{}
 }
 
 func (c *wired) Read(p []byte) (int, error) {
@@ -63,7 +71,7 @@ func (c *wired) Read(p []byte) (int, error) {
 	deaf := c.wire.deaf
 	c.wire.mu.Unlock()
 	if deaf && err == nil {
-		<-c.wire.cut
+		<-c.cut
 		return 0, net.ErrClosed
 	}
 	return n, err
@@ -134,6 +142,31 @@ func TestAReaderOfLeasesIsBlindFromTheLossOfItsConnection(t *testing.T) {
 		s.wait()
 		if s.caughtUp || time.Since(cut) != 0 {
 			t.Errorf("caught up is %v, %s after the loss", s.caughtUp, time.Since(cut))
+		}
+	})
+}
+
+// A cluster of which one server is lost answers elsewhere: whoever only reads
+// asks there, and hears of no failure.
+func TestTheEndOfTheLogOfAClusterIsAskedForAgain(t *testing.T) {
+	onWire(t, func(t *testing.T, b *Bus, w *wire) {
+		b.inCluster.Store(true)
+		mustAppend(t, b.Log(), appeared(1))
+		w.deafen()
+		ended := make(chan error, 1)
+		go func() {
+			last, err := b.Log().Last(t.Context())
+			if err == nil && last != 1 {
+				err = fmt.Errorf("it ends at %d", last)
+			}
+			ended <- err
+		}()
+		time.Sleep(time.Second) // fake time
+		w.sever()
+		time.Sleep(time.Second) // fake time
+		w.mend()
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
 }
