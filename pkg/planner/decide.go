@@ -100,13 +100,17 @@ func (p *Planner) conclude(inv *fleet.Inventory, ref projection.InventoryRef) (d
 		given := p.given(d.at)
 		d.settled = given.Settled
 		d.Decided = decide.Plan(st, inv, given)
+		if p.sight.regained(d.Decided, d.at) { // decided as if it had been known before
+			given.SightSince = p.sight.since
+			d.Decided = decide.Plan(st, inv, given)
+		}
 	})
 	return d, ok
 }
 
 // given is what this planner decides by now.
 func (p *Planner) given(now time.Time) decide.Given {
-	g := decide.Given{Settled: p.sensor.settled(), Now: now, Safeguards: p.Safeguards, Policy: p.Policy}
+	g := decide.Given{Settled: p.sensor.settled(), SightSince: p.sight.since, Now: now, Safeguards: p.Safeguards, Policy: p.Policy}
 	if !g.Settled {
 		g.Waiting = "waiting until every present node was seen"
 		if p.sensor.caughtUp {

@@ -81,6 +81,7 @@ type Planner struct {
 	cutShort uint64
 	// misfits are the messages of the log that do not fit and were not reported.
 	misfits misfits
+	sight   sight
 	trouble trouble
 	settled chan struct{}
 }
