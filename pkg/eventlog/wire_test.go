@@ -5,18 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server/ats"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 )
 
 // wire is a way to a server that can be made deaf, so that no answer comes any
-// more, and cut, once and for all.
+// more, cut, and mended.
 type wire struct {
 	server *natsd.Server
 	mu     sync.Mutex
@@ -167,6 +169,44 @@ func TestTheEndOfTheLogOfAClusterIsAskedForAgain(t *testing.T) {
 		w.mend()
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Two planners store the same text at once: the second takes away what the first
+// has stored, and somebody is about to read.
+func TestAnInventoryThatIsStoredAgainMeanwhileIsRead(t *testing.T) {
+	onWire(t, func(t *testing.T, b *Bus, _ *wire) {
+		text := []byte("text")
+		digest, err := b.PutInventory(t.Context(), text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		store, err := b.inventories(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := b.js.Stream(t.Context(), bucketStream+b.inventoriesBucket())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Purge(t.Context(), jetstream.WithPurgeSubject("$O."+b.inventoriesBucket()+".C.>")); err != nil {
+			t.Fatal(err)
+		}
+		began, got := time.Now(), make(chan error, 1)
+		go func() {
+			have, err := b.GetInventory(t.Context(), digest)
+			if err == nil && string(have) != string(text) {
+				err = fmt.Errorf("it is %q", have)
+			}
+			got <- err
+		}()
+		time.Sleep(100 * time.Millisecond) // fake time
+		if _, err := store.PutBytes(t.Context(), strings.TrimPrefix(digest, digestPrefix), text); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-got; err != nil || time.Since(began) > firstReading {
+			t.Errorf("read after %s: %v", time.Since(began), err)
 		}
 	})
 }
