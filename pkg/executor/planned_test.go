@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor"
@@ -102,7 +103,11 @@ func TestARefusalOfWhatIsHeldIsNotAnsweredByAnotherAttempt(t *testing.T) {
 		},
 		"blind, until one of the lost is back": {
 			func(s *shop) { s.lose("b", "c") },
-			func(s *shop) { s.appear("b") },
+			func(s *shop) {
+				s.appear("b")
+				time.Sleep(engine.DefaultSafeguards().LostWait) // fake time: the others may come back, too
+				synctest.Wait()
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
