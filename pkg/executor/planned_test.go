@@ -33,13 +33,14 @@ func texts() *view.Inventories {
 	return view.NewInventories(func(context.Context, string) ([]byte, error) { return []byte(trio), nil })
 }
 
-// still is a stream on which nothing happens, read to its end.
+// still is a stream on which nothing happens but that b and c are seen, once.
 type still struct{ told bool }
 
 func (s *still) Next(ctx context.Context) ([]eventlog.Sighting, bool, error) {
 	if !s.told {
 		s.told = true
-		return nil, true, nil
+		beat := &events.Heartbeat{Session: "s", LeaseSeconds: 3600, KeyFingerprint: fingerprint}
+		return []eventlog.Sighting{{Node: "b", Heartbeat: beat}, {Node: "c", Heartbeat: beat}}, true, nil
 	}
 	<-ctx.Done()
 	return nil, true, ctx.Err()
