@@ -76,3 +76,19 @@ func TestAPausedRegionWaitsUntilItIsResumed(t *testing.T) {
 		t.Errorf("resume again said %q", said)
 	}
 }
+
+// A pause of a name that nobody has is most likely a misspelled one, and would be
+// believed in.
+func TestAPauseThatCoversNobodyIsWarnedOf(t *testing.T) {
+	p := startUp(t, fleetOf(false, "a"))
+	p.run("wait", "--for", "converged", "--timeout", "30s")
+	for _, c := range []struct {
+		flag, name string
+		warned     bool
+	}{{"--region", "nyc", false}, {"--region", "nyk", true}, {"--node", "a", false}, {"--node", "b", true}} {
+		out, err := fleetfold(t.Context(), "pause", c.flag, c.name, "--nats", p.url).CombinedOutput()
+		if err != nil || strings.Contains(string(out), "covers no node now") != c.warned || !strings.HasPrefix(string(out), "paused ") {
+			t.Errorf("pause %s %s: %v\n%s", c.flag, c.name, err, out)
+		}
+	}
+}

@@ -59,8 +59,8 @@ check failed, 64 a mistake in the call.`,
 	flags := cmd.Flags()
 	f.nats.AddTo(flags)
 	f.monitor.AddTo(flags)
-	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "`DURATION` for all questions together; a long log takes its time to fold")
-	flags.DurationVar(&f.overdue, "overdue", 2*time.Minute, "`DURATION` without an outcome after which an action is overdue")
+	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "`DURATION` for all questions together, above 0; a long log takes its time to fold")
+	flags.DurationVar(&f.overdue, "overdue", 2*time.Minute, "`DURATION` without an outcome after which an action is overdue, above 0")
 	f.output = addOutput(flags, "output `FORMAT`", "text", "json")
 	return cmd
 }

@@ -38,7 +38,7 @@ health check of container images that hold nothing but fleetfold.`,
 			return health(ctx, target.String())
 		},
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", 2*time.Second, "`DURATION` within which the answer must be there")
+	cmd.Flags().DurationVar(&timeout, "timeout", 2*time.Second, "`DURATION` within which the answer must be there, above 0")
 	return cmd
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/planner"
+	"github.com/fleetfold/fleetfold/pkg/projection"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
@@ -35,8 +37,9 @@ shows what is in flight. Strict enforcement is the exception: it is switched on
 only if nothing came onto the log since that was decided, a pause included.
 
 Facts go on being recorded. Relaxing enforcement is never held, and nodes go on
-renewing their credentials; a rotation waits. A pause of a region covers
-the nodes that the inventory names in it, not those that it names no more.`,
+renewing their credentials; a rotation waits. A pause of a region covers the nodes
+that the inventory names in it, not those that it names no more. A region or node
+that nothing is known of is paused all the same, with a warning.`,
 		Example: `  fleetfold pause -m "network works in nyc"
   fleetfold pause --region nyc
   fleetfold pause --node node-1`,
@@ -119,7 +122,36 @@ func (f *pauseFlags) run(cmd *cobra.Command, do pauseOrResume, done, already str
 		done = already
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), done, target)
+	warnOfNobody(cmd, l, target)
 	return nil
+}
+
+// warnOfNobody tells of a target that covers no node now: most likely the name is
+// misspelled. It is no error, for a region may be paused before it has nodes.
+func warnOfNobody(cmd *cobra.Command, l *live, target fleet.Target) {
+	covers := false
+	err := read(cmd.Context(), l.view, l.inventories.Get, func(st *projection.State, inv *fleet.Inventory) {
+		covers = coversAny(st, inv, target)
+	})
+	switch {
+	case err != nil:
+		cmd.PrintErrf("warning: could not see whom %s covers: %v\n", target, err)
+	case !covers:
+		cmd.PrintErrf("warning: %s covers no node now: 'fleetfold get nodes' lists regions and nodes\n", target)
+	}
+}
+
+func coversAny(st *projection.State, inv *fleet.Inventory, target fleet.Target) bool {
+	_, observed := st.Node(target.ID)
+	covers := target.Scope == fleet.ScopeFleet || target.Scope == fleet.ScopeNode && observed
+	if inv == nil {
+		return covers
+	}
+	for _, region := range inv.Regions {
+		covers = covers || target.Scope == fleet.ScopeRegion && region.Name == target.Region && len(region.Nodes) > 0
+		covers = covers || target.Scope == fleet.ScopeNode && slices.ContainsFunc(region.Nodes, func(n fleet.Node) bool { return n.ID == target.ID })
+	}
+	return covers
 }
 
 // maxNoteBytes is what the schemas of events allow.

@@ -29,7 +29,7 @@ log that nobody has made yet, is waited for, too.`,
 	}
 	nats.AddTo(cmd.Flags())
 	cli.Choice(cmd.Flags(), "for", "`CONDITION` to wait for", "converged")
-	cmd.Flags().DurationVar(&timeout, "timeout", 0, "exit 1 after this `DURATION`; 0 means never")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "exit 1 after this `DURATION`, 0s or longer; 0 means never")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if timeout < 0 {
 			return cli.Usagef("--timeout is %s, must not be below 0", timeout)

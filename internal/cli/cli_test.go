@@ -24,7 +24,7 @@ func tool(run func(cmd *cobra.Command) error) *cobra.Command {
 		Use: "sail", Short: "Set sail", Example: "  {path} --knots 3 | cat",
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd) },
 	}
-	sail.Flags().Int("knots", 2, "how fast, in `KNOTS`")
+	sail.Flags().Int("knots", 2, "how fast, in `KNOTS` of 1 to 30")
 	sail.Flags().Bool("at-night", false, "sail in the dark")
 	cli.Choice(sail.Flags(), "rig", "kind of `RIG`", "sloop", "ketch")
 	root.AddCommand(sail)
@@ -127,7 +127,7 @@ func TestTheEnvironmentIsReadBeforeAnyHookAndSatisfiesRequiredFlags(t *testing.T
 func TestHelpNamesTheVariablesAndFitsTheTree(t *testing.T) {
 	clitest.CheckHelp(t, tool(nil))
 	code, out, _ := call(t, t.Context(), tool(nil), "sail", "--help")
-	for _, want := range []string{"how fast, in KNOTS (env FLEETFOLD_KNOTS) (default 2)", "FLEETFOLD_AT_NIGHT", "ship sail --knots 3 | cat"} {
+	for _, want := range []string{"how fast, in KNOTS of 1 to 30 (env FLEETFOLD_KNOTS) (default 2)", "FLEETFOLD_AT_NIGHT", "ship sail --knots 3 | cat"} {
 		if code != 0 || !strings.Contains(out, want) {
 			t.Errorf("help lacks %q:\n%s", want, out)
 		}

@@ -75,7 +75,7 @@ func TestChecks(t *testing.T) {
 		"a stream that is set otherwise is a failure": {func(f *Facts) {
 			f.Streams[0].Wrong = []eventlog.Mismatch{{Stream: "FLEET", Setting: "max_age", Have: "1h", Want: "0s"}}
 		}, "streams", Fail, "max_age of FLEET is 1h, must be 0s"},
-		"a stream that is missing is a failure":      {func(f *Facts) { f.Streams[1].Missing = true }, "streams", Fail, "no stream FLEET_INGEST"},
+		"a stream that is missing is a failure":      {func(f *Facts) { f.Streams[1].Missing = true }, "streams", Fail, "1 stream is missing: FLEET_INGEST."},
 		"a stream that does not answer is a failure": {func(f *Facts) { f.Streams[2].Err = errors.New("timeout") }, "streams", Fail, "FLEET_PRESENCE (timeout)"},
 		"without a log nothing is said of its fold":  {func(f *Facts) { f.Streams[0].Missing = true }, "fold", Unknown, "no log"},
 		"the object store is there":                  {func(*Facts) {}, "object-store", OK, "FLEET_INVENTORIES"},

@@ -51,7 +51,7 @@ func streams(f *Facts) Finding {
 	case len(wrong) > 0:
 		return fail("Streams are set otherwise than promised: "+list(wrong)+".", "change them with \"nats stream edit\"; find out who changed them")
 	case len(missing) > 0:
-		return fail("There is no stream "+list(missing)+".", "is it the right server and --prefix? 'planner' or 'fleetfold up' makes the streams")
+		return fail(fmt.Sprintf("%s missing: %s.", verb(len(missing), count(1, "stream")+" is", count(len(missing), "stream")+" are"), list(missing)), "is it the right server and --prefix? 'planner' or 'fleetfold up' makes the streams")
 	}
 	return ok("%s exist and are set as they must be.", count(good, "stream"))
 }

@@ -180,7 +180,7 @@ func (w *world) errand() {
 // next passes over the log up to the event that is wanted.
 func (w *world) next(what string, wanted func(*events.Event) bool) *events.Event {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.ctx, time.Minute)
 	defer cancel()
 	for {
 		for len(w.arrived) > 0 {
@@ -250,10 +250,14 @@ func (s *service) metric(ctx context.Context, t *testing.T, name string) float64
 // await waits until a series of a service has at least that value.
 func (w *world) await(s *service, name string, atLeast float64) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.ctx, time.Minute)
 	defer cancel()
+	again := time.NewTicker(20 * time.Millisecond) // whoever is asked without a pause does nothing else
+	defer again.Stop()
 	for s.metric(w.ctx, w.t, name) < atLeast {
-		if ctx.Err() != nil {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
 			w.t.Fatalf("%s: %s is below %v\n%s", s.name, name, atLeast, s.log)
 		}
 	}

@@ -9,12 +9,13 @@ import (
 )
 
 // Given is what a planner decides by, besides the log and the inventory. All of
-// it is recorded in plan.decided.
+// it but SightSince is recorded in plan.decided, and what that holds is, too.
 type Given struct {
-	// Settled and Waiting are those of engine.Situation.
-	Settled bool
-	Waiting string
-	Now     time.Time
+	// Settled, Waiting and SightSince are those of engine.Situation.
+	Settled    bool
+	Waiting    string
+	SightSince time.Time
+	Now        time.Time
 	// Safeguards and Policy must be valid.
 	Safeguards engine.Safeguards
 	Policy     engine.Policy
@@ -36,7 +37,7 @@ type Decided struct {
 // force there.
 func Plan(s *projection.State, inv *fleet.Inventory, g Given) Decided {
 	situation := engine.Situation{
-		Desired: inv, Observed: s.Observed(), Facts: s, Settled: g.Settled, Waiting: g.Waiting, Now: g.Now,
+		Desired: inv, Observed: s.Observed(), Facts: s, Settled: g.Settled, Waiting: g.Waiting, SightSince: g.SightSince, Now: g.Now,
 	}
 	d := Decided{Plan: engine.Reconcile(inv, s.Observed())}
 	allowed, held := engine.Hold(d.Plan, situation, g.Safeguards)

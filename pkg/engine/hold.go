@@ -17,8 +17,9 @@ const (
 	// is in no region.
 	ReasonPaused fleet.Reason = "paused"
 	// ReasonUnsettled: whoever decides has not yet seen all nodes that the log
-	// calls present, and its first lease is not over. Holds decommissions and the
-	// flip to strict. Seeing the nodes, or the lease's end, ends it.
+	// calls present, and its first lease is not over. Holds decommissions, the
+	// flip to strict, and the enrolment of every lost node. Seeing the nodes, or
+	// the lease's end, ends it.
 	ReasonUnsettled fleet.Reason = "unsettled"
 	// ReasonBlindFleet: so many of the desired nodes are lost at once that the
 	// fault is taken to be ours. Holds decommissions, the flip to strict, and the
@@ -36,7 +37,8 @@ const (
 	ReasonRemovalBudget fleet.Reason = "removal_budget"
 	// ReasonJustLost: the node was lost so short a while ago that it cannot be
 	// told yet whether it is alone in that: leases do not end together, even if
-	// their nodes are cut off together. Holds its enrolment. Time ends it.
+	// their nodes are cut off together. Nor do nodes come back together, so that
+	// the same goes for a while after blindness. Holds its enrolment. Time ends it.
 	ReasonJustLost fleet.Reason = "just_lost"
 	// ReasonFlapping: the node was lost so often lately that enrolling it again
 	// helps nobody. Time ends it.
@@ -69,7 +71,10 @@ type Situation struct {
 	// word alone. Waiting says, while that is not so, what is waited for.
 	Settled bool
 	Waiting string
-	Now     time.Time
+	// SightSince is when the last ReasonBlindFleet or ReasonBlindRegion ended; zero:
+	// not that whoever decides knows.
+	SightSince time.Time
+	Now        time.Time
 }
 
 // Hold divides a plan into what may be done and what a safeguard holds, each
@@ -204,17 +209,10 @@ func (h *holder) whyNotRemove() (fleet.Reason, string) {
 }
 
 func (h *holder) whyNotEnroll(id fleet.NodeID) (fleet.Reason, string) {
-	since, lost := h.Facts.LostAt(id)
-	if lost {
-		if h.fleet.blind {
-			return ReasonBlindFleet, h.fleet.detail()
+	if _, lost := h.Facts.LostAt(id); lost {
+		if reason, detail := h.whyNotEnrollLost(id); reason != "" {
+			return reason, detail
 		}
-		if c := h.regions[h.region[id]]; c != nil && c.blind {
-			return ReasonBlindRegion, c.detail()
-		}
-	}
-	if until := since.Add(h.safeguards.LostWait); lost && until.After(h.Now) {
-		return ReasonJustLost, "lost a moment ago, not enrolled again until " + until.UTC().Format(time.RFC3339)
 	}
 	if until := flapEnds(id, h.Situation, h.safeguards); until.After(h.Now) {
 		return ReasonFlapping, "was lost too often, not enrolled again until " + until.UTC().Format(time.RFC3339)
@@ -222,29 +220,23 @@ func (h *holder) whyNotEnroll(id fleet.NodeID) (fleet.Reason, string) {
 	return "", ""
 }
 
-func flapEnds(id fleet.NodeID, s Situation, g Safeguards) time.Time {
-	return g.FlapEnds(s.Facts.FlapPenalty(id, s.Now, g.FlapHalfLife), s.Now)
-}
-
-// HoldEnds is when time alone ends the first of the holds; zero: it ends none
-// of them. The situation is the one of Hold, and so are the safeguards.
-func HoldEnds(held []fleet.Held, s Situation, g Safeguards) (first time.Time) {
-	for _, h := range held {
-		var at time.Time
-		switch h.Reason {
-		case ReasonJustLost:
-			since, _ := s.Facts.LostAt(h.ID)
-			at = since.Add(g.LostWait)
-		case ReasonFlapping:
-			at = flapEnds(h.ID, s, g)
-		default:
-			continue
+func (h *holder) whyNotEnrollLost(id fleet.NodeID) (fleet.Reason, string) {
+	c := h.regions[h.region[id]]
+	switch until := lostWaitEnds(id, h.Situation, h.safeguards); {
+	case !h.Settled:
+		return ReasonUnsettled, h.Waiting
+	case h.fleet.blind:
+		return ReasonBlindFleet, h.fleet.detail()
+	case c != nil && c.blind:
+		return ReasonBlindRegion, c.detail()
+	case until.After(h.Now):
+		why := "lost"
+		if since, _ := h.Facts.LostAt(id); h.SightSince.After(since) {
+			why = "others came back"
 		}
-		if first.IsZero() || at.Before(first) {
-			first = at
-		}
+		return ReasonJustLost, why + " a moment ago, not enrolled again until " + until.UTC().Format(time.RFC3339)
 	}
-	return first
+	return "", ""
 }
 
 // pause is the widest pause that covers an action.

@@ -28,6 +28,7 @@ func TestHoldAgreesWithItsTable(t *testing.T) {
 			"nodes come":     w.comes,
 			"one is gone":    w.removed,
 			"the clock":      w.passes,
+			"sight":          w.sees,
 			"a person":       w.person,
 			"an approval":    w.approve,
 			"an inventory":   w.otherInventory,
@@ -192,6 +193,10 @@ func (w *holdWorld) removed(t *rapid.T) {
 
 func (w *holdWorld) passes(t *rapid.T) {
 	w.now = w.now.Add(rapid.SampledFrom([]time.Duration{time.Second, 4 * time.Second, 5 * time.Second, time.Minute, 10 * time.Minute}).Draw(t, "passes"))
+}
+
+func (w *holdWorld) sees(t *rapid.T) {
+	w.sight = w.now.Add(-rapid.SampledFrom([]time.Duration{0, time.Second, 5 * time.Second}).Draw(t, "sight since"))
 }
 
 func (w *holdWorld) person(t *rapid.T) {

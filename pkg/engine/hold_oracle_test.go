@@ -22,6 +22,7 @@ type holdWorld struct {
 	approved map[fleet.NodeID]bool
 	settled  bool
 	now      time.Time
+	sight    time.Time // when blindness ended
 	// The thresholds, and the two fractions of them in percent.
 	safeguards          engine.Safeguards
 	removeable, blinded int
@@ -55,7 +56,7 @@ func (w *holdWorld) RemovalApproved(id fleet.NodeID) bool { return w.approved[id
 
 func (w *holdWorld) situation() engine.Situation {
 	return engine.Situation{
-		Desired: w.desired, Observed: w.observed, Facts: w, Settled: w.settled, Waiting: "the sun", Now: w.now,
+		Desired: w.desired, Observed: w.observed, Facts: w, Settled: w.settled, Waiting: "the sun", Now: w.now, SightSince: w.sight,
 	}
 }
 
@@ -125,7 +126,9 @@ func removesOrEnforces(a fleet.Action) bool {
 
 var holdTable = []holdRow{
 	{engine.ReasonPaused, func(w *holdWorld, _ fleet.Plan, a fleet.Action) bool { return w.pausing(a) != "" }},
-	{engine.ReasonUnsettled, func(w *holdWorld, _ fleet.Plan, a fleet.Action) bool { return removesOrEnforces(a) && !w.settled }},
+	{engine.ReasonUnsettled, func(w *holdWorld, _ fleet.Plan, a fleet.Action) bool {
+		return !w.settled && (removesOrEnforces(a) || a.Type == fleet.EnrollNode && w.lost[a.ID])
+	}},
 	{engine.ReasonBlindFleet, func(w *holdWorld, _ fleet.Plan, a fleet.Action) bool {
 		return w.blind("", true) && (removesOrEnforces(a) || a.Type == fleet.EnrollNode && w.lost[a.ID])
 	}},
@@ -143,7 +146,8 @@ var holdTable = []holdRow{
 	}},
 	{engine.ReasonJustLost, func(w *holdWorld, _ fleet.Plan, a fleet.Action) bool {
 		since, lost := w.LostAt(a.ID)
-		return a.Type == fleet.EnrollNode && lost && w.now.Sub(since) < w.safeguards.LostWait
+		young := w.now.Sub(since) < w.safeguards.LostWait || w.now.Sub(w.sight) < w.safeguards.LostWait
+		return a.Type == fleet.EnrollNode && lost && young
 	}},
 	{engine.ReasonFlapping, func(w *holdWorld, _ fleet.Plan, a fleet.Action) bool {
 		return a.Type == fleet.EnrollNode && w.FlapPenalty(a.ID, w.now, w.safeguards.FlapHalfLife) > w.safeguards.FlapThreshold

@@ -128,6 +128,11 @@ func TestHold(t *testing.T) {
 
 		"who was lost a moment ago waits, whoever was lost before does not": {func(h *holding) { h.lost("nyc/0", "nyc/1"); h.told.ago["nyc/1"] = -6 * time.Second },
 			"EnrollNode nyc/1 just_lost"},
+		"unsettled: who is lost waits": {func(h *holding) { h.lost("nyc/0"); h.Settled = false }, "EnrollNode nyc/0 unsettled"},
+		"who is lost still when others came back a moment ago waits": {func(h *holding) { h.lost("nyc/0"); h.absent("nyc/1"); h.SightSince = noon.Add(-4 * time.Second) },
+			"EnrollNode nyc/0 just_lost"},
+		"and for no longer": {func(h *holding) { h.lost("nyc/0"); h.SightSince = noon.Add(-5 * time.Second) }, ""},
+
 		"who left a moment ago does not wait": {func(h *holding) { h.absent("nyc/0") }, ""},
 		"two lost of five are enrolled again": {func(h *holding) { h.lost("nyc/0", "nyc/1") }, ""},
 		"three lost of five in a region are our blindness": {func(h *holding) { h.lost("nyc/0", "nyc/1", "nyc/2"); h.ghosts(1) },

@@ -115,7 +115,7 @@ func (b *Bus) settling(err error) bool {
 	}
 	return b.clustered() && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) ||
 		errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) ||
-		errors.Is(err, nats.ErrReconnectBufExceeded))
+		errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, errUnanswered))
 }
 
 // errCode is the server's code of what it refused, or 0.

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,8 +19,6 @@ import (
 
 // Bounds of what the bus waits for.
 const (
-	// requestTimeout bounds one request whose context has no deadline.
-	requestTimeout = 5 * time.Second
 	// firstReconnect and longestReconnect bound the wait between two tries. The
 	// longest is short beside a lease: nobody may be called lost because the
 	// server was away.
@@ -117,60 +113,6 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	return b, nil
 }
 
-// target is where to connect to, and as whom.
-type target struct {
-	url, domain, apiPrefix string
-	options                []nats.Option
-}
-
-func (o *Options) target() (target, error) {
-	t := target{url: nats.DefaultURL}
-	switch {
-	case o.InProcess != nil:
-		t.options = append(t.options, nats.InProcessServer(o.InProcess))
-	case o.Context != "":
-		if err := t.loadContext(o.Context); err != nil {
-			return target{}, contextError(o.Context, err)
-		}
-	}
-	if o.URL != "" && o.InProcess == nil {
-		t.url = o.URL
-	}
-	if o.Creds != "" {
-		t.options = append(t.options, nats.UserCredentials(o.Creds))
-	}
-	if o.CustomInboxPrefix != "" {
-		t.options = append(t.options, nats.CustomInboxPrefix(o.CustomInboxPrefix))
-	}
-	return t, nil
-}
-
-func (t *target) loadContext(name string) error {
-	c, err := natscontext.New(name, true)
-	if err != nil {
-		return err
-	}
-	if t.options, err = c.NATSOptions(); err != nil {
-		return err
-	}
-	if c.ServerURL() != "" {
-		t.url = c.ServerURL()
-	}
-	t.domain, t.apiPrefix = c.JSDomain(), c.JSAPIPrefix()
-	return nil
-}
-
-func (t *target) jetStream(nc *nats.Conn) (jetstream.JetStream, error) {
-	timeout := jetstream.WithDefaultTimeout(requestTimeout)
-	switch {
-	case t.domain != "":
-		return jetstream.NewWithDomain(nc, t.domain, timeout)
-	case t.apiPrefix != "":
-		return jetstream.NewWithAPIPrefix(nc, t.apiPrefix, timeout)
-	}
-	return jetstream.New(nc, timeout)
-}
-
 func (b *Bus) connOptions(ctx context.Context) []nats.Option {
 	timeout := requestTimeout
 	if deadline, ok := ctx.Deadline(); ok {
@@ -248,45 +190,6 @@ func (b *Bus) present() context.Context {
 	return b.connection
 }
 
-// errUnanswered says that the connection was lost while an answer was awaited.
-var errUnanswered = errors.New("connection lost before the answer came")
-
-// ask bounds one request by requestTimeout, and ends it with the connection that
-// it was made on: the answer could not come any more, however long ctx lasts.
-func ask[T any](ctx context.Context, b *Bus, request func(context.Context) (T, error)) (T, error) {
-	bounded, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	defer context.AfterFunc(b.present(), cancel)()
-	answer, err := request(bounded)
-	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
-		err = offlineError{errUnanswered}
-	}
-	return answer, plain(err)
-}
-
-// online waits for a connection, so that a caller who tries again and again
-// during an outage does not spin.
-func (b *Bus) online(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	for {
-		back := b.nextReconnect() // before asking, so that none is missed
-		if b.nc.IsConnected() {
-			return nil
-		}
-		select {
-		case <-back:
-		case <-b.closed:
-			return nats.ErrConnectionClosed
-		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return offlineError{ctx.Err()}
-			}
-			return context.Cause(ctx)
-		}
-	}
-}
-
 // Connected says whether there is a connection right now.
 func (b *Bus) Connected() bool { return b.nc.IsConnected() }
 
@@ -304,22 +207,3 @@ func (b *Bus) Subjects() events.Subjects { return b.subjects }
 
 // Close ends the connection, and with it every cursor and subscription.
 func (b *Bus) Close() { b.nc.Close() }
-
-// redact leaves out what must not reach a log: user, password and token.
-func redact(urls string) string {
-	list := strings.Split(urls, ",")
-	for i, s := range list {
-		s = strings.TrimSpace(s)
-		if !strings.Contains(s, "://") {
-			s = "nats://" + s
-		}
-		u, err := url.Parse(s)
-		if err != nil {
-			list[i] = "(unreadable URL)"
-			continue
-		}
-		u.User = nil
-		list[i] = u.String()
-	}
-	return strings.Join(list, ",")
-}

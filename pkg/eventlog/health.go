@@ -90,12 +90,6 @@ func (b *Bus) CheckStreams(ctx context.Context) []StreamHealth {
 	return all
 }
 
-// question bounds one question. The client library does so only where the
-// caller has no deadline, and then one that nobody answers takes all the time.
-func question(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, requestTimeout)
-}
-
 // bucketStream begins the name of the stream below an object store.
 const bucketStream = "OBJ_"
 

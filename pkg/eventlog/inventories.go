@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -63,7 +64,7 @@ func (b *Bus) GetInventory(ctx context.Context, digest string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read inventory %s: %w", digest, err)
 	}
-	text, err := readObject(ctx, store, name)
+	text, err := readAgain(ctx, store, name)
 	if err == nil && hashName(text) != name {
 		err = ErrInventoryDamaged
 	}
@@ -71,6 +72,25 @@ func (b *Bus) GetInventory(ctx context.Context, digest string) ([]byte, error) {
 		return nil, fmt.Errorf("read inventory %s: %w", digest, err)
 	}
 	return text, nil
+}
+
+// firstReading is how long the first try to read an object may take.
+const firstReading = 500 * time.Millisecond
+
+// readAgain reads an object. When two planners store the same text at once, the
+// second replaces the parts that the first has stored, and whoever was about to
+// read those would wait for them in vain. So what takes long is begun anew, with
+// more patience each time.
+func readAgain(ctx context.Context, store jetstream.ObjectStore, name string) ([]byte, error) {
+	for patience := firstReading; ; patience *= 2 {
+		bounded, cancel := context.WithTimeout(ctx, patience)
+		text, err := readObject(bounded, store, name)
+		late := err != nil && bounded.Err() != nil
+		cancel()
+		if !late || ctx.Err() != nil || patience > requestTimeout {
+			return text, err
+		}
+	}
 }
 
 func readObject(ctx context.Context, store jetstream.ObjectStore, name string) ([]byte, error) {

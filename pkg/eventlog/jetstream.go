@@ -62,11 +62,7 @@ func (l *streamLog) Append(ctx context.Context, entries ...Entry) (uint64, error
 	return 0, fmt.Errorf("append to log: not known whether it was stored: %w", err)
 }
 
-// publish waits for an answer no longer than it waits where ctx has no end: it
-// may have been lost with the server that was to give it.
 func (l *streamLog) publish(ctx context.Context, batch []*nats.Msg) (uint64, error) {
-	ctx, cancel := question(ctx)
-	defer cancel()
 	if len(batch) == 1 {
 		ack, err := ask(ctx, l.bus, func(ctx context.Context) (*jetstream.PubAck, error) {
 			return l.bus.js.PublishMsg(ctx, batch[0])

@@ -40,7 +40,6 @@ type pull struct {
 	maxBytes int
 	// large says that the next message alone has more than maxBytes.
 	large       bool
-	asked       int // by the request under way
 	sub         *nats.Subscription
 	messages    chan *nats.Msg
 	closed      chan nats.Status
@@ -148,15 +147,15 @@ func (p *pull) wait(ctx context.Context) (*nats.Msg, error) {
 func (p *pull) waiting() bool { return len(p.messages) > 0 }
 
 func (p *pull) ask() error {
-	question := map[string]any{"batch": p.batch, "expires": pullExpires}
-	p.asked = p.batch
-	switch {
-	case p.large:
-		p.asked, p.large = 1, false
-		question["batch"] = 1
-	case p.maxBytes > 0:
+	asked := p.batch
+	if p.large {
+		asked = 1
+	}
+	question := map[string]any{"batch": asked, "expires": pullExpires}
+	if p.maxBytes > 0 && !p.large {
 		question["max_bytes"] = p.maxBytes
 	}
+	p.large = false
 	body, err := json.Marshal(question)
 	if err != nil {
 		return err
@@ -165,7 +164,7 @@ func (p *pull) ask() error {
 	if err := p.bus.nc.PublishRequest(p.request, p.sub.Subject, body); err != nil {
 		return plain(err)
 	}
-	p.open, p.brought, p.deadline = p.asked, false, time.Now().Add(pullExpires+pullGrace)
+	p.open, p.brought, p.deadline = asked, false, time.Now().Add(pullExpires+pullGrace)
 	return nil
 }
 

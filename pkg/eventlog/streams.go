@@ -255,3 +255,23 @@ func settings(c jetstream.StreamConfig) []setting {
 		{"persist_mode", show(c.PersistMode)},
 	}
 }
+
+// memoryStream looks a stream up and makes it again after its server was
+// restarted: with one replica, a stream in memory does not outlive its server,
+// and nobody could say that a node is there until somebody repairs it. The log
+// is left alone: if that is gone, a person has to know.
+func (b *Bus) memoryStream(ctx context.Context, name string) (jetstream.Stream, error) {
+	s, err := b.js.Stream(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		for _, want := range []jetstream.StreamConfig{b.ingestConfig(), b.presenceConfig()} {
+			if _, err := b.ensureStream(ctx, want); err != nil {
+				return nil, fmt.Errorf("make stream %s again: %w", want.Name, err)
+			}
+		}
+		s, err = b.js.Stream(ctx, name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up stream: %w", plain(err))
+	}
+	return s, nil
+}

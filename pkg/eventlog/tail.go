@@ -35,9 +35,8 @@ type tail struct {
 
 	pull     *pull
 	consumer string
-	// back is closed when the connection that the consumer was made on is
-	// replaced.
-	back <-chan struct{}
+	// connection is the one that the consumer was made on; it ends with it.
+	connection context.Context
 	// next is the consumer's own count of the message to come: a gap in it
 	// means that a message was lost on its way to us.
 	next uint64
@@ -126,7 +125,7 @@ func (t *tail) Next(ctx context.Context) (got []*nats.Msg, caughtUp bool, err er
 
 // step waits once: for messages, for news of the consumer, or before a retry.
 func (t *tail) step(ctx context.Context) ([]*nats.Msg, error) {
-	if t.pull != nil && t.replaced() {
+	if t.pull != nil && t.cutOff() {
 		t.reset()
 		return nil, nil // so that the reader hears of it before anything else
 	}
@@ -148,18 +147,11 @@ func (t *tail) step(ctx context.Context) ([]*nats.Msg, error) {
 	return nil, err
 }
 
-// replaced says that there was an outage since the consumer was made. What is
+// cutOff says that there was an outage since the consumer was made. What is
 // stored then tells how it is now, and nothing of what was while nobody could
 // listen: leases have ended for want of a server. So it is read from the start,
 // as after a start of our own.
-func (t *tail) replaced() bool {
-	select {
-	case <-t.back:
-		return true
-	default:
-		return false
-	}
-}
+func (t *tail) cutOff() bool { return t.connection.Err() != nil }
 
 // startAgain makes a consumer, after a while if the last one failed.
 func (t *tail) startAgain(ctx context.Context) error {
@@ -207,7 +199,7 @@ func (t *tail) start(ctx context.Context) error {
 	ctx, cancel := question(ctx)
 	defer cancel()
 	// Before the consumer: a connection that is lost meanwhile must show.
-	connection, back := t.bus.present(), t.bus.nextReconnect()
+	connection := t.bus.present()
 	s, err := t.bus.memoryStream(ctx, t.stream)
 	if err != nil {
 		return err
@@ -227,7 +219,7 @@ func (t *tail) start(ctx context.Context) error {
 		return err
 	}
 	p.lost = connection.Done() // who cannot hear must not be taken for one who hears nothing
-	t.pull, t.consumer, t.next, t.behind, t.blind, t.back = p, info.Name, 1, 0, 0, back
+	t.pull, t.consumer, t.connection, t.next, t.behind, t.blind = p, info.Name, connection, 1, 0, 0
 	t.target, t.made = s.CachedInfo().State.LastSeq, s.CachedInfo().Created
 	// What was asked for anew and does not come cannot be had: without this a
 	// message that is deleted while we ask would make us ask for ever.
@@ -247,26 +239,6 @@ func (t *tail) begin(s *jetstream.StreamInfo) jetstream.ConsumerConfig {
 	return c
 }
 
-// memoryStream looks a stream up and makes it again after its server was
-// restarted: with one replica, a stream in memory does not outlive its server,
-// and nobody could say that a node is there until somebody repairs it. The log
-// is left alone: if that is gone, a person has to know.
-func (b *Bus) memoryStream(ctx context.Context, name string) (jetstream.Stream, error) {
-	s, err := b.js.Stream(ctx, name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		for _, want := range []jetstream.StreamConfig{b.ingestConfig(), b.presenceConfig()} {
-			if _, err := b.ensureStream(ctx, want); err != nil {
-				return nil, fmt.Errorf("make stream %s again: %w", want.Name, err)
-			}
-		}
-		s, err = b.js.Stream(ctx, name)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("look up stream: %w", plain(err))
-	}
-	return s, nil
-}
-
 // reset gives the consumer up; the next step makes another.
 func (t *tail) reset() {
 	if t.pull == nil {
@@ -280,77 +252,4 @@ func (t *tail) reset() {
 	ctx, cancel := context.WithTimeout(context.Background(), pullGrace)
 	defer cancel()
 	_ = t.bus.js.DeleteConsumer(ctx, t.stream, t.consumer)
-}
-
-// check is the watchdog. It runs when nothing came for a while and starts over
-// when the consumer is gone, when the stream has lost what we have seen, when it
-// hears nothing, or when something new is stored and has twice not come.
-func (t *tail) check(ctx context.Context) error {
-	once, cancel := question(ctx)
-	defer cancel()
-	if err := t.look(once); err != nil {
-		return t.unsure(ctx, err)
-	}
-	return nil
-}
-
-func (t *tail) look(ctx context.Context) error {
-	c, err := t.bus.js.Consumer(ctx, t.stream, t.consumer)
-	if err != nil {
-		return err
-	}
-	s, err := t.bus.js.Stream(ctx, t.stream)
-	if err != nil {
-		return err
-	}
-	t.failures, t.blind = 0, 0
-	if t.hearing != nil && t.hearing.check(ctx, s) != nil {
-		t.reset()
-		return nil
-	}
-	last := s.CachedInfo().State.LastSeq
-	if last < t.seen {
-		t.bus.tell("stream "+t.stream+" was lost, reading it again", nil)
-		t.reset()
-		return nil
-	}
-	if c.CachedInfo().NumPending == 0 && !t.pull.waiting() {
-		t.caughtUp = true
-	}
-	return t.lookBehind(ctx, s, last)
-}
-
-func (t *tail) lookBehind(ctx context.Context, s jetstream.Stream, last uint64) error {
-	if last == t.seen {
-		t.behind = 0
-		return nil
-	}
-	m, err := s.GetLastMsgForSubject(ctx, t.config.FilterSubject)
-	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
-		t.behind = 0
-		return nil
-	case err != nil:
-		return err
-	case m.Sequence <= t.seen:
-		t.behind = 0
-		return nil
-	}
-	if t.behind++; t.behind > 1 {
-		t.bus.tell("consumer of "+t.stream+" has stalled, making another", nil)
-		t.reset()
-	}
-	return nil
-}
-
-// unsure handles an error of the watchdog's own questions. A consumer is on one
-// server; where that is lost, asking again would only be answered once it is back.
-func (t *tail) unsure(ctx context.Context, err error) error {
-	if t.blind++; gone(err) || t.blind > 1 {
-		t.blind = 0
-		t.reset()
-		return nil
-	}
-	t.failures++
-	return t.bus.pause(ctx, t.failures)
 }

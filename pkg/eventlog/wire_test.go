@@ -3,19 +3,22 @@ package eventlog
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server/ats"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 )
 
 // wire is a way to a server that can be made deaf, so that no answer comes any
-// more, and cut, once and for all.
+// more, cut, and mended.
 type wire struct {
 	server *natsd.Server
 	mu     sync.Mutex
@@ -34,7 +37,7 @@ func (w *wire) InProcessConn() (net.Conn, error) {
 	}
 	c, err := w.server.InProcessConn()
 	w.conns = append(w.conns, c)
-	return &wired{c, w}, err
+	return &wired{c, w, w.cut}, err
 }
 
 func (w *wire) deafen() {
@@ -52,9 +55,16 @@ func (w *wire) sever() {
 	}
 }
 
+func (w *wire) mend() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deaf, w.cut, w.conns = false, make(chan struct{}), nil
+}
+
 type wired struct {
 	net.Conn
 	wire *wire
+	cut  <-chan struct{}
 }
 
 func (c *wired) Read(p []byte) (int, error) {
@@ -63,7 +73,7 @@ func (c *wired) Read(p []byte) (int, error) {
 	deaf := c.wire.deaf
 	c.wire.mu.Unlock()
 	if deaf && err == nil {
-		<-c.wire.cut
+		<-c.cut
 		return 0, net.ErrClosed
 	}
 	return n, err
@@ -134,6 +144,69 @@ func TestAReaderOfLeasesIsBlindFromTheLossOfItsConnection(t *testing.T) {
 		s.wait()
 		if s.caughtUp || time.Since(cut) != 0 {
 			t.Errorf("caught up is %v, %s after the loss", s.caughtUp, time.Since(cut))
+		}
+	})
+}
+
+// A cluster of which one server is lost answers elsewhere: whoever only reads
+// asks there, and hears of no failure.
+func TestTheEndOfTheLogOfAClusterIsAskedForAgain(t *testing.T) {
+	onWire(t, func(t *testing.T, b *Bus, w *wire) {
+		b.inCluster.Store(true)
+		mustAppend(t, b.Log(), appeared(1))
+		w.deafen()
+		ended := make(chan error, 1)
+		go func() {
+			last, err := b.Log().Last(t.Context())
+			if err == nil && last != 1 {
+				err = fmt.Errorf("it ends at %d", last)
+			}
+			ended <- err
+		}()
+		time.Sleep(time.Second) // fake time
+		w.sever()
+		time.Sleep(time.Second) // fake time
+		w.mend()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Two planners store the same text at once: the second takes away what the first
+// has stored, and somebody is about to read.
+func TestAnInventoryThatIsStoredAgainMeanwhileIsRead(t *testing.T) {
+	onWire(t, func(t *testing.T, b *Bus, _ *wire) {
+		text := []byte("text")
+		digest, err := b.PutInventory(t.Context(), text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		store, err := b.inventories(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := b.js.Stream(t.Context(), bucketStream+b.inventoriesBucket())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Purge(t.Context(), jetstream.WithPurgeSubject("$O."+b.inventoriesBucket()+".C.>")); err != nil {
+			t.Fatal(err)
+		}
+		began, got := time.Now(), make(chan error, 1)
+		go func() {
+			have, err := b.GetInventory(t.Context(), digest)
+			if err == nil && string(have) != string(text) {
+				err = fmt.Errorf("it is %q", have)
+			}
+			got <- err
+		}()
+		time.Sleep(100 * time.Millisecond) // fake time
+		if _, err := store.PutBytes(t.Context(), strings.TrimPrefix(digest, digestPrefix), text); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-got; err != nil || time.Since(began) > firstReading {
+			t.Errorf("read after %s: %v", time.Since(began), err)
 		}
 	})
 }

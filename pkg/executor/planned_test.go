@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor"
@@ -32,13 +33,14 @@ func texts() *view.Inventories {
 	return view.NewInventories(func(context.Context, string) ([]byte, error) { return []byte(trio), nil })
 }
 
-// still is a stream on which nothing happens, read to its end.
+// still is a stream on which nothing happens but that b and c are seen, once.
 type still struct{ told bool }
 
 func (s *still) Next(ctx context.Context) ([]eventlog.Sighting, bool, error) {
 	if !s.told {
 		s.told = true
-		return nil, true, nil
+		beat := &events.Heartbeat{Session: "s", LeaseSeconds: 3600, KeyFingerprint: fingerprint}
+		return []eventlog.Sighting{{Node: "b", Heartbeat: beat}, {Node: "c", Heartbeat: beat}}, true, nil
 	}
 	<-ctx.Done()
 	return nil, true, ctx.Err()
@@ -102,7 +104,11 @@ func TestARefusalOfWhatIsHeldIsNotAnsweredByAnotherAttempt(t *testing.T) {
 		},
 		"blind, until one of the lost is back": {
 			func(s *shop) { s.lose("b", "c") },
-			func(s *shop) { s.appear("b") },
+			func(s *shop) {
+				s.appear("b")
+				time.Sleep(engine.DefaultSafeguards().LostWait) // fake time: the others may come back, too
+				synctest.Wait()
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -26,6 +26,8 @@ type decision struct {
 	decide.Decided
 	// cutShort says that the newest plan announced more actions than followed.
 	cutShort bool
+	// enrolsLost says that somebody is enrolled who may have come back.
+	enrolsLost bool
 }
 
 // decide reconciles and publishes what is to be done now; it reports whether
@@ -58,12 +60,12 @@ func (p *Planner) decide(ctx context.Context) (published bool, err error) {
 const freshTimeout = 5 * time.Second
 
 // concludeFresh is conclude, on a fold that the log has confirmed to be whole
-// where the decision needs that: for what cannot be taken back, since the
-// plan's fence tells of other plans only and a view that lags would not know
-// that a node came back; and where the fold ends inside a plan.
+// where the decision needs that: for what cannot be taken back and for enrolling
+// the lost, since the plan's fence tells of other plans only and a view that lags
+// would not know that a node came back; and where the fold ends inside a plan.
 func (p *Planner) concludeFresh(ctx context.Context, inv *fleet.Inventory, ref projection.InventoryRef) (d decision, ok bool, err error) {
 	d, ok = p.conclude(inv, ref)
-	if !ok || !d.cutShort && !d.final() {
+	if !ok || !d.cutShort && !d.final() && !d.enrolsLost {
 		return d, ok, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
@@ -100,13 +102,18 @@ func (p *Planner) conclude(inv *fleet.Inventory, ref projection.InventoryRef) (d
 		given := p.given(d.at)
 		d.settled = given.Settled
 		d.Decided = decide.Plan(st, inv, given)
+		if p.sight.regained(d.Decided, d.at) { // decided as if it had been known before
+			given.SightSince = p.sight.since
+			d.Decided = decide.Plan(st, inv, given)
+		}
+		d.enrolsLost = slices.ContainsFunc(d.Publish, func(s engine.Step) bool { return s.Type == fleet.EnrollNode && st.Lost(s.ID) })
 	})
 	return d, ok
 }
 
 // given is what this planner decides by now.
 func (p *Planner) given(now time.Time) decide.Given {
-	g := decide.Given{Settled: p.sensor.settled(), Now: now, Safeguards: p.Safeguards, Policy: p.Policy}
+	g := decide.Given{Settled: p.sensor.settled(), SightSince: p.sight.since, Now: now, Safeguards: p.Safeguards, Policy: p.Policy}
 	if !g.Settled {
 		g.Waiting = "waiting until every present node was seen"
 		if p.sensor.caughtUp {

@@ -49,7 +49,9 @@ func TestBlindIsNotDead(t *testing.T) {
 	for _, id := range []fleet.NodeID{"n1", "n2", "n3"} {
 		s.cameAndWent(id, true)
 	}
-	v, metrics := s.planner()
+	safeguards := engine.DefaultSafeguards()
+	safeguards.LostWait = time.Second
+	v, metrics := s.guardedPlanner(safeguards)
 	s.apply(v, inventoryOf("n1", "n2", "n3", "new"))
 	d := s.next(events.TypePlanDecided).Event.Data.(*events.PlanDecided)
 	if len(d.Actions) != 1 || d.Actions[0].ID != "new" || heldFor(d, engine.ReasonBlindFleet) != 3 {
@@ -61,13 +63,14 @@ func TestBlindIsNotDead(t *testing.T) {
 	if got := testutil.CollectAndCount(metrics, "fleetfold_held_actions"); got == 0 {
 		t.Error("no metric tells of it")
 	}
-	// Whoever returns needs no enrolment, and then we are not blind any more: of
-	// two lost nodes, both are enrolled.
+	// Whoever returns needs no enrolment, and then we are not blind any more. The
+	// others may be on their way, too; of those who are not, both are enrolled.
 	s.beat(s.node("n1"))
-	s.next(events.TypeNodeAppeared)
+	returned := s.next(events.TypeNodeAppeared)
 	for _, want := range []fleet.NodeID{"n2", "n3"} {
-		if got := s.next(events.TypeEnrollNode).Event.Node; got != want {
-			t.Errorf("enrolled %s, want %s", got, want)
+		enrol := s.next(events.TypeEnrollNode)
+		if waited := enrol.Time.Sub(returned.Time); enrol.Event.Node != want || waited < safeguards.LostWait {
+			t.Errorf("enrolled %s %s after the first had returned, want %s, and no sooner than %s", enrol.Event.Node, waited, want, safeguards.LostWait)
 		}
 	}
 }

@@ -17,18 +17,6 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
-// Sightings is the stream of leases; eventlog.Bus offers it.
-type Sightings interface {
-	// Next returns the newest sightings; caughtUp once all leases that ran at
-	// the start have been returned.
-	Next(ctx context.Context) (seen []eventlog.Sighting, caughtUp bool, err error)
-}
-
-// Statements is the stream of what nodes say of their credentials.
-type Statements interface {
-	Next(ctx context.Context) ([]eventlog.Statement, error)
-}
-
 // Config of a Planner. All fields but Policy, Safeguards, Now, Metrics and Logger are required.
 type Config struct {
 	Log         eventlog.Log
@@ -94,6 +82,7 @@ type Planner struct {
 	cutShort uint64
 	// misfits are the messages of the log that do not fit and were not reported.
 	misfits misfits
+	sight   sight
 	trouble trouble
 	settled chan struct{}
 }
@@ -145,11 +134,6 @@ func (p *Planner) onRecord(r eventlog.Record, c projection.Change) {
 	p.touched.add(c)
 	p.misfits.add(r)
 	p.Metrics.record(r)
-}
-
-type sighted struct {
-	seen     []eventlog.Sighting
-	caughtUp bool
 }
 
 // Run senses and decides until ctx ends. It returns nil then, and an error when
@@ -286,32 +270,4 @@ func (p *Planner) tolerate(ctx context.Context, err error) error {
 	}
 	p.wake = p.Now().Add(retryDelay)
 	return nil
-}
-
-func pumpSightings(ctx context.Context, s Sightings, out chan<- sighted) error {
-	for {
-		seen, caughtUp, err := s.Next(ctx)
-		if err != nil {
-			return fmt.Errorf("read sightings: %w", err)
-		}
-		select {
-		case out <- sighted{seen, caughtUp}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-func pumpStatements(ctx context.Context, s Statements, out chan<- []eventlog.Statement) error {
-	for {
-		heard, err := s.Next(ctx)
-		if err != nil {
-			return fmt.Errorf("read statements: %w", err)
-		}
-		select {
-		case out <- heard:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }

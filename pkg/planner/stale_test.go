@@ -31,27 +31,29 @@ const (
 )
 
 // The fence of a plan tells of other plans only. What a view does not know yet
-// of nodes and inventories must not lead to what cannot be taken back.
+// of nodes and inventories must not lead to what cannot be taken back, nor to
+// enrolling who is there.
 func TestWhatCannotBeTakenBackIsNotDecidedOnAViewThatHasStalled(t *testing.T) {
 	for does, c := range map[string]struct {
 		text   string
-		ghost  bool
+		before func(*testing.T, eventlog.Log)
 		behind func(*testing.T, eventlog.Log)
 	}{
-		"a removal, and the node is desired again": {ghostly, true, func(t *testing.T, log eventlog.Log) {
+		"a removal, and the node is desired again": {ghostly, ghost, func(t *testing.T, log eventlog.Log) {
 			add(t, log, events.TypeInventoryApplied, "", &events.InventoryApplied{Digest: "sha256:other", Generation: 2, Actor: "test"})
 		}},
-		"the flip, and a node is lost": {strict, false, func(t *testing.T, log eventlog.Log) {
+		"the flip, and a node is lost": {strict, nothing, func(t *testing.T, log eventlog.Log) {
 			add(t, log, events.TypeNodeLost, "n1", &events.NodeLost{Epoch: 1, Reason: LostLeaseExpired})
+		}},
+		"an enrolment, and the lost node is back": {ghostly, lost, func(t *testing.T, log eventlog.Log) {
+			add(t, log, events.TypeNodeAppeared, "n1", &events.NodeAppeared{Epoch: 1, Session: "s", KeyFingerprint: "k"})
 		}},
 	} {
 		t.Run(does, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				log := eventlog.NewMemory(events.DefaultSubjects(), nil)
 				signing(t, log, c.text)
-				if c.ghost {
-					add(t, log, events.TypeNodeAppeared, "ghost", &events.NodeAppeared{Epoch: 1, Session: "s", KeyFingerprint: "k"})
-				}
+				c.before(t, log)
 				seen, _ := log.Last(t.Context())
 				c.behind(t, log)
 				before, _ := log.Last(t.Context())
@@ -68,9 +70,7 @@ func TestWhatCannotBeTakenBackIsNotDecidedOnAViewThatHasStalled(t *testing.T) {
 				// The same on a view that follows is published: it is the stall that held it.
 				whole := eventlog.NewMemory(events.DefaultSubjects(), nil)
 				signing(t, whole, c.text)
-				if c.ghost {
-					add(t, whole, events.TypeNodeAppeared, "ghost", &events.NodeAppeared{Epoch: 1, Session: "s", KeyFingerprint: "k"})
-				}
+				c.before(t, whole)
 				stepOn(t, stalled{whole, seen}, c.text)
 				if end, _ := whole.Last(t.Context()); end != seen+2 {
 					t.Errorf("on a view that follows, the log ends at %d, want %d", end, seen+2)
@@ -78,6 +78,19 @@ func TestWhatCannotBeTakenBackIsNotDecidedOnAViewThatHasStalled(t *testing.T) {
 			})
 		})
 	}
+}
+
+func nothing(*testing.T, eventlog.Log) {}
+
+// ghost is a node that nobody desires.
+func ghost(t *testing.T, log eventlog.Log) {
+	add(t, log, events.TypeNodeAppeared, "ghost", &events.NodeAppeared{Epoch: 1, Session: "s", KeyFingerprint: "k"})
+}
+
+// lost is a desired node that has been lost for a while.
+func lost(t *testing.T, log eventlog.Log) {
+	add(t, log, events.TypeNodeLost, "n1", &events.NodeLost{Epoch: 1, Reason: LostLeaseExpired})
+	time.Sleep(time.Minute) // fake time
 }
 
 // signing is a log with one desired node, present and able to sign.

@@ -86,7 +86,7 @@ when the node is taken out of the inventory; key and credential are removed then
 	flags.StringVar(&o.id, "id", "", "`ID` of the node, as in the inventory (required)")
 	flags.StringVar(&o.dir, "dir", "", "`FOLDER` of key and credential, for this node alone; default is fleetfold/ID in the user's data folder (~/.local/share)")
 	o.evidence.addTo(flags)
-	flags.DurationVar(&o.lease, "lease", agent.DefaultLease, "`DURATION` that the node counts as present after a heartbeat, in whole seconds; a heartbeat is sent three times as often")
+	flags.DurationVar(&o.lease, "lease", agent.DefaultLease, "`DURATION` that the node counts as present after a heartbeat, in whole seconds, 1s to 1h; a heartbeat is sent three times as often")
 	flags.BoolVar(&o.untilEOF, "stop-on-stdin-eof", false, "stop when standard input ends, for a parent that may be killed")
 	flags.StringVar(&o.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8082; empty means none. With --stop-on-stdin-eof the variable is passed over: it is the parent's address")
 	o.nats.AddTo(flags)

@@ -2,6 +2,8 @@
 package clitest
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,7 +15,8 @@ import (
 
 // CheckHelp checks that every command below root says in one line what it does
 // and shows an example that could be typed, and that every flag says what it
-// means, which variable sets it and, in capitals, what it takes.
+// means, which variable sets it and, in capitals, what it takes, with the range of
+// a number or a duration.
 func CheckHelp(t testing.TB, root *cobra.Command) {
 	t.Helper()
 	cli.Prepare(root)
@@ -90,10 +93,20 @@ func checkFlags(t testing.TB, cmd *cobra.Command) {
 		if takes != strings.ToUpper(takes) || takes == "" && f.Value.Type() != "bool" {
 			t.Errorf("%s --%s: no NAME in capitals for its value, but %q", cmd.CommandPath(), f.Name, takes)
 		}
+		if isNumber(f) && !statesRange.MatchString(usage) {
+			t.Errorf("%s --%s: help does not say which values are good", cmd.CommandPath(), f.Name)
+		}
 		for _, name := range env {
 			if !strings.Contains(note, name) {
 				t.Errorf("%s --%s: help does not name %s", cmd.CommandPath(), f.Name, name)
 			}
 		}
 	})
+}
+
+// statesRange finds a range, such as "1 to 256", "above 0" or "1, 3 or 5".
+var statesRange = regexp.MustCompile(`[0-9a-z-]+ to [0-9]|above 0|or more|or longer|1, 3 or 5`)
+
+func isNumber(f *pflag.Flag) bool {
+	return slices.Contains([]string{"int", "uint64", "float64", "duration"}, f.Value.Type())
 }

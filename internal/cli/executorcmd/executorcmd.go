@@ -83,9 +83,9 @@ signature by the old credential is evidence enough. See 'fleetfold rotate'.`,
 	fs.StringVar(&f.agent, "agent", "", "`FILE` of the agent that --driver local runs; without it node-agent beside this program or on the PATH")
 	f.attest.addTo(fs)
 	f.ca.addTo(fs)
-	fs.DurationVar(&f.lease, "lease", 15*time.Second, "lease `DURATION` of the agents that --driver local runs")
+	fs.DurationVar(&f.lease, "lease", 15*time.Second, "lease `DURATION` of the agents that --driver local runs, in whole seconds, 1s to 1h")
 	fs.IntVar(&f.concurrency, "concurrency", executor.DefaultConcurrency, "most actions that run side by side, `N` of 1 to 256; 1 is strict one by one")
-	fs.DurationVar(&f.enrollTimeout, "enroll-timeout", handlers.DefaultEnrollTimeout, "`DURATION` after which an enrolment has failed")
+	fs.DurationVar(&f.enrollTimeout, "enroll-timeout", handlers.DefaultEnrollTimeout, "`DURATION` after which an enrolment has failed, above 0")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8081; empty means none")
 	fs.IntVar(&f.replicas, "replicas", 0, "`N` replicas of the streams when they are created, 1, 3 or 5; without it 3 in a cluster, 1 elsewhere")
 	return cmd
@@ -105,8 +105,8 @@ func (f *flags) check() error {
 		return cli.Usagef("--enroll-timeout is %s, must be above 0", f.enrollTimeout)
 	case f.replicas != 0 && f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
 		return cli.Usagef("--replicas is %d, must be 1, 3 or 5", f.replicas)
-	case f.lease < time.Second || f.lease%time.Second != 0:
-		return cli.Usagef("--lease is %s, must be whole seconds, at least 1", f.lease)
+	case f.lease < time.Second || f.lease%time.Second != 0 || f.lease > time.Hour:
+		return cli.Usagef("--lease is %s, must be whole seconds from 1s to 1h", f.lease)
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ func TestMisuseIsSaidBeforeAnythingIsConnected(t *testing.T) {
 		"no time to sign":    {[]string{"--dir", "d", "--ca-key-timeout", "0s"}, "--ca-key-timeout is 0s"},
 		"no time to enrol":   {[]string{"--dir", "d", "--enroll-timeout", "0s"}, "--enroll-timeout is 0s"},
 		"a lease of half":    {[]string{"--dir", "d", "--lease", "1500ms"}, "--lease is 1.5s"},
+		"a lease too long":   {[]string{"--dir", "d", "--lease", "2h"}, "--lease is 2h0m0s, must be whole seconds from 1s to 1h"},
 		"two replicas":       {[]string{"--dir", "d", "--replicas", "2"}, "--replicas is 2, must be 1, 3 or 5"},
 		"a driver not known": {[]string{"--dir", "d", "--driver", "ssh"}, "must be one of wait, local"},
 		"a prefix of two":    {[]string{"--dir", "d", "--prefix", "a.b"}, "a.b"},

@@ -60,11 +60,11 @@ actions. Any number of planners may run side by side.`,
 	f.monitor.AddTo(fs)
 	fs.StringVar(&f.inventory, "inventory", "", "`FILE` to watch; each valid version is put into force. Without it others apply inventories")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8080; empty means none")
-	fs.DurationVar(&f.lease, "lease", 15*time.Second, "longest lease that agents ask for: this `DURATION` after a start nobody is called lost")
+	fs.DurationVar(&f.lease, "lease", 15*time.Second, "longest lease that agents ask for, 1s to 1h: this `DURATION` after a start nobody is called lost")
 	fs.IntVar(&f.replicas, "replicas", 0, "`N` replicas of the streams when they are created, 1, 3 or 5; without it 3 in a cluster, 1 elsewhere")
-	fs.IntVar(&f.policy.MaxInFlight, "max-in-flight", f.policy.MaxInFlight, "most actions without an outcome, `N`")
-	fs.DurationVar(&f.policy.BackoffBase, "backoff-base", f.policy.BackoffBase, "`DURATION` before the second attempt, doubled by each further failure")
-	fs.DurationVar(&f.policy.BackoffCap, "backoff-cap", f.policy.BackoffCap, "longest `DURATION` between attempts")
+	fs.IntVar(&f.policy.MaxInFlight, "max-in-flight", f.policy.MaxInFlight, "most actions without an outcome, `N` of 1 to 999")
+	fs.DurationVar(&f.policy.BackoffBase, "backoff-base", f.policy.BackoffBase, "`DURATION` before the second attempt, above 0, doubled by each further failure")
+	fs.DurationVar(&f.policy.BackoffCap, "backoff-cap", f.policy.BackoffCap, "longest `DURATION` between attempts, --backoff-base to 24h")
 	fs.IntVar(&f.policy.StuckAfter, "stuck-after", f.policy.StuckAfter, "failures in a row, `N` of 1 to 100, after which an action is shown as stuck; it is tried on all the same")
 	f.addSafeguards(fs)
 	f.snapshots.AddTo(fs)
@@ -73,13 +73,13 @@ actions. Any number of planners may run side by side.`,
 
 func (f *flags) addSafeguards(fs *pflag.FlagSet) {
 	g := &f.safeguards
-	fs.IntVar(&g.RemovalMin, "removal-min", g.RemovalMin, "most decommissions, `N`, that a plan may ask for without approval")
+	fs.IntVar(&g.RemovalMin, "removal-min", g.RemovalMin, "most decommissions, `N` of 0 to 1000000, that a plan may ask for without approval")
 	fs.Float64Var(&g.RemovalFraction, "removal-fraction", g.RemovalFraction, "the same as a `PART` of the observed nodes, 0 to 1; the larger of both counts")
 	fs.Float64Var(&g.BlindFraction, "blind-fraction", g.BlindFraction, "when more than this `PART` of a region or the fleet is lost, 0 to 1, the planner takes itself to be blind; 1 means never")
-	fs.IntVar(&g.BlindMin, "blind-min", g.BlindMin, "fewest lost nodes, `N`, for that")
-	fs.DurationVar(&g.LostWait, "lost-wait", g.LostWait, "`DURATION` for which a lost node is not enrolled again: the time between two heartbeats, a third of the lease")
+	fs.IntVar(&g.BlindMin, "blind-min", g.BlindMin, "fewest lost nodes, `N` of 1 to 1000000, for that")
+	fs.DurationVar(&g.LostWait, "lost-wait", g.LostWait, "`DURATION` for which a lost node is not enrolled again, 0s to 1h: the time between two heartbeats, a third of the lease")
 	fs.Float64Var(&g.FlapThreshold, "flap-threshold", g.FlapThreshold, "a node is not enrolled again above this `PENALTY`, 1 to 15; each loss adds 1")
-	fs.DurationVar(&g.FlapHalfLife, "flap-half-life", g.FlapHalfLife, "`DURATION` in which a penalty falls by half")
+	fs.DurationVar(&g.FlapHalfLife, "flap-half-life", g.FlapHalfLife, "`DURATION` in which a penalty falls by half, 1s to 24h")
 }
 
 func (f *flags) check() error {

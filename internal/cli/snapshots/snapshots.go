@@ -58,7 +58,7 @@ type Flags struct{ Every uint64 }
 
 // AddTo adds --snapshot-every.
 func (f *Flags) AddTo(fs *pflag.FlagSet) {
-	fs.Uint64Var(&f.Every, "snapshot-every", snapshot.DefaultEvery, "save a snapshot of the fold each `N` records of the log, for a quick start; 0 means never")
+	fs.Uint64Var(&f.Every, "snapshot-every", snapshot.DefaultEvery, "save a snapshot of the fold each `N` records of the log, 0 or more, for a quick start; 0 means never")
 }
 
 // Saver saves the view to the bus; metrics may be nil.
