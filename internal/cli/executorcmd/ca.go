@@ -25,7 +25,7 @@ type caFlags struct {
 
 func (f *caFlags) addTo(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.keyCommands, "ca-key-command", nil, "`COMMAND` with its arguments, split at white space, that signs for the root in place of a key file; while the root is rotated given twice, the old key's and the new key's")
-	fs.DurationVar(&f.keyTimeout, "ca-key-timeout", keycommand.DefaultTimeout, "`DURATION` that one signature by the command may take")
+	fs.DurationVar(&f.keyTimeout, "ca-key-timeout", keycommand.DefaultTimeout, "`DURATION` that one signature by the command may take, above 0")
 	fs.StringVar(&f.trustDir, "trust-dir", "", "`DIR` that trust bundle (bundle.json, bundle.pem), revocation lists (crl.pem of all issuers, crl.der of the root, crl-KEYID.der of each) and posture (posture.json) are written to, for others; empty means none")
 }
 
