@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -85,7 +86,8 @@ func readAgain(ctx context.Context, store jetstream.ObjectStore, name string) ([
 	for patience := firstReading; ; patience *= 2 {
 		bounded, cancel := context.WithTimeout(ctx, patience)
 		text, err := readObject(bounded, store, name)
-		late := err != nil && bounded.Err() != nil
+		// The library has a clock of its own for the same end, which may be first.
+		late := err != nil && (bounded.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded))
 		cancel()
 		if !late || ctx.Err() != nil || patience > requestTimeout {
 			return text, err
