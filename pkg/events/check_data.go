@@ -29,6 +29,8 @@ func checkData(e *Event) error {
 		return checkTarget(d.Target, e.Node)
 	case *ControlResumed:
 		return checkTarget(d.Target, e.Node)
+	case *MessageRefused:
+		return checkRefused(d, e.Node)
 	case *ActionRequested:
 		if want := TypeOfAction(d.Type); want != e.Type {
 			return refuse(ReasonBadData, "data of %s asks for %q", e.Type, d.Type)
@@ -127,6 +129,14 @@ func checkTarget(t fleet.Target, subject fleet.NodeID) error {
 		return refuse(ReasonBadData, "scope is %q, region %q, id %q, and the subject %q", t.Scope, t.Region, t.ID, subject)
 	}
 	return nil
+}
+
+func checkRefused(d *MessageRefused, subject fleet.NodeID) error {
+	if d.Node != subject {
+		return refuse(ReasonBadData, "node is %q, but the subject is %q", d.Node, subject)
+	}
+	return need(d.Channel != "" && d.Reason != "" && d.Count > 0 && len(d.Detail) <= MaxRefusalDetail,
+		"a refusal needs a channel, a reason, a count from 1 and a detail of at most %d bytes", MaxRefusalDetail)
 }
 
 func checkHeartbeat(e *Event, d *Heartbeat) error {

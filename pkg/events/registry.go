@@ -24,7 +24,7 @@ type scope int
 const (
 	scopeFleet  scope = iota // no subject
 	scopeNode                // the node id
-	scopeAction              // the node id when the action, or the pause, concerns one
+	scopeAction              // the node id when the action, pause or refusal concerns one
 )
 
 // Descriptor is one row of the registry.
@@ -97,6 +97,7 @@ var registry = []Descriptor{
 	{Type: TypePlanApproved, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[PlanApproved], tail: fixed("events.control")},
 	{Type: TypeControlPaused, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[ControlPaused], tail: fixed("events.control")},
 	{Type: TypeControlResumed, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[ControlResumed], tail: fixed("events.control")},
+	{Type: TypeMessageRefused, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[MessageRefused], tail: fixed("events.refusal")},
 
 	{Type: TypeEnrollNode, Channel: ChannelAction, scope: scopeNode, fresh: payloadOf[ActionRequested], tail: actionTail},
 	{Type: TypeIssueCredential, Channel: ChannelAction, scope: scopeNode, fresh: payloadOf[ActionRequested], tail: actionTail},

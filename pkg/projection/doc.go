@@ -33,6 +33,8 @@
 //   - plan.approved counts if its basis lies between the inventory in force and
 //     the approval itself. Another inventory ends all approvals.
 //
+//   - message.refused counts for nothing; it is there for people.
+//
 //   - A loss adds to the node's penalty, a farewell does not. A removal ends the
 //     penalty.
 //

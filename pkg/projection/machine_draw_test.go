@@ -46,6 +46,8 @@ func blank(t events.Type) events.Payload {
 		return &events.ControlPaused{}
 	case events.TypeControlResumed:
 		return &events.ControlResumed{}
+	case events.TypeMessageRefused:
+		return &events.MessageRefused{}
 	case events.TypeActionSucceeded:
 		return &events.ActionSucceeded{}
 	case events.TypeActionFailed:
@@ -131,6 +133,9 @@ func (m *foldMachine) drawOfFleet(t *rapid.T, e *events.Event) {
 	case *events.ControlResumed:
 		*d = events.ControlResumed{Target: drawTarget(t), Actor: "kim"}
 		e.Node = d.ID
+	case *events.MessageRefused:
+		e.Node = pick(t, "node", "", lawIDs[0])
+		*d = events.MessageRefused{Channel: "credential", Node: e.Node, Reason: "proof_signature", Detail: "x", Count: 1}
 	case *events.ActionSucceeded:
 		d.Action = action()
 	case *events.ActionFailed:

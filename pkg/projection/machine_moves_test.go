@@ -25,6 +25,7 @@ func (m *foldMachine) moves() map[string]func(*rapid.T) {
 		"trust and enforcement": func(t *rapid.T) {
 			m.tellOne(t, events.TypeTrustPublished, events.TypeEnforcementEnabled, events.TypeEnforcementDisabled)
 		},
+		"a refusal":             func(t *rapid.T) { m.tellOne(t, events.TypeMessageRefused) },
 		"a plan":                m.plan,
 		"a node learns to sign": m.signs,
 		"a node flaps":          m.flaps,
