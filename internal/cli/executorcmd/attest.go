@@ -21,7 +21,7 @@ type attestFlags struct {
 
 func (f *attestFlags) addTo(fs *pflag.FlagSet) {
 	fs.StringVar(&f.ca, "attest-ca", "", "`FILE` of the CA certificates that the client certificates of nodes chain to (attestor mtls-cert); read anew for each node")
-	fs.StringVar(&f.plugin, "attest-plugin", "", "`COMMAND` with its arguments, split at white space, that attests nodes (attestor node-plugin)")
+	fs.StringVar(&f.plugin, "attest-plugin", "", "`COMMAND` with its arguments, split at white space, that attests nodes (attestor node-plugin), such as 'fleetfold token verify'")
 	fs.DurationVar(&f.pluginTimeout, "attest-plugin-timeout", attest.DefaultPluginTimeout, "`DURATION` that the plugin may take")
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/executor"
 	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
+	"github.com/fleetfold/fleetfold/pkg/jointoken"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
@@ -197,8 +198,12 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Dr
 
 func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, actions executor.Actions, driver handlers.Driver, verifiers attest.Verifiers, metrics *executor.Metrics, logger zerolog.Logger) error {
 	inventories := view.NewInventories(bus.GetInventory)
+	var tokens handlers.Tokens
+	if f.attest.plugin != "" {
+		tokens = jointoken.Tokens{Store: bus}
+	}
 	set, err := handlers.New(ctx, handlers.Config{
-		Log: bus.Log(), View: v, Inventories: inventories, Commands: bus, Driver: driver, Attest: verifiers,
+		Log: bus.Log(), View: v, Inventories: inventories, Commands: bus, Driver: driver, Attest: verifiers, Tokens: tokens,
 		CADir: filepath.Join(f.dir, "ca"), EnrollTimeout: f.enrollTimeout, Logger: logger,
 	})
 	if err != nil {

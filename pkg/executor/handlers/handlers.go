@@ -51,6 +51,9 @@ type Config struct {
 	// Attest judges the evidence of nodes before they are given a credential;
 	// kinds that it lacks are refused.
 	Attest attest.Verifiers
+	// Tokens are forgotten with the node that has shown them; nil means that
+	// there are none.
+	Tokens Tokens
 	// CADir holds the root issuer, which is made there if it is missing.
 	CADir string
 	// EnrollTimeout, IssueTimeout and StopTimeout bound an enrolment, an issue
