@@ -31,7 +31,7 @@ const domain = "fleet.example"
 
 // world is a server and, on it, a planner.
 type world struct {
-	t       *testing.T
+	t, root *testing.T
 	ctx     context.Context
 	url     string
 	dir     string
@@ -50,7 +50,7 @@ func newWorld(t *testing.T, attestor fleet.Attestor, ids ...fleet.NodeID) *world
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Shutdown)
-	w := &world{t: t, ctx: ctx, url: server.URL(), dir: t.TempDir()}
+	w := &world{t: t, root: t, ctx: ctx, url: server.URL(), dir: t.TempDir()}
 	if w.bus, err = eventlog.Connect(ctx, eventlog.Options{URL: w.url, Name: "attacker"}); err != nil {
 		t.Fatal(err)
 	}
