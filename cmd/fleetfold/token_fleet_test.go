@@ -36,8 +36,13 @@ func newTokenFleet(t *testing.T) *tokenFleet {
 	f := &tokenFleet{t: t, nats: "--nats=" + server.URL(), dir: t.TempDir()}
 	f.apply("a", "b")
 	f.start("planner", "--inventory", f.path("fleet.yaml"), "--lease", "3s", "--backoff-base", "200ms")
-	f.start("executor", "--dir", f.path("executor"), "--attest-plugin", "fleetfold token verify "+f.nats)
 	return f
+}
+
+// executor asks for tokens at that server.
+func (f *tokenFleet) executor(nats string) *exec.Cmd {
+	f.t.Helper()
+	return f.start("executor", "--dir", f.path("executor"), "--attest-plugin", "fleetfold token verify "+nats)
 }
 
 func (f *tokenFleet) path(name ...string) string {
@@ -136,6 +141,7 @@ func (f *tokenFleet) stop(cmd *exec.Cmd) {
 // token nor a private key appears in anything that the fleet has said.
 func TestAFleetThatJoinsByTokens(t *testing.T) {
 	f := newTokenFleet(t)
+	f.executor(f.nats)
 	f.token("a", "a", "thief", "impostor")
 	f.token("b", "b")
 	a := f.agent("a", "a")
@@ -181,6 +187,22 @@ func TestAFleetThatJoinsByTokens(t *testing.T) {
 	f.token("a", "a")
 	f.run("wait", "--for", "converged", "--timeout", "50s")
 	f.saidNothingSecret()
+}
+
+// A plugin that cannot reach the tokens lets nobody in, and says so; it is asked
+// again, and the token is as good as before.
+func TestTokensThatCannotBeReachedLetNobodyIn(t *testing.T) {
+	f := newTokenFleet(t)
+	away := f.executor("--nats=nats://127.0.0.1:1")
+	f.apply("a")
+	f.token("a", "a")
+	f.agent("a", "a")
+	f.awaitLog("action.failed", "attestation_plugin", "connect to nats at nats://127.0.0.1:1")
+	f.awaitLog("issue-credential", "attempt 3")
+	f.stop(away)
+	f.executor(f.nats)
+	f.run("wait", "--for", "converged", "--timeout", "50s")
+	f.awaitLog("enforcement.enabled")
 }
 
 // saidNothingSecret ends the fleet and looks for each token and each private
