@@ -34,8 +34,9 @@ action that an executor is carrying out already is not stopped; 'fleetfold statu
 shows what is in flight. Strict enforcement is the exception: it is switched on
 only if nothing came onto the log since that was decided, a pause included.
 
-Facts go on being recorded. Relaxing enforcement is never held. A pause of a region
-covers the nodes that the inventory names in it, not those that it names no more.`,
+Facts go on being recorded. Relaxing enforcement is never held, and nodes go on
+renewing their credentials; a rotation waits. A pause of a region covers
+the nodes that the inventory names in it, not those that it names no more.`,
 		Example: `  fleetfold pause -m "network works in nyc"
   fleetfold pause --region nyc
   fleetfold pause --node node-1`,

@@ -106,7 +106,13 @@ func Describe(e *events.Event) string {
 	case *events.NodeLost:
 		return string(d.Reason)
 	case *events.CredentialIssued:
-		return fmt.Sprintf("serial %s until %s", short(d.Serial), d.NotAfter.UTC().Format(time.RFC3339))
+		text := fmt.Sprintf("serial %s until %s", short(d.Serial), d.NotAfter.UTC().Format(time.RFC3339))
+		if d.Renews != "" {
+			text += ", renews " + short(d.Renews)
+		}
+		return text
+	case *events.RotationRequested:
+		return fmt.Sprintf("%s by %s, %g a second", d.Target, d.Actor, d.RatePerSecond) + note(d.Note)
 	case *events.CredentialProved:
 		return "serial " + short(d.Serial)
 	case *events.CredentialExpired:

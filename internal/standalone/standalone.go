@@ -238,10 +238,15 @@ func (f *Fleet) act(ctx context.Context) error {
 
 // execute needs the trust domain for its CA, and so waits for an inventory.
 func (f *Fleet) execute(ctx context.Context) error {
-	set, err := handlers.New(ctx, handlers.Config{
+	config := handlers.Config{
 		Log: f.log, View: f.view, Inventories: f.inventories, Commands: f.bus, Driver: f.driver,
 		Attest: f.attest.Verifiers(), CADir: filepath.Join(f.options.Dir, "ca"), EnrollTimeout: f.options.EnrollTimeout, Logger: f.options.Logger,
-	})
+	}
+	set, err := handlers.New(ctx, config)
+	if err != nil {
+		return err
+	}
+	renewer, err := handlers.NewRenewer(config, f.bus, nil)
 	if err != nil {
 		return err
 	}
@@ -252,7 +257,10 @@ func (f *Fleet) execute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return e.Run(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.Run(ctx) })
+	g.Go(func() error { return renewer.Run(ctx) })
+	return g.Wait()
 }
 
 // Close stops what Start began, agents included, and waits for it.

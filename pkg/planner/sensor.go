@@ -30,9 +30,9 @@ type presence struct {
 	at   time.Time
 	// agreed: the log once called the node present in the session of the beat.
 	agreed bool
-	// outlived: the log has ended the node's life or its presence since. Whoever
-	// goes on beating after that is there again, whether or not its session is a
-	// new one.
+	// outlived: the log has ended the node's life or its presence since, or has a
+	// proof that is newer. Whoever goes on beating after that is looked at again,
+	// whether or not its session is a new one.
 	outlived bool
 }
 
@@ -249,11 +249,14 @@ func (s *sensor) overdue(id fleet.NodeID, now time.Time) bool {
 func (s *sensor) alive(f *factMaker, st *projection.State, n projection.Node, known bool, epoch uint64, p presence) {
 	// Who came back without the credential it proved cannot sign, however often
 	// it came back lately: that is never damped.
-	lost := known && n.Proved != nil && n.Session != p.beat.Session && p.beat.Serial != n.Proved.Serial
+	// A renewed one that it holds beside the old one is not lost.
+	lost := known && n.Proved != nil && n.Session != p.beat.Session &&
+		p.beat.Serial != n.Proved.Serial && p.beat.PendingSerial != n.Proved.Serial
 	switch {
-	case !known && !p.at.After(st.RemovedAt(f.id)):
+	case !known && !p.at.After(st.RemovedAt(f.id)), lost && !p.at.After(n.ProvedAt):
 		// The last heartbeat of a life that the log has ended, or an early one of
-		// the next: another one tells.
+		// the next; or one of before the proof, which says nothing of what was
+		// proved: another one tells.
 		p.outlived = true
 		s.presence[f.id] = p
 		return

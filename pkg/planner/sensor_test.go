@@ -374,6 +374,7 @@ func TestSensorFencesOnlyTheFirstFactOfANode(t *testing.T) {
 	c.s.beginWatch(c.st, c.now)
 	c.signing("n", dawn.Add(time.Hour))
 	c.log(events.TypeNodeLost, "n", &events.NodeLost{Epoch: 1})
+	c.later(time.Second)
 	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key"})
 	entries, looked := c.s.conclude(c.st, c.now)
 	if len(entries) != 2 || len(looked) != 1 {
@@ -389,4 +390,37 @@ func TestSensorFencesOnlyTheFirstFactOfANode(t *testing.T) {
 	if again, _ := c.s.conclude(c.st, c.now); len(again) != 2 || again[0].Event.ID != entries[0].Event.ID {
 		t.Error("after a lost race the same facts are concluded with the same ids")
 	}
+}
+
+// A node that restarts in the midst of a renewal holds two credentials, and
+// what it beat before a proof says nothing of what it has proved.
+func TestSensorTakesNoRenewedCredentialForLost(t *testing.T) {
+	for name, beat := range map[string]events.Heartbeat{
+		"the old and the pending": {Session: "b", KeyFingerprint: "key", Serial: "s0", PendingSerial: "s1"},
+		"the new one":             {Session: "b", KeyFingerprint: "key", Serial: "s1"},
+	} {
+		c := newScene(t)
+		c.s.beginWatch(c.st, c.now)
+		c.signing("n", dawn.Add(time.Hour))
+		c.later(lease)
+		c.beat("n", beat)
+		c.want(name, "node.appeared")
+	}
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key", Serial: "s0"})
+	c.signing("n", dawn.Add(time.Hour))
+	c.want("a heartbeat of before the proof", "")
+	c.later(time.Second)
+	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key", Serial: "s0", PendingSerial: "s1"})
+	c.want("the next one", "node.appeared")
+
+	c = newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key", Serial: "s0"})
+	c.signing("n", dawn.Add(time.Hour))
+	c.want("a heartbeat of before the proof", "")
+	c.later(time.Second)
+	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key", Serial: "s0"})
+	c.want("the next one lacks it, too", "node.appeared credential.revoked")
 }

@@ -22,7 +22,7 @@ type Change struct {
 	// Inventory, Enforcement and Trust say that it changed, Ledger that an
 	// action began or ended.
 	Inventory, Enforcement, Trust, Ledger bool
-	// Control says that something was paused, resumed or approved.
+	// Control says that something was paused, resumed, approved or is to be rotated.
 	Control bool
 }
 
@@ -136,7 +136,7 @@ func (s *State) apply(seq uint64, at time.Time, e *events.Event) (c Change, fits
 			s.planEnd = seq + uint64(len(d.Actions))
 		}
 		return Change{}, ok
-	case events.TypePlanApproved, events.TypeControlPaused, events.TypeControlResumed:
+	case events.TypePlanApproved, events.TypeControlPaused, events.TypeControlResumed, events.TypeRotationRequested:
 		changed, fits := s.applyControl(at, e)
 		return Change{Control: changed}, fits
 	case events.TypeMessageRefused:

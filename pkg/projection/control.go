@@ -128,6 +128,11 @@ func (s *State) applyControl(at time.Time, e *events.Event) (changed, fits bool)
 		_, paused := s.control.pauses[d.Target]
 		delete(s.control.pauses, d.Target)
 		return paused, true
+	case *events.RotationRequested:
+		if d == nil || e.Type != events.TypeRotationRequested || !d.Valid() || d.ID != e.Node || d.RatePerSecond <= 0 {
+			return false, false
+		}
+		return s.rotate(at, d), true
 	case *events.PlanApproved:
 		if d == nil || e.Type != events.TypePlanApproved {
 			return false, false

@@ -33,6 +33,10 @@
 //   - plan.approved counts if its basis lies between the inventory in force and
 //     the approval itself. Another inventory ends all approvals.
 //
+//   - rotation.requested asks for every credential of its target anew that was
+//     issued before it. The newest of a target counts; one of the fleet takes the
+//     place of all before it.
+//
 //   - message.refused counts for nothing; it is there for people.
 //
 //   - A loss adds to the node's penalty, a farewell does not. A removal ends the

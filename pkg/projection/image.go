@@ -35,6 +35,8 @@ type Image struct {
 	Pauses     []fleet.Pause
 	Approvals  []Approval
 	ApprovedTo uint64
+	// Rotations as State.Rotations lists them.
+	Rotations []Rotation
 	// Safeguards and Policy of the newest plan.
 	Safeguards events.HoldSafeguards
 	Policy     events.DispatchPolicy
@@ -87,7 +89,7 @@ func (s *State) Image() Image {
 		Sequence: s.sequence, IDs: s.idImages(),
 		StrictEnforced: s.observed.state.StrictEnforced, Enforcement: s.enforcement,
 		Inventory: s.inventory, Trust: slices.Clone(s.trust),
-		Pauses: s.Pauses(), Approvals: s.Approvals(), ApprovedTo: s.control.approvedTo, Safeguards: s.safeguards, Policy: s.policy,
+		Pauses: s.Pauses(), Approvals: s.Approvals(), ApprovedTo: s.control.approvedTo, Rotations: s.Rotations(), Safeguards: s.safeguards, Policy: s.policy,
 		LastPlan: s.last.plan, LastEnforcement: s.last.enforcement, LastInventory: s.last.inventory, LastTrust: s.last.trust,
 		PlanEnd: s.planEnd, Ignored: s.ignoredCounts(), Unfit: s.unfit, Flights: s.ledger.Flights(),
 	}

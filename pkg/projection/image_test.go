@@ -101,7 +101,7 @@ func TestAnImageStaysAsItWasTaken(t *testing.T) {
 var kept = map[string]string{
 	"State.sequence": "Sequence", "State.ids": "IDs", "State.observed": "below", "State.ledger": "below",
 	"State.inventory": "Inventory", "State.trust": "Trust", "State.enforcement": "Enforcement", "State.control": "below",
-	"State.safeguards": "Safeguards", "State.policy": "Policy", "State.last": "below", "State.ignored": "Ignored", "State.unfit": "Unfit", "State.planEnd": "PlanEnd",
+	"State.safeguards": "Safeguards", "State.policy": "Policy", "State.rotations": "Rotations", "State.last": "below", "State.ignored": "Ignored", "State.unfit": "Unfit", "State.planEnd": "PlanEnd",
 
 	"observed.state": "StrictEnforced; the nodes follow from IDs", "observed.order": "order of IDs", "observed.holes": "none in an image",
 	"Ledger.ids": "the State's", "Ledger.flights": "Flights", "Ledger.byID": "from Flights", "Ledger.busy": "from Flights", "Ledger.attempts": "IDs.Attempts",

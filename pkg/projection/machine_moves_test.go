@@ -19,7 +19,7 @@ func (m *foldMachine) moves() map[string]func(*rapid.T) {
 		"an action":        func(t *rapid.T) { m.tellOne(t, actionTypes...) },
 		"an outcome":       func(t *rapid.T) { m.tellOne(t, outcomeTypes...) },
 		"a person": func(t *rapid.T) {
-			m.tellOne(t, events.TypeControlPaused, events.TypeControlResumed, events.TypePlanApproved)
+			m.tellOne(t, events.TypeControlPaused, events.TypeControlResumed, events.TypePlanApproved, events.TypeRotationRequested)
 		},
 		"an inventory": func(t *rapid.T) { m.tellOne(t, events.TypeInventoryApplied) },
 		"trust and enforcement": func(t *rapid.T) {

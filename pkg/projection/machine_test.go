@@ -34,6 +34,7 @@ type answers struct {
 	Trust       []string
 	Pauses      []fleet.Pause
 	Approvals   []projection.Approval
+	Rotations   []projection.Rotation
 	Flights     []projection.Flight
 	Attempts    map[fleet.Action]projection.Attempts
 	Nodes       map[fleet.NodeID]nodeAnswers
@@ -43,6 +44,7 @@ type nodeAnswers struct {
 	Observed, MayBeRemoved, Lost, CanSign, Busy bool
 
 	Node           projection.Node
+	RotationDue    projection.Rotation // in region "a"
 	Epoch          uint64
 	RemovedAt      time.Time
 	LostAt         time.Time
@@ -71,7 +73,7 @@ func halfway(seq uint64) time.Time { return storedAt(seq / 2) }
 func answersOf(s *projection.State) answers {
 	a := answers{
 		Observed:    fleet.ObservedState{Nodes: append([]fleet.ObservedNode{}, s.Observed().Nodes...), StrictEnforced: s.StrictEnforced()},
-		Enforcement: s.EnforcementAction(), Inventory: s.Inventory(), Pauses: s.Pauses(),
+		Enforcement: s.EnforcementAction(), Inventory: s.Inventory(), Pauses: s.Pauses(), Rotations: s.Rotations(),
 		Approvals: append([]projection.Approval{}, s.Approvals()...), Flights: s.Ledger().Flights(),
 		Attempts: map[fleet.Action]projection.Attempts{}, Nodes: map[fleet.NodeID]nodeAnswers{},
 	}
@@ -87,6 +89,7 @@ func answersOf(s *projection.State) answers {
 			Losses: s.FlapPenalty(id, midnight, time.Hour), PenaltyHalfway: rounded(s.FlapPenalty(id, halfway(s.Sequence()), lawHalfLife)),
 		}
 		n.Node, n.Observed = s.Node(id)
+		n.RotationDue, _ = s.RotationDue(id, "a")
 		n.Node.Last = 0 // a place
 		n.LostAt, n.Lost = s.LostAt(id)
 		n.Flying, n.FlyingType, n.Busy = s.Ledger().InFlight(id)
@@ -102,13 +105,16 @@ func (c chronicle) answers() answers {
 	trips := c.trips()
 	a := answers{
 		Observed: fleet.ObservedState{Nodes: c.observed(lawIDs)}, Inventory: c.inventory(), Trust: c.trust(),
-		Pauses: []fleet.Pause{}, Approvals: c.approvals(), Flights: inFlight(trips),
+		Pauses: []fleet.Pause{}, Rotations: []projection.Rotation{}, Approvals: c.approvals(), Flights: inFlight(trips),
 		Attempts: map[fleet.Action]projection.Attempts{}, Nodes: map[fleet.NodeID]nodeAnswers{},
 	}
 	a.Observed.StrictEnforced, a.Enforcement = c.enforcement()
 	for _, target := range targets { // the fleet, then regions, then nodes
 		if p, paused := c.paused(target); paused {
 			a.Pauses = append(a.Pauses, p)
+		}
+		if r, asked := c.rotation(target); asked {
+			a.Rotations = append(a.Rotations, r)
 		}
 	}
 	for _, need := range needs(lawIDs) {
@@ -122,11 +128,13 @@ func (c chronicle) answers() answers {
 
 func (c chronicle) nodeAnswers(id fleet.NodeID, flights []projection.Flight) nodeAnswers {
 	_, l := c.lives(id)
+	proved, _ := l.proved()
 	n := nodeAnswers{
-		MayBeRemoved: c.mayBeRemoved(id), CanSign: l.proved() != nil, Epoch: c.epoch(id), RemovedAt: c.removedAt(id),
+		MayBeRemoved: c.mayBeRemoved(id), CanSign: proved != nil, Epoch: c.epoch(id), RemovedAt: c.removedAt(id),
 		Losses: l.penalty(midnight, time.Hour), PenaltyHalfway: rounded(l.penalty(halfway(uint64(len(c))), lawHalfLife)),
 	}
 	n.Node, n.Observed = c.node(id)
+	n.RotationDue = c.rotationDue(n.Node)
 	n.Node.Last = 0
 	n.LostAt, n.Lost = l.lost()
 	for _, f := range slices.Backward(flights) {
@@ -204,7 +212,7 @@ func (m message) change(same bool) (c projection.Change) {
 		c.Nodes = []fleet.NodeID{m.event.Node}
 	case m.is(actionTypes...), m.is(outcomeTypes...):
 		c.Ledger = true
-	case m.is(events.TypeControlPaused, events.TypeControlResumed, events.TypePlanApproved):
+	case m.is(events.TypeControlPaused, events.TypeControlResumed, events.TypePlanApproved, events.TypeRotationRequested):
 		c.Control = true
 	default:
 		c.Inventory = m.is(events.TypeInventoryApplied)

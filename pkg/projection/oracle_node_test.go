@@ -125,6 +125,10 @@ func (l lifetime) issued() *projection.Credential {
 		c := &projection.Credential{
 			Serial: d.Serial, Nonce: d.Nonce, KeyFingerprint: d.KeyFingerprint, Epoch: d.Epoch,
 			NotBefore: d.NotBefore, NotAfter: d.NotAfter, CertificatePEM: d.CertificatePEM,
+			Sequence: m.seq, IssuedAt: m.at,
+		}
+		if before := l[:i].issued(); sameCertificate(before, c) {
+			c = before // a repetition
 		}
 		if l.endsAfter(i, c) {
 			return nil
@@ -134,9 +138,9 @@ func (l lifetime) issued() *projection.Credential {
 	return nil
 }
 
-// proved is what the newest right answer was given for, unless something has
-// ended it since.
-func (l lifetime) proved() *projection.Credential {
+// proved is what the newest right answer was given for, and when, unless
+// something has ended it since.
+func (l lifetime) proved() (c *projection.Credential, at time.Time) {
 	for i, m := range slices.Backward(l) {
 		d, ok := m.event.Data.(*events.CredentialProved)
 		if !ok {
@@ -147,11 +151,24 @@ func (l lifetime) proved() *projection.Credential {
 			continue
 		}
 		if l.endsAfter(i, c) {
-			return nil
+			return nil, at
 		}
-		return c
+		if before, at := l[:i].proved(); sameCertificate(before, c) {
+			return before, at // a repetition
+		}
+		return c, m.at
 	}
-	return nil
+	return nil, at
+}
+
+// sameCertificate: with the same challenge, wherever on the log.
+func sameCertificate(a, b *projection.Credential) bool {
+	if a == nil || b == nil {
+		return false
+	}
+	at := *b
+	at.Sequence, at.IssuedAt = a.Sequence, a.IssuedAt
+	return *a == at
 }
 
 // node is what the log says of a node; false if it is not observed.
@@ -162,10 +179,11 @@ func (c chronicle) node(id fleet.NodeID) (n projection.Node, observed bool) {
 	}
 	_, lost := l.lost()
 	seen := l.appearance()
+	proved, provedAt := l.proved()
 	return projection.Node{
 		ID: id, Present: l.present(), Lost: lost, Began: l[0].seq, Epoch: uint64(1 + len(ends)),
 		Session: seen.Session, KeyFingerprint: seen.KeyFingerprint,
-		Last: c.lastOn(subjects.Node(id)), Issued: l.issued(), Proved: l.proved(),
+		Last: c.lastOn(subjects.Node(id)), Issued: l.issued(), Proved: proved, ProvedAt: provedAt,
 	}, true
 }
 

@@ -49,6 +49,8 @@ func fits(e *events.Event) bool {
 		return d.Valid() && d.ID == e.Node
 	case *events.ControlResumed:
 		return d.Valid() && d.ID == e.Node
+	case *events.RotationRequested:
+		return d.Valid() && d.ID == e.Node && d.RatePerSecond > 0
 	case *events.ActionRequested:
 		aboutNode := d.Type == fleet.EnrollNode || d.Type == fleet.IssueCredential || d.Type == fleet.DecommissionNode
 		return events.TypeOfAction(d.Type) == e.Type && d.ID == e.Node && aboutNode == (d.ID != "")
@@ -201,6 +203,33 @@ func (c chronicle) paused(target fleet.Target) (p fleet.Pause, paused bool) {
 		}
 	}
 	return p, paused
+}
+
+// rotation is the newest of a target since the fleet's newest.
+func (c chronicle) rotation(target fleet.Target) (r projection.Rotation, asked bool) {
+	for _, m := range slices.Backward(c.of(events.TypeRotationRequested)) {
+		d := m.event.Data.(*events.RotationRequested)
+		if d.Target == target {
+			return projection.Rotation{Target: target, Sequence: m.seq, At: m.at, RatePerSecond: d.RatePerSecond, Actor: d.Actor, Note: d.Note}, true
+		}
+		if d.Scope == fleet.ScopeFleet {
+			break
+		}
+	}
+	return r, false
+}
+
+// rotationDue is the newest that covers a node of region "a" and is newer than
+// the credential that it has proved.
+func (c chronicle) rotationDue(n projection.Node) (due projection.Rotation) {
+	for _, m := range c.of(events.TypeRotationRequested) {
+		t := m.event.Data.(*events.RotationRequested).Target
+		covers := t.Scope == fleet.ScopeFleet || t.Region == "a" || t.ID == n.ID && n.ID != ""
+		if covers && n.Proved != nil && m.seq > n.Proved.Sequence {
+			due, _ = c[:m.seq].rotation(t)
+		}
+	}
+	return due
 }
 
 // approvals under the inventory in force. Of several for one set the one with

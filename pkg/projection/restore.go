@@ -53,6 +53,15 @@ func (s *State) restoreControl(img *Image) error {
 	if !slices.Equal(s.Pauses(), img.Pauses) {
 		return fmt.Errorf("%d pauses are out of order or doubled", len(img.Pauses))
 	}
+	for _, r := range img.Rotations {
+		if !r.Valid() || r.Sequence == 0 || r.Sequence > img.Sequence {
+			return fmt.Errorf("rotation of %+v at %d is of nothing", r.Target, r.Sequence)
+		}
+		s.rotations[r.Target] = r
+	}
+	if !slices.Equal(s.Rotations(), img.Rotations) {
+		return fmt.Errorf("%d rotations are out of order or doubled", len(img.Rotations))
+	}
 	for _, a := range img.Approvals {
 		if _, known := s.Approved(a.ID); known {
 			return fmt.Errorf("approval %q is doubled", a.ID)

@@ -21,6 +21,7 @@ type State struct {
 	trust       [][]byte
 	enforcement fleet.ActionID
 	control     control
+	rotations   map[fleet.Target]Rotation
 	safeguards  events.HoldSafeguards
 	policy      events.DispatchPolicy
 
@@ -72,6 +73,8 @@ type Node struct {
 	// key it has proved to hold. Nil: none that still counts. Both may name the
 	// same one; what they point to never changes.
 	Issued, Proved *Credential
+	// ProvedAt is when the log stored the proof; zero while Proved is nil.
+	ProvedAt time.Time
 }
 
 // Credential is a certificate and the challenge that came with it.
@@ -82,6 +85,9 @@ type Credential struct {
 	Epoch               uint64
 	NotBefore, NotAfter time.Time
 	CertificatePEM      string
+	// Sequence of credential.issued, and IssuedAt when the log stored it.
+	Sequence uint64
+	IssuedAt time.Time
 }
 
 // New is the state before the first event.
@@ -92,7 +98,8 @@ func newState(room int) *State {
 	ids := make(map[fleet.NodeID]*record, room)
 	return &State{
 		ids: ids, ledger: newLedger(ids, room), ignored: make(map[string]int),
-		control: control{pauses: make(map[fleet.Target]fleet.Pause)},
+		control:   control{pauses: make(map[fleet.Target]fleet.Pause)},
+		rotations: make(map[fleet.Target]Rotation),
 	}
 }
 

@@ -236,6 +236,8 @@ func (r *bodyReader) items(kind byte, img *projection.Image) error {
 		return each(r.chunk, func(p *wirePause) { img.Pauses = append(img.Pauses, p.pause()) })
 	case kindApprovals:
 		return each(r.chunk, func(a *wireApproval) { img.Approvals = append(img.Approvals, a.approval()) })
+	case kindRotations:
+		return each(r.chunk, func(w *wireRotation) { img.Rotations = append(img.Rotations, w.rotation()) })
 	case kindFlights:
 		return each(r.chunk, func(f *wireFlight) { img.Flights = append(img.Flights, f.flight()) })
 	case kindIDs:

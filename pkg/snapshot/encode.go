@@ -119,6 +119,11 @@ func (b *body) image(img *projection.Image) error {
 			return err
 		}
 	}
+	for _, r := range img.Rotations {
+		if err := b.item(kindRotations, toRotation(r)); err != nil {
+			return err
+		}
+	}
 	for _, f := range img.Flights {
 		if err := b.item(kindFlights, toFlight(f)); err != nil {
 			return err

@@ -41,6 +41,7 @@ const (
 	kindFleet
 	kindPauses
 	kindApprovals
+	kindRotations
 	kindFlights
 	kindIDs
 )

@@ -56,6 +56,14 @@ type wirePause struct {
 	Since                          wireTime
 }
 
+type wireRotation struct {
+	_                              struct{} `cbor:",toarray"`
+	Scope, Region, ID, Actor, Note string
+	Sequence                       uint64
+	At                             wireTime
+	RatePerSecond                  float64
+}
+
 type wireApproval struct {
 	_               struct{} `cbor:",toarray"`
 	ID, Actor, Note string
@@ -90,13 +98,15 @@ type wireNode struct {
 	// Proved is nil, too, when it is the one that was issued.
 	Proved         *wireCredential
 	ProvedIsIssued bool
+	ProvedAt       wireTime
 }
 
 type wireCredential struct {
 	_                             struct{} `cbor:",toarray"`
 	Serial, Nonce, KeyFingerprint string
 	Epoch                         uint64
-	NotBefore, NotAfter           wireTime
+	NotBefore, NotAfter, IssuedAt wireTime
+	Sequence                      uint64
 	CertificatePEM                string
 }
 
@@ -183,6 +193,20 @@ func toApproval(a projection.Approval) wireApproval {
 
 func (a *wireApproval) approval() projection.Approval {
 	return projection.Approval{ID: fleet.ApprovalID(a.ID), Basis: a.Basis, Actor: a.Actor, Note: a.Note}
+}
+
+func toRotation(r projection.Rotation) wireRotation {
+	return wireRotation{
+		Scope: string(r.Scope), Region: r.Region, ID: string(r.ID), Actor: r.Actor, Note: r.Note,
+		Sequence: r.Sequence, At: toTime(r.At), RatePerSecond: r.RatePerSecond,
+	}
+}
+
+func (r *wireRotation) rotation() projection.Rotation {
+	return projection.Rotation{
+		Target:   fleet.Target{Scope: fleet.Scope(r.Scope), Region: r.Region, ID: fleet.NodeID(r.ID)},
+		Sequence: r.Sequence, At: r.At.time(), RatePerSecond: r.RatePerSecond, Actor: r.Actor, Note: r.Note,
+	}
 }
 
 func toFlight(f projection.Flight) wireFlight {

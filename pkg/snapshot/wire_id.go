@@ -64,7 +64,7 @@ func toNode(n *projection.Node) *wireNode {
 	}
 	w := &wireNode{
 		Present: n.Present, Lost: n.Lost, Began: n.Began, Session: n.Session, KeyFingerprint: n.KeyFingerprint,
-		Issued: toCredential(n.Issued),
+		Issued: toCredential(n.Issued), ProvedAt: toTime(n.ProvedAt),
 	}
 	// By value: two that are equal make the same state, and so the same bytes.
 	if n.Issued != nil && n.Proved != nil && *n.Issued == *n.Proved {
@@ -78,6 +78,7 @@ func toNode(n *projection.Node) *wireNode {
 func (w *wireNode) node(id fleet.NodeID, epoch uint64) *projection.Node {
 	n := &projection.Node{
 		ID: id, Present: w.Present, Lost: w.Lost, Began: w.Began, Epoch: epoch, Session: w.Session, KeyFingerprint: w.KeyFingerprint,
+		ProvedAt: w.ProvedAt.time(),
 	}
 	n.Issued = w.Issued.credential(n.KeyFingerprint)
 	if w.ProvedIsIssued {
@@ -95,6 +96,7 @@ func toCredential(c *projection.Credential) *wireCredential {
 	return &wireCredential{
 		Serial: c.Serial, Nonce: c.Nonce, KeyFingerprint: c.KeyFingerprint, Epoch: c.Epoch,
 		NotBefore: toTime(c.NotBefore), NotAfter: toTime(c.NotAfter), CertificatePEM: c.CertificatePEM,
+		IssuedAt: toTime(c.IssuedAt), Sequence: c.Sequence,
 	}
 }
 
@@ -110,5 +112,6 @@ func (w *wireCredential) credential(key string) *projection.Credential {
 	return &projection.Credential{
 		Serial: w.Serial, Nonce: w.Nonce, KeyFingerprint: key, Epoch: w.Epoch,
 		NotBefore: w.NotBefore.time(), NotAfter: w.NotAfter.time(), CertificatePEM: w.CertificatePEM,
+		IssuedAt: w.IssuedAt.time(), Sequence: w.Sequence,
 	}
 }

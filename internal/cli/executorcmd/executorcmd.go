@@ -63,7 +63,10 @@ those that issue credentials need the same root issuer in their folder.
 A node gets a credential only when it has shown who it is, in the way that the
 inventory names for it: by the client certificate that it has already
 (mtls-cert, --attest-ca), or to a program (node-plugin, --attest-plugin). The
-agents that --driver local runs are given their evidence by the executor.`,
+agents that --driver local runs are given their evidence by the executor.
+
+It also renews credentials, at the request of nodes and without a plan: the
+signature by the old credential is evidence enough. See 'fleetfold rotate'.`,
 		Example: `  executor --nats nats://127.0.0.1:4222 --dir /var/lib/fleetfold --attest-ca /etc/ssl/clients.crt
   executor --driver local --dir ./fleet --listen :8081`,
 		Args: cobra.NoArgs,
@@ -174,17 +177,17 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Dr
 		return fmt.Errorf("consume actions: %w", err)
 	}
 	defer actions.Close()
-	v, metrics, gap := snapshots.View(bus, logger), executor.NewMetrics(), follow.NewGap()
+	v, metrics, renewals, gap := snapshots.View(bus, logger), executor.NewMetrics(), handlers.NewRenewalMetrics(), follow.NewGap()
 	defer announce.Executor(bus, v, &f.running, logger)()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return follow.Run(ctx, v, gap, logger, func(ctx context.Context) error {
-			return f.execute(ctx, bus, v, actions, driver, verifiers, metrics, logger)
+			return f.execute(ctx, bus, v, actions, driver, verifiers, metrics, renewals, logger)
 		})
 	})
 	if f.listen != "" {
 		g.Go(func() error {
-			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, obs.Collectors{metrics, gap}, logger)
+			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, obs.Collectors{metrics, renewals, gap}, logger)
 		})
 	}
 	logger.Info().Str(field.URL, bus.URL()).Str("driver", *f.driver).Str(field.Dir, f.dir).Msg("executor started")
@@ -196,16 +199,21 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Dr
 	return err
 }
 
-func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, actions executor.Actions, driver handlers.Driver, verifiers attest.Verifiers, metrics *executor.Metrics, logger zerolog.Logger) error {
+func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, actions executor.Actions, driver handlers.Driver, verifiers attest.Verifiers, metrics *executor.Metrics, renewals *handlers.RenewalMetrics, logger zerolog.Logger) error {
 	inventories := view.NewInventories(bus.GetInventory)
 	var tokens handlers.Tokens
 	if f.attest.plugin != "" {
 		tokens = jointoken.Tokens{Store: bus}
 	}
-	set, err := handlers.New(ctx, handlers.Config{
+	config := handlers.Config{
 		Log: bus.Log(), View: v, Inventories: inventories, Commands: bus, Driver: driver, Attest: verifiers, Tokens: tokens,
 		CADir: filepath.Join(f.dir, "ca"), EnrollTimeout: f.enrollTimeout, Logger: logger,
-	})
+	}
+	set, err := handlers.New(ctx, config)
+	if err != nil {
+		return err
+	}
+	renewer, err := handlers.NewRenewer(config, bus, renewals)
 	if err != nil {
 		return err
 	}
@@ -221,5 +229,8 @@ func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, ac
 	if err != nil {
 		return err
 	}
-	return e.Run(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.Run(ctx) })
+	g.Go(func() error { return renewer.Run(ctx) })
+	return g.Wait()
 }
