@@ -39,7 +39,9 @@ id of the node. Anything else is a refusal, with the reason on standard error:
   token_node       it is for another node
   token_spent      it was shown for another key
 
-The executor records what it says as the detail of attestation_plugin.
+The executor records what it says as the detail of attestation_plugin, and forgets
+the token when the node is decommissioned. Under another name, such as that of a
+script, it cannot know that there are tokens: revoke them by hand then.
 ` + tokenFlow,
 		Example: `  executor --attest-plugin "fleetfold token verify --nats nats://127.0.0.1:4222" --dir ./executor
   fleetfold token verify < question.json`,

@@ -202,7 +202,7 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Dr
 func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, actions executor.Actions, driver handlers.Driver, verifiers attest.Verifiers, metrics *executor.Metrics, renewals *handlers.RenewalMetrics, logger zerolog.Logger) error {
 	inventories := view.NewInventories(bus.GetInventory)
 	var tokens handlers.Tokens
-	if f.attest.plugin != "" {
+	if f.attest.asksForTokens() {
 		tokens = jointoken.Tokens{Store: bus}
 	}
 	config := handlers.Config{
