@@ -138,6 +138,8 @@ func Describe(e *events.Event) string {
 		return fmt.Sprintf("%s by %s", d.Target, d.Actor) + note(d.Note)
 	case *events.ControlResumed:
 		return fmt.Sprintf("%s by %s", d.Target, d.Actor) + note(d.Note)
+	case *events.MessageRefused:
+		return refused(d)
 	case *events.PlanDecided:
 		return fmt.Sprintf("%s: %s, %d held, on sequence %d", short(string(d.Plan)), render.Count(len(d.Actions), "action"), d.HeldTotal, d.Basis)
 	case *events.ActionRequested:
@@ -180,6 +182,14 @@ func describeOutcome(e *events.Event) string {
 		return fmt.Sprintf("%s: %s: %s", action(d.Type, d.Action), d.Reason, d.Detail)
 	}
 	return ""
+}
+
+func refused(d *events.MessageRefused) string {
+	times := ""
+	if d.Count > 1 {
+		times = fmt.Sprintf(", %d times", d.Count)
+	}
+	return fmt.Sprintf("%s: %s%s: %s", d.Channel, d.Reason, times, d.Detail)
 }
 
 func action(t fleet.ActionType, id fleet.ActionID) string {

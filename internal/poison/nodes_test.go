@@ -2,6 +2,7 @@ package poison
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -83,8 +84,83 @@ func TestWhatNodesSayAndDoesNotFitHarmsNobody(t *testing.T) {
 			w.errand()
 		})
 	}
+	w.t = t
+	w.told()
 	if last, err := w.bus.Log().LastOn(w.ctx, w.bus.Subjects().Node("stray")); err != nil || last != 0 {
 		t.Errorf("a refused heartbeat led to a fact at %d, %v", last, err)
+	}
+}
+
+// told waits until the log tells of every reason for which something was refused.
+func (w *world) told() {
+	w.t.Helper()
+	missing := map[string]bool{}
+	for _, c := range said {
+		missing[c.channel+" "+string(c.reason)] = true
+	}
+	cursor, err := w.bus.Log().Follow(w.ctx, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer cursor.Close()
+	for len(missing) > 0 {
+		records, err := cursor.Next(w.ctx)
+		if err != nil {
+			w.t.Fatalf("the log does not tell of %v: %v", missing, err)
+		}
+		for _, r := range records {
+			if r.Event == nil {
+				continue
+			}
+			if d, ok := r.Event.Data.(*events.MessageRefused); ok {
+				delete(missing, d.Channel+" "+string(d.Reason))
+			}
+		}
+	}
+}
+
+// Whoever may say anything in everybody's name can neither fill the log nor
+// keep the fleet from its flip, which is fenced on the whole log.
+func TestAFloodOfRubbishNeitherFillsTheLogNorStopsTheFlip(t *testing.T) {
+	w := newWorld(t)
+	w.fleet()
+	ctx, stop := context.WithCancel(w.ctx)
+	ended := make(chan struct{})
+	began := time.Now()
+	const kinds = 500 // more than the planner tells apart
+	go func() {
+		defer close(ended)
+		for i := 0; ctx.Err() == nil; i++ {
+			subject := fmt.Sprintf("fleet.presence.stray-%d", i%kinds)
+			if _, err := w.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: []byte("rubbish")}); err != nil && ctx.Err() == nil {
+				t.Errorf("flood: %v", err)
+				return
+			}
+		}
+	}()
+	w.await(w.planner, `fleetfold_messages_refused_total{channel="presence",reason="bad_attribute"}`, kinds)
+	for range 4 {
+		w.errand() // strict and back
+	}
+	stop()
+	<-ended
+	facts := 0
+	for after := uint64(0); ; {
+		records, err := w.bus.Log().Read(w.ctx, after, 500)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(records) == 0 {
+			break
+		}
+		for _, r := range records {
+			if after = r.Sequence; r.Event != nil && r.Event.Type == events.TypeMessageRefused {
+				facts++
+			}
+		}
+	}
+	if bound := int(time.Since(began)/time.Second) + 1; facts < 1 || facts > bound {
+		t.Errorf("%d facts of refusals, want 1 to %d", facts, bound)
 	}
 }
 

@@ -22,7 +22,11 @@ type Sighting struct {
 // Statement is a credential event that a node published itself.
 type Statement struct {
 	Event *events.Event
-	Err   error
+	// Err says why a message was refused.
+	Err error
+	// Node on whose subject it came, and as which the bus let it speak; empty
+	// where the subject is no node's.
+	Node fleet.NodeID
 }
 
 // Delivery is one action handed to an executor. Deliveries of several

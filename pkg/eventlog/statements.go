@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/fleetfold/fleetfold/pkg/events"
@@ -59,8 +60,17 @@ func (s *statements) Next(ctx context.Context) ([]Statement, error) {
 		}
 		heard := make([]Statement, len(got))
 		for i, m := range got {
-			heard[i].Event, heard[i].Err = admit(s.tail.bus.subjects, m, events.TypeCredentialProved)
+			heard[i] = statementOf(s.tail.bus.subjects, m)
 		}
 		return heard, nil
 	}
+}
+
+func statementOf(subjects events.Subjects, m *nats.Msg) (s Statement) {
+	if s.Node, s.Err = subjects.CredentialNode(m.Subject); s.Err != nil {
+		s.Node = ""
+		return s
+	}
+	s.Event, s.Err = admit(subjects, m, events.TypeCredentialProved)
+	return s
 }

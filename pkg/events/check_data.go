@@ -29,6 +29,8 @@ func checkData(e *Event) error {
 		return checkTarget(d.Target, e.Node)
 	case *ControlResumed:
 		return checkTarget(d.Target, e.Node)
+	case *MessageRefused:
+		return checkRefused(d, e.Node)
 	case *RotationRequested:
 		if err := need(d.RatePerSecond > 0 && d.RatePerSecond <= MaxRotationRate, "rate_per_second is %v, not above 0 and at most %d", d.RatePerSecond, MaxRotationRate); err != nil {
 			return err
@@ -166,6 +168,14 @@ func checkStep(s RotationStep) error {
 		return nil
 	}
 	return refuse(ReasonBadData, "step %q is unknown", s)
+}
+
+func checkRefused(d *MessageRefused, subject fleet.NodeID) error {
+	if d.Node != subject {
+		return refuse(ReasonBadData, "node is %q, but the subject is %q", d.Node, subject)
+	}
+	return need(d.Channel != "" && d.Reason != "" && d.Count > 0 && len(d.Detail) <= MaxRefusalDetail,
+		"a refusal needs a channel, a reason, a count from 1 and a detail of at most %d bytes", MaxRefusalDetail)
 }
 
 func checkHeartbeat(e *Event, d *Heartbeat) error {

@@ -25,7 +25,7 @@ type scope int
 const (
 	scopeFleet  scope = iota // no subject
 	scopeNode                // the node id
-	scopeAction              // the node id when the action, or the pause, concerns one
+	scopeAction              // the node id when the action, pause or refusal concerns one
 )
 
 // Descriptor is one row of the registry.
@@ -105,6 +105,7 @@ var registry = []Descriptor{
 	{Type: TypeTrustRotationHeld, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustRotationHeld], tail: fixed("events.trust")},
 	{Type: TypeTrustActivated, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustActivated], tail: fixed("events.trust")},
 	{Type: TypeTrustRetired, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustRetired], tail: fixed("events.trust")},
+	{Type: TypeMessageRefused, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[MessageRefused], tail: fixed("events.refusal")},
 
 	{Type: TypeEnrollNode, Channel: ChannelAction, scope: scopeNode, fresh: payloadOf[ActionRequested], tail: actionTail},
 	{Type: TypeIssueCredential, Channel: ChannelAction, scope: scopeNode, fresh: payloadOf[ActionRequested], tail: actionTail},

@@ -135,6 +135,9 @@ func (s Subjects) Control() string { return s.prefix + ".events.control" }
 // Enforcement is the subject of the two enforcement facts.
 func (s Subjects) Enforcement() string { return s.prefix + ".events.enforcement" }
 
+// Refusal is the subject of message.refused.
+func (s Subjects) Refusal() string { return s.prefix + ".events.refusal" }
+
 // Node is the subject of a node's facts.
 func (s Subjects) Node(id fleet.NodeID) string { return s.prefix + ".events.node." + Token(id) }
 
@@ -188,6 +191,15 @@ func (s Subjects) PresenceNode(subject string) (fleet.NodeID, error) {
 	token, ok := strings.CutPrefix(subject, s.prefix+".presence.")
 	if !ok {
 		return "", refuse(ReasonWrongSubject, "%q is not a presence subject", subject)
+	}
+	return ParseToken(token)
+}
+
+// CredentialNode is the node that a credential subject belongs to.
+func (s Subjects) CredentialNode(subject string) (fleet.NodeID, error) {
+	token, ok := strings.CutPrefix(subject, s.prefix+".credential.")
+	if !ok {
+		return "", refuse(ReasonWrongSubject, "%q is not a credential subject", subject)
 	}
 	return ParseToken(token)
 }

@@ -28,6 +28,7 @@ const (
 	TypePlanApproved        Type = "plan.approved"
 	TypeControlPaused       Type = "control.paused"
 	TypeControlResumed      Type = "control.resumed"
+	TypeMessageRefused      Type = "message.refused"
 	TypeRotationRequested   Type = "rotation.requested"
 	TypeActionSucceeded     Type = "action.succeeded"
 	TypeActionFailed        Type = "action.failed"
@@ -251,6 +252,28 @@ type ControlResumed struct {
 	Note  string `json:"note,omitempty"`
 }
 
+// MessageRefused says that the border refused what a node, or who spoke in its
+// name, has said. It counts for nothing: it is there to be read.
+type MessageRefused struct {
+	// Channel is presence or credential, as in the metric; RefusedOthers where one
+	// event sums up what found no room of its own.
+	Channel string `json:"channel"`
+	// Node in whose name it was said; empty where that is not known.
+	Node fleet.NodeID `json:"node,omitempty"`
+	// Reason is stable; Detail is one sentence on the newest of them, at most
+	// MaxRefusalDetail bytes.
+	Reason fleet.Reason `json:"reason"`
+	Detail string       `json:"detail"`
+	// Count of messages since the last event of this channel, node and reason.
+	Count uint64 `json:"count"`
+}
+
+// RefusedOthers is channel and reason of a MessageRefused about many nodes.
+const RefusedOthers = "others"
+
+// MaxRefusalDetail bounds MessageRefused.Detail, in bytes.
+const MaxRefusalDetail = 256
+
 // RotationRequested says that a person wants every credential of a target
 // renewed that was issued before this fact, as the sequence of the log tells.
 type RotationRequested struct {
@@ -327,6 +350,7 @@ func (*PlanDecided) payload()          {}
 func (*PlanApproved) payload()         {}
 func (*ControlPaused) payload()        {}
 func (*ControlResumed) payload()       {}
+func (*MessageRefused) payload()       {}
 func (*ActionRequested) payload()      {}
 func (*ActionSucceeded) payload()      {}
 func (*ActionFailed) payload()         {}

@@ -69,7 +69,7 @@ func (p *Planner) hear(ctx context.Context, statements []eventlog.Statement) err
 	}
 	for _, s := range statements {
 		if s.Err != nil {
-			p.refuse("credential", "", s.Err)
+			p.refuse("credential", s.Node, s.Err)
 			continue
 		}
 		refusal, err := p.admit(ctx, s.Event)
@@ -144,11 +144,13 @@ func reasonOf(err error) fleet.Reason {
 	return RefusedUnreadable
 }
 
-// refuse counts and reports what did not hold; it harms nobody else.
+// refuse counts and reports what did not hold, and has it told on the log; it
+// harms nobody else.
 func (p *Planner) refuse(channel string, id fleet.NodeID, err error) {
 	reason := reasonOf(err)
 	p.Metrics.refused.WithLabelValues(channel, string(reason)).Inc()
 	p.Logger.Warn().Str(field.Channel, channel).Str(field.Node, string(id)).Str(field.Reason, string(reason)).Err(err).Msg("refused a message")
+	p.refusals.add(refusalKind{channel, id, reason}, detailOf(err), p.Now())
 }
 
 // appendFacts stores what the sensor concludes; it reports whether it stored anything.

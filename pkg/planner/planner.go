@@ -83,8 +83,15 @@ type Planner struct {
 	// misfits are the messages of the log that do not fit and were not reported.
 	misfits misfits
 	sight   sight
-	trouble trouble
-	settled chan struct{}
+	// refusals is what the border refused and is not on the log yet, told what
+	// is, and saying the id of what this planner said last. refusalsBefore is the
+	// last that was there when it first had one to tell.
+	refusals       refusals
+	told           toldRefusals
+	saying         string
+	refusalsBefore *uint64
+	trouble        trouble
+	settled        chan struct{}
 }
 
 // New returns a Planner that watches the view. The view must not run yet.
@@ -133,6 +140,7 @@ func (p *Planner) onStart(st *projection.State) {
 func (p *Planner) onRecord(r eventlog.Record, c projection.Change) {
 	p.touched.add(c)
 	p.misfits.add(r)
+	p.told.add(p.Log.Subjects().Refusal(), r)
 	p.Metrics.record(r)
 }
 
@@ -184,8 +192,10 @@ func (p *Planner) loop(ctx context.Context, sightings <-chan sighted, statements
 // arm sets the timer to the earliest moment at which time itself is news.
 func (p *Planner) arm(timer *time.Timer) {
 	next := p.wake
-	if at := p.sensor.nextDeadline(); !at.IsZero() && (next.IsZero() || at.Before(next)) {
-		next = at
+	for _, at := range []time.Time{p.sensor.nextDeadline(), p.refusals.wake(p.Now())} {
+		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
 	}
 	if next.IsZero() {
 		timer.Stop()
@@ -207,6 +217,7 @@ func (p *Planner) step(ctx context.Context) error {
 		return p.tolerate(ctx, err)
 	}
 	p.misfits.tell(p.Logger)
+	p.tellRefusals(ctx)
 	behind := false
 	p.View.Read(func(st *projection.State) { behind = st.Sequence() < p.awaiting })
 	if behind {

@@ -47,12 +47,15 @@ func Ask(ctx context.Context, argv []string, input []byte, limit time.Duration) 
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case err != nil && len(complaint.kept) > 0:
-		return nil, fmt.Errorf("%s: %w: %s", argv[0], err, strings.TrimSpace(string(complaint.kept)))
+		return nil, fmt.Errorf("%s: %w: %s", argv[0], err, oneLine(complaint.kept))
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", argv[0], err)
 	}
 	return answer.kept, nil
 }
+
+// oneLine is for an error, which has one line.
+func oneLine(text []byte) string { return strings.Join(strings.Fields(string(text)), " ") }
 
 // limited keeps the beginning of what is written to it.
 type limited struct {

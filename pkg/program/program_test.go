@@ -28,6 +28,7 @@ func TestAsk(t *testing.T) {
 		"the answer is what it prints":        {"read line; echo \"got $line\"", "got input\n", ""},
 		"input that it does not read is fine": {"echo yes", "yes\n", ""},
 		"it fails and says why":               {"echo secret; echo because >&2; exit 3", "", "exit status 3: because"},
+		"it fails and says it in two lines":   {"echo because >&2; echo 'of this' >&2; exit 3", "", "exit status 3: because of this"},
 		"it fails and says nothing":           {"exit 4", "", "exit status 4"},
 		"it complains at length":              {"yes because | head -c 100000 >&2; exit 1", "", "because"},
 		"a long answer is cut":                {"yes | head -c 100000", strings.Repeat("y\n", 8<<10), ""},

@@ -143,6 +143,9 @@ func (s *State) apply(seq uint64, at time.Time, e *events.Event) (c Change, fits
 	case events.TypePlanApproved, events.TypeControlPaused, events.TypeControlResumed, events.TypeRotationRequested:
 		changed, fits := s.applyControl(at, e)
 		return Change{Control: changed}, fits
+	case events.TypeMessageRefused:
+		_, ok := data[events.MessageRefused](e)
+		return Change{}, ok
 	}
 	changed, fits := s.applyNodeFact(at, e)
 	if changed {

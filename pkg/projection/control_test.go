@@ -158,6 +158,7 @@ func TestAPlanIsInsideUntilItsLastAction(t *testing.T) {
 			apply(t, s, parseLine("enroll n1").event())
 		}, false},
 		"a fact has, so no action will":             {func(s *projection.State) { apply(t, s, parseLine("appeared n1").event()) }, false},
+		"a refusal of the border has":               {func(s *projection.State) { apply(t, s, parseLine("border n1").event()) }, false},
 		"what is no event has":                      {func(s *projection.State) { apply(t, s, nil) }, false},
 		"a fact that cannot be read has":            {func(s *projection.State) { skip(t, s, "fleet.events.node.n1") }, false},
 		"an action that cannot be read is a part":   {func(s *projection.State) { skip(t, s, "fleet.actions.a-newer-one.n1") }, true},

@@ -53,6 +53,8 @@
 //   - node.bundle-reported says which trust bundle a node holds, until it says
 //     otherwise or its life ends.
 //
+//   - message.refused counts for nothing; it is there for people.
+//
 //   - A loss adds to the node's penalty, a farewell does not. A removal ends the
 //     penalty.
 //

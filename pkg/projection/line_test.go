@@ -127,6 +127,8 @@ func (l line) fleetFact() *events.Event {
 	case "resumed":
 		t := l.target()
 		return &events.Event{Type: events.TypeControlResumed, Node: t.ID, Data: &events.ControlResumed{Target: t, Actor: "kim"}}
+	case "border":
+		return &events.Event{Type: events.TypeMessageRefused, Node: fleet.NodeID(l.who), Data: &events.MessageRefused{Channel: "presence", Node: fleet.NodeID(l.who), Reason: "schema", Detail: "x", Count: 1}}
 	case "rotate":
 		t := l.target()
 		return &events.Event{Type: events.TypeRotationRequested, Node: t.ID, Data: &events.RotationRequested{Target: t, RatePerSecond: 5, Actor: "kim"}}

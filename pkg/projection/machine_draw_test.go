@@ -58,6 +58,8 @@ func blank(t events.Type) events.Payload {
 		return &events.ControlPaused{}
 	case events.TypeControlResumed:
 		return &events.ControlResumed{}
+	case events.TypeMessageRefused:
+		return &events.MessageRefused{}
 	case events.TypeRotationRequested:
 		return &events.RotationRequested{}
 	case events.TypeActionSucceeded:
@@ -173,6 +175,9 @@ func (m *foldMachine) drawOfFleet(t *rapid.T, e *events.Event) {
 	case *events.ControlResumed:
 		*d = events.ControlResumed{Target: drawTarget(t), Actor: "kim"}
 		e.Node = d.ID
+	case *events.MessageRefused:
+		e.Node = pick(t, "node", "", lawIDs[0])
+		*d = events.MessageRefused{Channel: "credential", Node: e.Node, Reason: "proof_signature", Detail: "x", Count: 1}
 	case *events.RotationRequested:
 		*d = events.RotationRequested{Target: drawTarget(t), RatePerSecond: pick(t, "rate", 1, 1, 0.5, 2, 0), Actor: "kim", Note: pick(t, "note", "", "storm")}
 		e.Node = d.ID

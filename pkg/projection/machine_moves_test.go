@@ -28,6 +28,7 @@ func (m *foldMachine) moves() map[string]func(*rapid.T) {
 		"only enforcement": func(t *rapid.T) {
 			m.tellOne(t, events.TypeEnforcementEnabled, events.TypeEnforcementDisabled)
 		},
+		"a refusal":             func(t *rapid.T) { m.tellOne(t, events.TypeMessageRefused) },
 		"a plan":                m.plan,
 		"a node learns to sign": m.signs,
 		"a node flaps":          m.flaps,

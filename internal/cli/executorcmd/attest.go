@@ -1,6 +1,7 @@
 package executorcmd
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -21,8 +22,17 @@ type attestFlags struct {
 
 func (f *attestFlags) addTo(fs *pflag.FlagSet) {
 	fs.StringVar(&f.ca, "attest-ca", "", "`FILE` of the CA certificates that the client certificates of nodes chain to (attestor mtls-cert); read anew for each node")
-	fs.StringVar(&f.plugin, "attest-plugin", "", "`COMMAND` with its arguments, split at white space, that attests nodes (attestor node-plugin)")
+	fs.StringVar(&f.plugin, "attest-plugin", "", "`COMMAND` with its arguments, split at white space, that attests nodes (attestor node-plugin), such as 'fleetfold token verify'")
 	fs.DurationVar(&f.pluginTimeout, "attest-plugin-timeout", attest.DefaultPluginTimeout, "`DURATION` that the plugin may take, above 0")
+}
+
+// asksForTokens says whether the plugin is 'fleetfold token verify', by whatever
+// path and with whatever flags. Executors with another plugin have no business
+// with tokens, and need no rights for them.
+func (f *attestFlags) asksForTokens() bool {
+	words := strings.Fields(f.plugin)
+	at := slices.Index(words, "token")
+	return at > 0 && at+1 < len(words) && words[at+1] == "verify"
 }
 
 // verifiers are those that the flags name. Where this executor brings up the

@@ -27,6 +27,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/executor"
 	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
+	"github.com/fleetfold/fleetfold/pkg/jointoken"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
@@ -219,8 +220,12 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Dr
 
 func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, actions executor.Actions, driver handlers.Driver, verifiers attest.Verifiers, issuers *authority.Issuers, metrics *executor.Metrics, renewals *handlers.RenewalMetrics, logger zerolog.Logger) error {
 	inventories := view.NewInventories(bus.GetInventory)
+	var tokens handlers.Tokens
+	if f.attest.asksForTokens() {
+		tokens = jointoken.Tokens{Store: bus}
+	}
 	config := handlers.Config{
-		Log: bus.Log(), View: v, Inventories: inventories, Commands: bus, Driver: driver, Attest: verifiers,
+		Log: bus.Log(), View: v, Inventories: inventories, Commands: bus, Driver: driver, Attest: verifiers, Tokens: tokens,
 		Issuers: issuers, EnrollTimeout: f.enrollTimeout, Logger: logger,
 	}
 	set, err := handlers.New(ctx, config)

@@ -14,6 +14,17 @@ func TestMain(m *testing.M) { leak.Main(m) }
 
 func TestHelp(t *testing.T) { clitest.CheckHelp(t, New()) }
 
+func TestTokensAreForgottenWhereTheyWereAskedFor(t *testing.T) {
+	for plugin, want := range map[string]bool{
+		"fleetfold token verify": true, "/usr/bin/fleetfold token verify --nats nats://a:4222": true,
+		"": false, "token verify": false, "fleetfold token": false, "my-plugin --for token": false, "fleetfold verify token": false,
+	} {
+		if got := (&attestFlags{plugin: plugin}).asksForTokens(); got != want {
+			t.Errorf("%q: %v, want %v", plugin, got, want)
+		}
+	}
+}
+
 func TestMisuseIsSaidBeforeAnythingIsConnected(t *testing.T) {
 	for name, c := range map[string]struct {
 		args []string

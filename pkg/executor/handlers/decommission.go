@@ -15,6 +15,16 @@ import (
 // ReasonDecommissioned is why an agent is stopped and a credential revoked.
 const ReasonDecommissioned fleet.Reason = "decommissioned"
 
+// ReasonTokens is why a decommission fails whose node could come back with what
+// let it in before.
+const ReasonTokens fleet.Reason = "tokens_not_forgotten"
+
+// Tokens of nodes, which a decommission ends.
+type Tokens interface {
+	// Forget ends what the node has shown; nothing, if it has shown none.
+	Forget(ctx context.Context, node fleet.NodeID) error
+}
+
 // decommissioner carries out DecommissionNode.
 type decommissioner struct{ Config }
 
@@ -26,6 +36,11 @@ func (h *decommissioner) Handle(ctx context.Context, t executor.Task) (executor.
 	}
 	if err := h.Driver.Remove(ctx, id); err != nil {
 		return executor.Result{}, executor.Failed(ReasonDriver, "remove agent: %v", err)
+	}
+	if h.Tokens != nil {
+		if err := h.Tokens.Forget(ctx, id); err != nil {
+			return executor.Result{}, executor.Failed(ReasonTokens, "forget join tokens: %v", err)
+		}
 	}
 	return executor.Result{Closing: h.closing(t, id)}, nil
 }

@@ -52,6 +52,9 @@ type Config struct {
 	// Attest judges the evidence of nodes before they are given a credential;
 	// kinds that it lacks are refused.
 	Attest attest.Verifiers
+	// Tokens are forgotten with the node that has shown them; nil means that
+	// there are none.
+	Tokens Tokens
 	// CADir holds the issuers, which are made there if they are missing. It is
 	// passed over where Issuers are given.
 	CADir string

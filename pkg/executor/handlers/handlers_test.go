@@ -249,6 +249,37 @@ func TestADecommissionDoesNotNeedTheAgent(t *testing.T) {
 	}
 }
 
+// forgetful are the tokens of the nodes that have shown one.
+type forgetful func(fleet.NodeID) error
+
+func (f forgetful) Forget(_ context.Context, id fleet.NodeID) error { return f(id) }
+
+// What let a node in once must not let it in again: where that cannot be made
+// sure of, the node is not removed, and it is tried again.
+func TestADecommissionForgetsWhatLetTheNodeIn(t *testing.T) {
+	story(t, func(s *shop) {
+		var forgotten []fleet.NodeID
+		s.config.Tokens = forgetful(func(id fleet.NodeID) error {
+			if forgotten = append(forgotten, id); len(forgotten) == 1 {
+				return errors.New("the bus is away")
+			}
+			return nil
+		})
+		s.want(false, keeper)
+		s.keep()
+		s.appear("a")
+		s.open()
+		s.publish("d1", remove("a"))
+		s.check("appeared, published, failed (tokens_not_forgotten: forget join tokens: the bus is away)")
+		s.want(false, keeper, "c") // another inventory: another attempt
+		s.publish("d2", remove("a"))
+		s.check("appeared, published, failed (tokens_not_forgotten: forget join tokens: the bus is away), removed, succeeded")
+		if len(forgotten) != 2 || forgotten[0] != "a" || forgotten[1] != "a" {
+			t.Errorf("forgotten were %v", forgotten)
+		}
+	})
+}
+
 func TestADecommissionThatLosesARaceIsDecidedAgain(t *testing.T) {
 	story(t, func(s *shop) {
 		times := 0
