@@ -25,6 +25,7 @@ func (b *Bus) streamPrefix() string      { return strings.ToUpper(b.subjects.Pre
 func (b *Bus) logStream() string         { return b.streamPrefix() }
 func (b *Bus) ingestStream() string      { return b.streamPrefix() + "_INGEST" }
 func (b *Bus) presenceStream() string    { return b.streamPrefix() + "_PRESENCE" }
+func (b *Bus) trustStream() string       { return b.streamPrefix() + "_TRUST" }
 func (b *Bus) inventoriesBucket() string { return b.streamPrefix() + "_INVENTORIES" }
 func (b *Bus) snapshotsBucket() string   { return b.streamPrefix() + "_SNAPSHOTS" }
 
@@ -81,7 +82,7 @@ type survey struct {
 
 func (b *Bus) ensureAll(ctx context.Context) (survey, error) {
 	made := survey{replicas: make(map[string]int)}
-	for _, want := range []jetstream.StreamConfig{b.logConfig(), b.ingestConfig(), b.presenceConfig()} {
+	for _, want := range []jetstream.StreamConfig{b.logConfig(), b.ingestConfig(), b.presenceConfig(), b.trustConfig()} {
 		have, err := b.ensureStream(ctx, want)
 		if err != nil {
 			return survey{}, fmt.Errorf("ensure stream %s: %w", want.Name, err)
@@ -187,6 +188,18 @@ func (b *Bus) presenceConfig() jetstream.StreamConfig {
 		Discard: jetstream.DiscardOld, AllowMsgTTL: true, SubjectDeleteMarkerTTL: markerTTL,
 		// Markers of ended leases are rollups; nobody but the server writes here.
 		AllowRollup: true, AllowDirect: true,
+	}
+}
+
+// trustConfig keeps what nodes and receivers need of the log and may not read
+// there: the newest of each kind.
+func (b *Bus) trustConfig() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: b.trustStream(), Description: "Trust bundle, revocation lists and posture, for those who may not read the log",
+		Subjects: []string{b.subjects.AllTrust()},
+		Storage:  jetstream.FileStorage, Replicas: b.replicas(),
+		MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: 1, MaxMsgSize: -1,
+		Discard: jetstream.DiscardOld, DenyDelete: true, DenyPurge: true, AllowDirect: true,
 	}
 }
 

@@ -152,6 +152,22 @@ func (s Subjects) Credential(id fleet.NodeID) string { return s.prefix + ".crede
 // Command is the subject an agent takes commands on.
 func (s Subjects) Command(id fleet.NodeID) string { return s.prefix + ".command." + Token(id) }
 
+// TrustBundle is the subject of the trust bundle, for those who may not read the log.
+func (s Subjects) TrustBundle() string { return s.prefix + ".trust.bundle" }
+
+// TrustPosture is the subject of the fleet's posture.
+func (s Subjects) TrustPosture() string { return s.prefix + ".trust.posture" }
+
+// TrustCRL is the subject of the revocation list of the issuer with that key id,
+// lower-case hex.
+func (s Subjects) TrustCRL(keyID string) string { return s.prefix + ".trust.crl." + keyID }
+
+// AllTrust matches the bundle, the posture and every revocation list.
+func (s Subjects) AllTrust() string { return s.prefix + ".trust.>" }
+
+// Post is the subject that a node's receiver takes posts on.
+func (s Subjects) Post(id fleet.NodeID) string { return s.prefix + ".post." + Token(id) }
+
 // AllEvents, AllActions, AllPresence and AllCredentials are the filters of the streams.
 func (s Subjects) AllEvents() string { return s.prefix + ".events.>" }
 
