@@ -29,6 +29,7 @@ const (
 	Generation  = "generation"  // of the inventory
 	Held        = "held"        // count
 	HeldBy      = "held_by"     // reasons with their counts
+	Kind        = "kind"
 	Lease       = "lease"
 	Node        = "node"
 	Next        = "next"  // when the next attempt is due
@@ -49,5 +50,9 @@ const (
 	Unseen      = "unseen" // count of nodes
 	Why         = "why"    // reasons in words
 	URL         = "url"
-	Wait        = "wait" // until the next try
+	Wait        = "wait"     // until the next try
+	Source      = "source"   // of a post
+	Strict      = "strict"   // whether unsigned posts are refused
+	Total       = "total"    // count since the start
+	Verified    = "verified" // whether a post's sender is
 )

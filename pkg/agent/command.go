@@ -100,6 +100,9 @@ func (a *Agent) prove(ctx context.Context, bus Bus, d *events.CredentialDelivere
 	}
 	ctx, cancel := context.WithTimeout(ctx, stateTime)
 	defer cancel()
+	if err := a.unsigned.wait(ctx); err != nil {
+		return err
+	}
 	if err := bus.State(ctx, e); err != nil {
 		return fmt.Errorf("publish proof: %w", err)
 	}

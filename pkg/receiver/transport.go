@@ -1,0 +1,107 @@
+package receiver
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Transport signs the CloudEvents among the requests that pass through it, in the
+// moment they are sent, and hands all to Base. It sets the source of what it signs
+// to the SPIFFE ID of the credential, and the time if there is none.
+type Transport struct {
+	// Base sends; nil is http.DefaultTransport.
+	Base http.RoundTripper
+	// Credential is what to sign with now; nil: nothing, the post goes unsigned.
+	// done is called when the answer has come, or will not; it may be nil. Whoever
+	// is about to claim that it signs can wait for the unsigned that way.
+	Credential func() (c *Credential, done func())
+	// Audience names the receiver of a request; nil is Audience of its URL.
+	Audience func(*http.Request) string
+	// MaxBody bounds a post's body in bytes; 0 is MaxBodyBytes.
+	MaxBody int64
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	base := t.Base
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	m, err := modeOf(req.Header)
+	if err != nil || m == noEvent {
+		return base.RoundTrip(req) // what is no event is not ours to judge
+	}
+	body, err := t.body(req)
+	if err != nil {
+		return nil, fmt.Errorf("read post: %w", err)
+	}
+	c, done := t.Credential()
+	if done != nil {
+		defer done()
+	}
+	out := req.Clone(req.Context())
+	if c != nil {
+		if body, err = t.sign(out, m, body, c); err != nil {
+			return nil, err
+		}
+	}
+	out.Body = io.NopCloser(bytes.NewReader(body))
+	out.ContentLength = int64(len(body))
+	// Without it nothing is sent twice behind our back: the second is a replay.
+	out.GetBody = nil
+	return base.RoundTrip(out)
+}
+
+// body reads and closes the request's body, as a RoundTripper must.
+func (t *Transport) body(req *http.Request) ([]byte, error) {
+	if req.Body == nil {
+		return nil, nil
+	}
+	defer req.Body.Close()
+	limit := t.MaxBody
+	if limit == 0 {
+		limit = MaxBodyBytes
+	}
+	body, err := io.ReadAll(io.LimitReader(req.Body, limit+1))
+	if err == nil && int64(len(body)) > limit {
+		err = refuse(TooLarge, fmt.Sprintf("the body has more than %d bytes", limit))
+	}
+	return body, err
+}
+
+// sign puts the proof into the request and returns its body.
+func (t *Transport) sign(out *http.Request, m mode, body []byte, c *Credential) ([]byte, error) {
+	audience := Audience(out.URL)
+	if t.Audience != nil {
+		audience = t.Audience(out)
+	}
+	now := time.Now
+	if t.Now != nil {
+		now = t.Now
+	}
+	if m == structuredMode {
+		p, all, err := readStructured(body)
+		if err != nil {
+			return nil, fmt.Errorf("read post: %w", err)
+		}
+		if err := Sign(p, c, audience, now()); err != nil {
+			return nil, err
+		}
+		return p.writeStructured(all), nil
+	}
+	p, err := readHeaders(out.Header, body, true)
+	if err != nil {
+		return nil, fmt.Errorf("read post: %w", err)
+	}
+	if err := Sign(p, c, audience, now()); err != nil {
+		return nil, err
+	}
+	p.headers(out.Header, func(name string) string { return http.CanonicalHeaderKey(strings.ToLower(name)) })
+	return body, nil
+}
