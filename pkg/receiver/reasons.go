@@ -51,6 +51,27 @@ var doubts = map[fleet.Reason]bool{
 	identity.ChainUntrusted: true, identity.CertificateExpired: true, identity.CertificateNotYetValid: true,
 }
 
+// known lists all reasons that an answer can have.
+var known = func() map[fleet.Reason]bool {
+	all := make(map[fleet.Reason]bool)
+	for _, reason := range []fleet.Reason{
+		Unsigned, SenderUnknown, WrongSource, WrongAudience, ExtensionUnsigned, Stale, FromFuture, Replayed, CredentialLapsed,
+		PostureUnknown, TrustUnknown, NoEvent, BadEvent, UnsupportedMode, TooLarge,
+		identity.CertificateUnparsable, identity.CertificateIsCA, identity.CertificateKeyUnsupported, identity.CertificateKeyUsage,
+		identity.ChainTooDeep, identity.IssuerNotCA, identity.IssuerNotConfined, identity.CertificateRevoked, identity.ChainUntrusted,
+		identity.CertificateExpired, identity.CertificateNotYetValid, identity.SPIFFEIDMismatch,
+		identity.ProofTooLarge, identity.ProofMalformed, identity.ProofPayloadType, identity.ProofPayload, identity.ProofNames,
+		identity.ProofSignature, identity.ProofCoreMismatch, identity.ProofExtMismatch,
+	} {
+		all[reason] = true
+	}
+	return all
+}()
+
+// KnownReason says whether an answer of a receiver can have that reason: whoever
+// counts by what a stranger says had better ask.
+func KnownReason(reason fleet.Reason) bool { return known[reason] }
+
 // Refusal says why a post was not taken.
 type Refusal = fleet.Refusal
 

@@ -42,7 +42,7 @@ type Stream struct {
 
 // FromStream returns a Source that knows nothing until it runs. anchor is asked for
 // each post; it may return nil, and must return the same pointer as long as nothing
-// has changed.
+// has changed. Without one the trust domain is the one that the roots name.
 func FromStream(anchor func() *Anchor, logger zerolog.Logger) *Stream {
 	return &Stream{anchor: anchor, logger: logger}
 }
@@ -61,6 +61,9 @@ func (s *Stream) Trust() *Trust {
 		if t.Roots == nil {
 			t.Roots = anchor.Roots
 		}
+	}
+	if t.TrustDomain == "" {
+		t.TrustDomain = domainOf(t.Roots)
 	}
 	s.made, s.of = t, anchor
 	return t
@@ -142,4 +145,21 @@ func (s *Stream) Take(text eventlog.TrustText) error {
 	}
 	s.made = nil
 	return nil
+}
+
+// domainOf is the trust domain that all roots name, as those of package identity do;
+// empty if one names none or another.
+func domainOf(roots [][]byte) (domain string) {
+	for _, root := range roots {
+		chain, err := parseChain(root)
+		if err != nil || len(chain[0].URIs) != 1 || chain[0].URIs[0].Scheme != "spiffe" {
+			return ""
+		}
+		name := chain[0].URIs[0].Host
+		if domain != "" && domain != name {
+			return ""
+		}
+		domain = name
+	}
+	return domain
 }
