@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"crypto"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -18,33 +19,57 @@ func (a *Agent) Credential() *events.CredentialDelivered { return a.credential.L
 
 // Signing is what a post of the node is signed with now: its key and its
 // credential, which is nil while there is none. done must be called when the post
-// has arrived or failed.
+// has arrived or failed. The error is ErrStopping once the agent was told to stop:
+// a node that has forgotten its credential must not go on unsigned.
 //
 // The node proves that it can sign only when no unsigned post of its is under way:
 // a fleet that turns strict on that word refuses none.
-func (a *Agent) Signing() (key crypto.Signer, c *events.CredentialDelivered, done func()) {
-	c, done = a.unsigned.begin(a.credential.Load)
-	return a.key, c, done
+func (a *Agent) Signing() (key crypto.Signer, c *events.CredentialDelivered, done func(), err error) {
+	c, done, err = a.unsigned.begin(a.credential.Load)
+	return a.key, c, done, err
 }
+
+// ErrStopping means that the agent was told to stop.
+var ErrStopping = errors.New("agent is stopping")
+
+// Stopping says that the agent was told to stop.
+func (a *Agent) Stopping() bool { return a.unsigned.isGrounded() }
 
 // flights counts the posts under way that are not signed.
 type flights struct {
 	mu sync.Mutex
 	n  int
+	// grounded: none begins any more, signed or not.
+	grounded bool
 	// landed is closed when n is 0 again; nil while nobody waits.
 	landed chan struct{}
 }
 
 // begin looks for a credential, and counts where there is none. The two are one
 // step for wait: who does not see a credential that is there by then is counted.
-func (f *flights) begin(credential func() *events.CredentialDelivered) (*events.CredentialDelivered, func()) {
+func (f *flights) begin(credential func() *events.CredentialDelivered) (*events.CredentialDelivered, func(), error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.grounded {
+		return nil, nil, ErrStopping
+	}
 	if c := credential(); c != nil {
-		return c, func() {}
+		return c, func() {}, nil
 	}
 	f.n++
-	return nil, sync.OnceFunc(f.end)
+	return nil, sync.OnceFunc(f.end), nil
+}
+
+func (f *flights) ground(all bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.grounded = all
+}
+
+func (f *flights) isGrounded() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.grounded
 }
 
 func (f *flights) end() {

@@ -21,17 +21,17 @@ func TestTheProofWaitsForUnsignedPosts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i, r := newIssuer(t), startOpen(t, agent.Config{Dir: dir})
 		synctest.Wait()
-		key, c, done := r.agent.Signing()
+		key, c, done, _ := r.agent.Signing()
 		if c != nil || key == nil || r.agent.Credential() != nil || r.agent.Node() != node {
 			t.Errorf("before there is a credential: %v", c)
 		}
-		_, _, other := r.agent.Signing()
+		_, _, other, _ := r.agent.Signing()
 		csr := r.command(t, &events.CertificateRequested{Epoch: 1}, events.TypeCertificateRequested).CSRPEM
 		d := i.deliver(t, csr, node, time.Hour)
 		answered := make(chan string, 1)
 		go func() { answered <- r.command(t, d, events.TypeCredentialDelivered).Error }()
 		synctest.Wait()
-		if _, c, _ := r.agent.Signing(); c == nil {
+		if _, c, _, _ := r.agent.Signing(); c == nil {
 			t.Error("posts are not signed while the proof waits")
 		}
 		other()
@@ -53,7 +53,7 @@ func TestAnUnsignedPostThatNeverEndsHoldsUpTheProofOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i, r := newIssuer(t), startOpen(t, agent.Config{Dir: dir})
 		synctest.Wait()
-		_, _, done := r.agent.Signing()
+		_, _, done, _ := r.agent.Signing()
 		csr := r.command(t, &events.CertificateRequested{Epoch: 1}, events.TypeCertificateRequested).CSRPEM
 		d := i.deliver(t, csr, node, time.Hour)
 		if a := r.command(t, d, events.TypeCredentialDelivered); !strings.Contains(a.Error, "wait for unsigned posts") || len(r.states) != 0 {
@@ -65,6 +65,21 @@ func TestAnUnsignedPostThatNeverEndsHoldsUpTheProofOnly(t *testing.T) {
 		}
 		r.end(t)
 	})
+}
+
+func TestANodeThatForgetsPostsNoMore(t *testing.T) {
+	i, r := newIssuer(t), startOpen(t, agent.Config{Dir: t.TempDir()})
+	i.enrol(t, r.fakeBus)
+	if _, c, _, err := r.agent.Signing(); c == nil || err != nil || r.agent.Stopping() {
+		t.Errorf("with a credential: %v, %v", c, err)
+	}
+	if a := r.command(t, &events.NodeStopRequested{Reason: "decommissioned", Forget: true}, events.TypeNodeStopRequested); a.Error != "" {
+		t.Fatal(a.Error)
+	}
+	if _, c, _, err := r.agent.Signing(); c != nil || !errors.Is(err, agent.ErrStopping) || !r.agent.Stopping() {
+		t.Errorf("after it was told to forget: %v, %v", c, err)
+	}
+	r.ended(t)
 }
 
 // open is an agent under test that can be asked.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -48,7 +49,7 @@ func serve(t *testing.T) *served {
 	s.world = newWorld(t, func(c *Config) { c.Audiences = []string{strings.ToUpper(server.URL) + "/some/path"} })
 	s.url, s.holder = server.URL, s.world.holder("n1")
 	base := server.Client().Transport
-	s.client = &http.Client{Transport: &Transport{Base: base, Credential: func() (*Credential, func()) { return s.holder, nil }, Now: func() time.Time { return s.now }}}
+	s.client = &http.Client{Transport: &Transport{Base: base, Credential: func() (*Credential, func(), error) { return s.holder, nil, nil }, Now: func() time.Time { return s.now }}}
 	t.Cleanup(s.client.CloseIdleConnections)
 	return s
 }
@@ -302,16 +303,25 @@ func TestATransportTellsWhenAPostHasEnded(t *testing.T) {
 	s := serve(t)
 	s.source.trust.Posture.Strict = false
 	began, ended := 0, 0
-	s.client.Transport.(*Transport).Credential = func() (*Credential, func()) {
+	s.client.Transport.(*Transport).Credential = func() (*Credential, func(), error) {
 		began++
 		return nil, func() {
 			if ended++; s.through != 1 {
 				t.Error("the post is said to have ended before it arrived")
 			}
-		}
+		}, nil
 	}
 	s.send("unsigned", headers(), "{}", 204, "")
 	s.send("no event", map[string]string{"Content-Type": "text/plain"}, "x", 400, NoEvent)
+	s.client.Transport.(*Transport).Credential = func() (*Credential, func(), error) { return nil, nil, io.ErrUnexpectedEOF }
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Ce-Specversion", "1.0")
+	if _, err := s.client.Do(req); !errors.Is(err, io.ErrUnexpectedEOF) || s.through != 1 {
+		t.Errorf("a post that must not be sent: %v", err)
+	}
 	if began != 1 || ended != 1 {
 		t.Errorf("%d began and %d ended", began, ended)
 	}

@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 
@@ -61,13 +62,21 @@ func (c *counters) all() (inOrder uint64, doubted, against map[fleet.Reason]uint
 
 var (
 	postsDesc = prometheus.NewDesc("fleetfold_posts_received_total",
-		"Posts by result: accepted (verified), warned (verified, credential lapsed after the flip), unverified (taken because the fleet is permissive, for the reason strict would refuse it) or refused.",
+		"Posts by result: accepted (verified), warned (verified, credential lapsed after the flip), unverified (taken because the fleet is permissive, for the reason strict would refuse it), refused, or unavailable (the receiver does not know yet what to do).",
 		[]string{"result", "reason"}, nil)
 	strictDesc = prometheus.NewDesc("fleetfold_receiver_strict",
 		"1 while unsigned posts are refused, 0 while they are taken; left out until the posture is known.", nil, nil)
 	postureDesc = prometheus.NewDesc("fleetfold_receiver_posture_sequence",
 		"Sequence of the log of the fact that set the posture; left out until the posture is known.", nil, nil)
 )
+
+// resultOf tells a refusal from a receiver that cannot judge yet.
+func resultOf(reason fleet.Reason) string {
+	if statusOf(reason) == http.StatusServiceUnavailable {
+		return "unavailable"
+	}
+	return "refused"
+}
 
 // Describe implements prometheus.Collector.
 func (r *Receiver) Describe(ch chan<- *prometheus.Desc) {
@@ -91,7 +100,7 @@ func (r *Receiver) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	for _, reason := range slices.Sorted(maps.Keys(against)) {
-		put(against[reason], "refused", reason)
+		put(against[reason], resultOf(reason), reason)
 	}
 	t := r.cfg.Source.Trust()
 	if !t.Known {

@@ -17,8 +17,9 @@ type Transport struct {
 	Base http.RoundTripper
 	// Credential is what to sign with now; nil: nothing, the post goes unsigned.
 	// done is called when the answer has come, or will not; it may be nil. Whoever
-	// is about to claim that it signs can wait for the unsigned that way.
-	Credential func() (c *Credential, done func())
+	// is about to claim that it signs can wait for the unsigned that way. After an
+	// error nothing is sent.
+	Credential func() (c *Credential, done func(), err error)
 	// Audience names the receiver of a request; nil is Audience of its URL.
 	Audience func(*http.Request) string
 	// MaxBody bounds a post's body in bytes; 0 is MaxBodyBytes.
@@ -41,7 +42,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read post: %w", err)
 	}
-	c, done := t.Credential()
+	c, done, err := t.Credential()
+	if err != nil {
+		return nil, fmt.Errorf("get credential for post: %w", err)
+	}
 	if done != nil {
 		defer done()
 	}

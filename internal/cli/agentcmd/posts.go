@@ -82,16 +82,13 @@ func newPoster(f postFlags, a *agent.Agent, log zerolog.Logger) *poster {
 }
 
 // credential is what the agent signs with now.
-func (p *poster) credential() (*receiver.Credential, func()) {
-	key, c, done := p.agent.Signing()
-	if c == nil {
-		return nil, done
+func (p *poster) credential() (*receiver.Credential, func(), error) {
+	key, c, done, err := p.agent.Signing()
+	if c == nil || err != nil {
+		return nil, done, err
 	}
 	id, err := identity.SPIFFEID(c.TrustDomain, p.agent.Node())
-	if err != nil { // the agent would not have kept it
-		return nil, done
-	}
-	return &receiver.Credential{Key: key, ChainPEM: []byte(c.CertificatePEM), ID: id}, done
+	return &receiver.Credential{Key: key, ChainPEM: []byte(c.CertificatePEM), ID: id}, done, err
 }
 
 // run posts until ctx ends, and says then what became of it.
@@ -122,7 +119,7 @@ func (p *poster) postTo(ctx context.Context, to string) {
 			return
 		}
 		o, detail := p.post(ctx, to, session+"-"+strconv.FormatUint(n, 10))
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && !p.agent.Stopping() { // else it was cut off
 			p.note(o, to, detail)
 		}
 	}
