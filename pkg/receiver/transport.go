@@ -12,6 +12,9 @@ import (
 // Transport signs the CloudEvents among the requests that pass through it, in the
 // moment they are sent, and hands all to Base. It sets the source of what it signs
 // to the SPIFFE ID of the credential, and the time if there is none.
+//
+// A redirect passes through it as another request, and is signed for where it
+// leads. Whoever does not want to be led on sets http.Client.CheckRedirect.
 type Transport struct {
 	// Base sends; nil is http.DefaultTransport.
 	Base http.RoundTripper
@@ -55,10 +58,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	out.Body = io.NopCloser(bytes.NewReader(body))
+	// net/http sends a POST again only when nothing of it was written, as to a
+	// connection that was closed meanwhile: so it is no replay.
+	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	out.Body, _ = out.GetBody()
 	out.ContentLength = int64(len(body))
-	// Without it nothing is sent twice behind our back: the second is a replay.
-	out.GetBody = nil
 	return base.RoundTrip(out)
 }
 

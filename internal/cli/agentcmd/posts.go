@@ -77,7 +77,10 @@ func newPoster(f postFlags, a *agent.Agent, log zerolog.Logger) *poster {
 	p := &poster{postFlags: f, agent: a, log: log, counts: make(map[outcome]uint64), warned: make(map[outcome]time.Time)}
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.Proxy = nil // peers are named as they are
-	p.client = &http.Client{Transport: &receiver.Transport{Base: base, Credential: p.credential}, Timeout: postTimeout}
+	p.client = &http.Client{
+		Transport: &receiver.Transport{Base: base, Credential: p.credential}, Timeout: postTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // a peer must not lead us to another
+	}
 	return p
 }
 
