@@ -2,7 +2,6 @@ package receiver
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
@@ -50,18 +49,13 @@ func (t *Trust) lists(chain []*x509.Certificate) (lists []*identity.CRL, unread 
 	for _, cert := range chain[1:] {
 		issuers = append(issuers[:len(issuers):len(issuers)], pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}))
 	}
-	for i, cert := range chain {
+	for _, cert := range chain {
 		keyID := hex.EncodeToString(cert.AuthorityKeyId)
 		der := t.CRLs[keyID]
 		if der == nil {
 			continue
 		}
-		key := keyID
-		if i+1 < len(chain) {
-			sum := sha256.Sum256(chain[i+1].Raw)
-			key += string(sum[:])
-		}
-		if list := t.list(key, der, issuers); list != nil {
+		if list := t.list(keyID, der, issuers); list != nil {
 			lists = append(lists, list)
 		} else {
 			unread = append(unread, keyID)
@@ -70,11 +64,12 @@ func (t *Trust) lists(chain []*x509.Certificate) (lists []*identity.CRL, unread 
 	return lists, unread
 }
 
-// list reads each list once: they may be long.
-func (t *Trust) list(key string, der []byte, issuers [][]byte) *identity.CRL {
+// list reads each list once: they may be long. The issuer is among the issuers, for
+// the chain was verified.
+func (t *Trust) list(keyID string, der []byte, issuers [][]byte) *identity.CRL {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if list, done := t.parsed[key]; done {
+	if list, done := t.parsed[keyID]; done {
 		return list
 	}
 	list, err := identity.ParseCRL(der, issuers...)
@@ -84,7 +79,7 @@ func (t *Trust) list(key string, der []byte, issuers [][]byte) *identity.CRL {
 	if t.parsed == nil {
 		t.parsed = make(map[string]*identity.CRL)
 	}
-	t.parsed[key] = list
+	t.parsed[keyID] = list
 	return list
 }
 
