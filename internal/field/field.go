@@ -50,9 +50,13 @@ const (
 	Unseen      = "unseen" // count of nodes
 	Why         = "why"    // reasons in words
 	URL         = "url"
-	Wait        = "wait"     // until the next try
-	Source      = "source"   // of a post
-	Strict      = "strict"   // whether unsigned posts are refused
-	Total       = "total"    // count since the start
-	Verified    = "verified" // whether a post's sender is
+	Wait        = "wait" // until the next try
+)
+
+// Names of fields about posts.
+const (
+	Source   = "source"
+	Strict   = "strict"   // whether unsigned posts are refused
+	Total    = "total"    // count since the start
+	Verified = "verified" // whether a post's sender is
 )

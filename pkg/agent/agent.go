@@ -43,13 +43,13 @@ type Agent struct {
 	// credential the node holds; nil while there is none. Commands change it.
 	credential atomic.Pointer[events.CredentialDelivered]
 
-	// unsigned counts posts that are under way without a signature.
-	unsigned flights
-
 	// beating is held while a heartbeat is under way, so that none follows the farewell.
 	beating sync.Mutex
 	left    bool
 	tally   tally // of heartbeats
+
+	// unsigned counts posts that are under way without a signature.
+	unsigned flights
 
 	nudge   chan struct{} // asks for a heartbeat now
 	stopped chan string   // carries why the agent was told to stop

@@ -165,9 +165,6 @@ func (s Subjects) TrustCRL(keyID string) string { return s.prefix + ".trust.crl.
 // AllTrust matches the bundle, the posture and every revocation list.
 func (s Subjects) AllTrust() string { return s.prefix + ".trust.>" }
 
-// Post is the subject that a node's receiver takes posts on.
-func (s Subjects) Post(id fleet.NodeID) string { return s.prefix + ".post." + Token(id) }
-
 // AllEvents, AllActions, AllPresence and AllCredentials are the filters of the streams.
 func (s Subjects) AllEvents() string { return s.prefix + ".events.>" }
 
