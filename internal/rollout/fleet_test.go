@@ -55,7 +55,7 @@ type site struct {
 
 func open(t *testing.T) *site {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
 	s := &site{T: t, ctx: ctx, dir: t.TempDir(), agents: make(map[fleet.NodeID]*agent)}
 	var err error
@@ -205,7 +205,7 @@ func (s *site) texts() (all []eventlog.TrustText) {
 
 // credTTL is that of all nodes. A credential counts until identity.SkewMargin before
 // its end, so that each node is issued another every few seconds.
-const credTTL = 38 * time.Second
+const credTTL = identity.SkewMargin + 10*time.Second
 
 // want puts an inventory of these nodes into force and waits until the receivers
 // have heard of its posture.

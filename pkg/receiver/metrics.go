@@ -70,10 +70,12 @@ var (
 		"Sequence of the log of the fact that set the posture; left out until the posture is known.", nil, nil)
 )
 
+const unavailable = "unavailable"
+
 // resultOf tells a refusal from a receiver that cannot judge yet.
 func resultOf(reason fleet.Reason) string {
 	if statusOf(reason) == http.StatusServiceUnavailable {
-		return "unavailable"
+		return unavailable
 	}
 	return "refused"
 }

@@ -112,15 +112,19 @@ func (r *Receiver) decide(p *Post, t *Trust, audiences []string) (Sender, error)
 func (r *Receiver) refused(source string, err error) *Refusal {
 	refusal := asRefusal(err)
 	r.count.refused(refusal.Reason)
+	said := "post refused"
+	if resultOf(refusal.Reason) == unavailable {
+		said = "post could not be judged, its sender was told to try again"
+	}
 	r.lines.warn(string(refusal.Reason)+" refused", func() {
 		r.cfg.Logger.Warn().Str(field.Reason, string(refusal.Reason)).Str(field.Source, clip(source)).Str(field.Why, refusal.Detail).
-			Uint64(field.Total, r.count.refusals(refusal.Reason)).Msg("post refused")
+			Uint64(field.Total, r.count.refusals(refusal.Reason)).Msg(said)
 	})
 	return refusal
 }
 
 // Counts says how many posts were taken in order, taken with a doubt and refused,
-// by reason.
+// by reason. The refused include those that could not be judged yet.
 func (r *Receiver) Counts() (taken uint64, doubted, refused map[fleet.Reason]uint64) {
 	return r.count.all()
 }
