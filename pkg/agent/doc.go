@@ -9,6 +9,9 @@
 //     disk, whole, the old one counts.
 //   - A damaged file is an error that names it and says what to do. Nothing is
 //     overwritten to get around it.
+//   - The proof of a credential is stated when no post that was begun with Signing
+//     is under way unsigned; every later one is signed. A node that was told to
+//     stop posts no more.
 //   - Two agents never share a folder.
 //   - A bus that is away is waited for, for ever.
 //

@@ -44,8 +44,9 @@ func PostOf(ctx context.Context) (*Post, bool) {
 }
 
 // Handler lets posts through to next that are to be taken, and answers the others
-// itself. next finds the sender with SenderOf and the post with PostOf; the body
-// can be read once more.
+// itself. next finds the sender with SenderOf and the post with PostOf. Of a verified
+// post in binary mode next sees no header of an extension that nobody signed; the body
+// can be read once more as it came, so that in structured mode PostOf is the one to ask.
 func (r *Receiver) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		// The posture that holds is the one at the arrival, not after a slow body.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/clitest"
+	"github.com/fleetfold/fleetfold/internal/port"
 	"github.com/fleetfold/fleetfold/pkg/agent"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
@@ -84,12 +85,7 @@ func TestAnAgentPostsAndTakesPosts(t *testing.T) {
 		w.WriteHeader(http.StatusUnauthorized)
 	}))
 	defer peer.Close()
-	hold, err := net.Listen("tcp", "127.0.0.1:0") // an address that is free in a moment
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := hold.Addr().String()
-	hold.Close()
+	address := port.At(port.Hold(t))
 
 	handles := make(chan func(context.Context, *events.Event) *events.Event, 1)
 	bus := trustBus{commandBus{quietBus{make(chan *events.Heartbeat, 1000)}, handles}}
