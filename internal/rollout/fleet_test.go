@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -48,6 +49,9 @@ type site struct {
 	clients     *attest.Local
 	agents      map[fleet.NodeID]*agent
 
+	// ttl of credentials by node; credTTL where there is none.
+	ttl map[fleet.NodeID]time.Duration
+
 	mu      sync.Mutex
 	revoked []identity.Revoked
 	last    uint64 // sequence of the newest revocation
@@ -57,7 +61,7 @@ func open(t *testing.T) *site {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
-	s := &site{T: t, ctx: ctx, dir: t.TempDir(), agents: make(map[fleet.NodeID]*agent)}
+	s := &site{T: t, ctx: ctx, dir: t.TempDir(), agents: make(map[fleet.NodeID]*agent), ttl: make(map[fleet.NodeID]time.Duration)}
 	var err error
 	s.clients, err = attest.OpenLocal(filepath.Join(s.dir, "clients"), nil)
 	s.must(err)
@@ -203,7 +207,7 @@ func (s *site) texts() (all []eventlog.TrustText) {
 	return append(all, eventlog.TrustText{Kind: eventlog.TrustCRL, KeyID: keyIDOf(s.T, ca.CertificatePEM()), Version: s.last, Text: crl})
 }
 
-// credTTL is that of all nodes. A credential counts until identity.SkewMargin before
+// credTTL is that of most nodes. A credential counts until identity.SkewMargin before
 // its end, so that each node is issued another every few seconds.
 const credTTL = identity.SkewMargin + 10*time.Second
 
@@ -214,7 +218,7 @@ func (s *site) want(strict bool, ids ...fleet.NodeID) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "trust_domain: %s\nregions:\n  - name: oslo\n    nodes:\n", domain)
 	for _, id := range ids {
-		fmt.Fprintf(&b, "      - {id: %s, attestor: mtls-cert, cred_ttl: %s, renew_before: 1s}\n", id, credTTL)
+		fmt.Fprintf(&b, "      - {id: %s, attestor: mtls-cert, cred_ttl: %s, renew_before: 1s}\n", id, cmp.Or(s.ttl[id], credTTL))
 	}
 	fmt.Fprintf(&b, "quorum: {width: 1}\nenforcement: {require_sig: %v}\n", strict)
 	_, _, err := planner.Apply(s.ctx, s.bus, s.bus.Log(), s.view, []byte(b.String()), "test", "", time.Now())

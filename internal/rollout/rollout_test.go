@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/identity"
@@ -31,14 +32,20 @@ func TestNoPostOfADesiredNodeIsRefused(t *testing.T) {
 	s.flow(ids)
 	s.want(false, ids...)
 	s.flow(ids)
+	s.ttl["n5"] = time.Hour
 	s.want(true, ids...)
 	s.attacked(ids)
-	s.reissued(ids...)
+	stay := ids[:4]
+	s.reissued(stay...)
 	s.flow(ids)
 
-	// A node that is taken out is heard no more, whoever has its key.
+	// A node that is taken out is heard no more, whoever has the credential that it
+	// had last. That must not change while it is stolen, and not end by itself.
+	s.await("a long credential", func(state *projection.State) bool {
+		n, ok := state.Node("n5")
+		return ok && n.Proved != nil && time.Until(n.Proved.NotAfter) > s.ttl["n5"]/2
+	})
 	thief := s.stolen("n5")
-	stay := ids[:4]
 	s.want(true, stay...)
 	s.await("the removal", func(state *projection.State) bool { _, there := state.Node("n5"); return !there })
 	for _, id := range stay {
