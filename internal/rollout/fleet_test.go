@@ -218,7 +218,7 @@ func (s *site) want(strict bool, ids ...fleet.NodeID) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "trust_domain: %s\nregions:\n  - name: oslo\n    nodes:\n", domain)
 	for _, id := range ids {
-		fmt.Fprintf(&b, "      - {id: %s, attestor: mtls-cert, cred_ttl: %s, renew_before: 1s}\n", id, cmp.Or(s.ttl[id], credTTL))
+		fmt.Fprintf(&b, "      - {id: %s, attestor: mtls-cert, cred_ttl: %.0fs, renew_before: 1s}\n", id, cmp.Or(s.ttl[id], credTTL).Seconds())
 	}
 	fmt.Fprintf(&b, "quorum: {width: 1}\nenforcement: {require_sig: %v}\n", strict)
 	_, _, err := planner.Apply(s.ctx, s.bus, s.bus.Log(), s.view, []byte(b.String()), "test", "", time.Now())
