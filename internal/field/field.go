@@ -55,3 +55,11 @@ const (
 	Version     = "version"
 	Wait        = "wait" // until the next try
 )
+
+// Names of fields about posts.
+const (
+	Source   = "source"
+	Strict   = "strict"   // whether unsigned posts are refused
+	Total    = "total"    // count since the start
+	Verified = "verified" // whether a post's sender is
+)

@@ -54,6 +54,9 @@ type Agent struct {
 	left    bool
 	tally   tally // of heartbeats
 
+	// unsigned counts posts that are under way without a signature.
+	unsigned flights
+
 	nudge    chan struct{} // asks for a heartbeat now
 	renewals chan struct{} // asks for a look at the credential now
 	stopped  chan string   // carries why the agent was told to stop

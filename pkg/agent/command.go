@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/fleetfold/fleetfold/internal/field"
@@ -34,7 +33,7 @@ func (a *Agent) obey(ctx context.Context, bus Bus, command *events.Event, answer
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.stopping {
-		return errors.New("agent is stopping")
+		return ErrStopping
 	}
 	switch d := command.Data.(type) {
 	case *events.CertificateRequested:
@@ -115,6 +114,9 @@ func (a *Agent) prove(ctx context.Context, bus Bus, d *events.CredentialDelivere
 	}
 	ctx, cancel := context.WithTimeout(ctx, stateTime)
 	defer cancel()
+	if err := a.unsigned.wait(ctx); err != nil {
+		return err
+	}
 	if err := bus.State(ctx, e); err != nil {
 		return fmt.Errorf("publish proof: %w", err)
 	}
@@ -125,9 +127,11 @@ func (a *Agent) prove(ctx context.Context, bus Bus, d *events.CredentialDelivere
 // rely on it, and ends Run. mu is held.
 func (a *Agent) stop(ctx context.Context, bus Bus, d *events.NodeStopRequested) error {
 	cause := string(d.Reason)
+	a.unsigned.ground(true)
 	if d.Forget {
 		cause = causeDecommissioned
 		if err := a.store.forget(); err != nil {
+			a.unsigned.ground(false)
 			return err
 		}
 		a.credential.Store(nil)

@@ -14,6 +14,9 @@
 //     the folder holds a credential that can be used.
 //   - The trust bundle is the newest that was published: an older one never takes
 //     its place. Heartbeats name it by its digest.
+//   - The proof of a credential is stated when no post that was begun with Signing
+//     is under way unsigned; every later one is signed. A node that was told to
+//     stop posts no more.
 //   - Two agents never share a folder.
 //   - A bus that is away is waited for, for ever.
 //

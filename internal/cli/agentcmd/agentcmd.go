@@ -25,6 +25,8 @@ import (
 type options struct {
 	id, dir  string
 	evidence evidenceFlags
+	receive  receiveFlags
+	posts    postFlags
 	listen   string
 	lease    time.Duration
 	untilEOF bool
@@ -77,6 +79,9 @@ when the node is taken out of the inventory; key and credential are removed then
   # with /healthz, /readyz and /metrics
   {path} --id n1 --listen 127.0.0.1:8082
 
+  # take posts and post to two peers, to watch a rollout
+  {path} --id n1 --receive 10.0.0.1:8083 --posts http://10.0.0.2:8083,http://10.0.0.3:8083
+
   # in the background of another program, ending with it
   {path} --id n1 --dir /var/lib/fleetfold/n1 --stop-on-stdin-eof`,
 		Args: cobra.NoArgs,
@@ -86,6 +91,8 @@ when the node is taken out of the inventory; key and credential are removed then
 	flags.StringVar(&o.id, "id", "", "`ID` of the node, as in the inventory (required)")
 	flags.StringVar(&o.dir, "dir", "", "`FOLDER` of key and credential, for this node alone; default is fleetfold/ID in the user's data folder (~/.local/share)")
 	o.evidence.addTo(flags)
+	o.receive.addTo(flags)
+	o.posts.addTo(flags)
 	flags.DurationVar(&o.lease, "lease", agent.DefaultLease, "`DURATION` that the node counts as present after a heartbeat, in whole seconds, 1s to 1h; a heartbeat is sent three times as often")
 	flags.BoolVar(&o.untilEOF, "stop-on-stdin-eof", false, "stop when standard input ends, for a parent that may be killed")
 	flags.StringVar(&o.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8082; empty means none. With --stop-on-stdin-eof the variable is passed over: it is the parent's address")
@@ -130,25 +137,33 @@ func (o *options) serve(ctx context.Context, cfg agent.Config, opts eventlog.Opt
 	if err != nil {
 		return err
 	}
+	posts, err := o.openPosts(a, log)
+	if err != nil {
+		return errors.Join(err, a.Close())
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if o.listen != "" {
-		g.Go(func() error { return obs.Serve(ctx, o.listen, obs.Checks{Ready: a.Ready}, metrics{a}, log) })
+		g.Go(func() error {
+			return obs.Serve(ctx, o.listen, obs.Checks{Ready: a.Ready}, posts.collectors(metrics{a}), log)
+		})
 	}
+	posts.serve(ctx, g, log)
 	g.Go(func() error {
 		defer cancel() // the agent may have been told to stop
-		return o.attend(ctx, a, opts, log)
+		return o.attend(ctx, a, posts, opts, log)
 	})
 	return errors.Join(g.Wait(), a.Close())
 }
 
 // attend waits for the server and serves there until ctx ends or a command
 // stops the agent.
-func (o *options) attend(ctx context.Context, a *agent.Agent, opts eventlog.Options, log zerolog.Logger) error {
+func (o *options) attend(ctx context.Context, a *agent.Agent, posts postings, opts eventlog.Options, log zerolog.Logger) error {
 	bus, err := agent.Dial(ctx, func(ctx context.Context) (agent.Bus, error) { return o.connect(ctx, opts) }, log)
 	switch {
 	case err == nil:
+		defer posts.follow(ctx, bus, log)()
 		return a.Run(ctx, bus)
 	case ctx.Err() != nil:
 		return nil // stopped before there was anything to say farewell to
@@ -177,6 +192,9 @@ func (o *options) config() (agent.Config, error) {
 		return agent.Config{}, cli.Usagef("lease must be above 0")
 	}
 	if err := o.evidence.check(); err != nil {
+		return agent.Config{}, err
+	}
+	if err := errors.Join(o.receive.check(), o.posts.check()); err != nil {
 		return agent.Config{}, err
 	}
 	cfg.Evidence = o.evidence.in(cfg.Dir)
