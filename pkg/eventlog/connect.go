@@ -41,6 +41,11 @@ type Options struct {
 	Context string
 	// Creds is a file of NATS credentials; it overrides the context's.
 	Creds string
+	// TLS are the files of a client certificate and of the CA of the server.
+	TLS TLSFiles
+	// ReadOnly makes nothing at the server, not even a consumer: the log is
+	// followed by asking for what is new. It is for those who may only read.
+	ReadOnly bool
 	// Prefix of every subject; empty means events.DefaultPrefix.
 	Prefix string
 	// Name of the client, as the server lists it.
@@ -130,6 +135,9 @@ func (o *Options) target() (target, error) {
 	}
 	if o.Creds != "" {
 		t.options = append(t.options, nats.UserCredentials(o.Creds))
+	}
+	if o.InProcess == nil {
+		t.options = append(t.options, o.TLS.options()...)
 	}
 	if o.CustomInboxPrefix != "" {
 		t.options = append(t.options, nats.CustomInboxPrefix(o.CustomInboxPrefix))

@@ -41,6 +41,9 @@ type streamCursor struct {
 // Follow fails when there is no log to follow now. Later troubles only make
 // Next wait longer.
 func (l *streamLog) Follow(ctx context.Context, after uint64) (Cursor, error) {
+	if l.bus.options.ReadOnly {
+		return l.poll(ctx, after)
+	}
 	c := &streamCursor{log: l, after: after, closed: make(chan struct{})}
 	for {
 		err := c.open(ctx)
@@ -50,7 +53,7 @@ func (l *streamLog) Follow(ctx context.Context, after uint64) (Cursor, error) {
 		if !errors.Is(err, errSuspect) {
 			return nil, fmt.Errorf("follow log: %w", err)
 		}
-		if err := l.pause(ctx); err != nil {
+		if err := wait(ctx, readPause); err != nil {
 			return nil, fmt.Errorf("follow log: %w", err)
 		}
 	}

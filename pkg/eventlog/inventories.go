@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -59,11 +58,7 @@ func (b *Bus) GetInventory(ctx context.Context, digest string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read inventory: %w", err)
 	}
-	store, err := b.inventories(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read inventory %s: %w", digest, err)
-	}
-	text, err := readObject(ctx, store, name)
+	text, err := b.readObject(ctx, b.inventoriesBucket(), name)
 	if err == nil && hashName(text) != name {
 		err = ErrInventoryDamaged
 	}
@@ -71,27 +66,6 @@ func (b *Bus) GetInventory(ctx context.Context, digest string) ([]byte, error) {
 		return nil, fmt.Errorf("read inventory %s: %w", digest, err)
 	}
 	return text, nil
-}
-
-func readObject(ctx context.Context, store jetstream.ObjectStore, name string) ([]byte, error) {
-	object, err := store.Get(ctx, name)
-	if errors.Is(err, jetstream.ErrObjectNotFound) {
-		return nil, ErrNoInventory
-	}
-	if err != nil {
-		return nil, err
-	}
-	text, err := io.ReadAll(io.LimitReader(object, MaxInventoryBytes+1))
-	if err == nil && len(text) > MaxInventoryBytes {
-		err = ErrInventoryTooLarge
-	}
-	if closeErr := object.Close(); err == nil {
-		err = closeErr
-	}
-	if errors.Is(err, jetstream.ErrDigestMismatch) {
-		err = fmt.Errorf("%w: %w", ErrInventoryDamaged, err)
-	}
-	return text, err
 }
 
 func (b *Bus) inventories(ctx context.Context) (jetstream.ObjectStore, error) {

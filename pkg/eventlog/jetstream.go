@@ -126,7 +126,7 @@ func (l *streamLog) Read(ctx context.Context, after uint64, limit int) ([]Record
 		if failures++; err != nil && failures > 1 {
 			return nil, fmt.Errorf("read log: %w", err)
 		}
-		if err := l.pause(ctx); err != nil {
+		if err := wait(ctx, readPause); err != nil {
 			return nil, fmt.Errorf("read log: %w", err)
 		}
 	}
@@ -158,17 +158,6 @@ func (l *streamLog) page(ctx context.Context, records []Record, after uint64, wa
 	return records, ctx.Err()
 }
 
-func (l *streamLog) pause(ctx context.Context) error {
-	timer := time.NewTimer(readPause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 func (l *streamLog) record(seq uint64, at time.Time, subject string, header nats.Header, data []byte) Record {
 	m := events.Message{Subject: subject, Header: ownHeader(header), Data: data}
 	return record(l.bus.subjects, Record{Sequence: seq, Time: at.UTC(), Message: m})
@@ -186,8 +175,15 @@ func ownHeader(header nats.Header) map[string][]string {
 	return own
 }
 
-// Last asks the stream's leader.
+// Last asks the stream's leader, or any replica where nothing else is allowed.
 func (l *streamLog) Last(ctx context.Context) (uint64, error) {
+	if l.bus.options.ReadOnly {
+		last, _, err := l.bus.lastDirect(ctx, l.name, ">")
+		if err != nil {
+			return 0, fmt.Errorf("ask for the end of the log: %w", err)
+		}
+		return last, nil
+	}
 	state, err := l.state(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("ask for the end of the log: %w", err)
@@ -204,6 +200,13 @@ func (l *streamLog) state(ctx context.Context) (jetstream.StreamState, error) {
 }
 
 func (l *streamLog) LastOn(ctx context.Context, subject string) (uint64, error) {
+	if l.bus.options.ReadOnly {
+		last, _, err := l.bus.lastDirect(ctx, l.name, subject)
+		if err != nil {
+			return 0, fmt.Errorf("ask for the end of %s: %w", subject, err)
+		}
+		return last, nil
+	}
 	s, err := l.bus.js.Stream(ctx, l.name)
 	if err != nil {
 		return 0, fmt.Errorf("ask for the end of %s: %w", subject, plain(err))

@@ -1,0 +1,145 @@
+package busconf
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+	"text/template"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/identity"
+)
+
+// Defaults of a Config.
+const (
+	DefaultListen  = "0.0.0.0:4222"
+	DefaultMonitor = "127.0.0.1:8222"
+)
+
+// Files that the configuration names, in the server's folder.
+const (
+	CAFile   = "tls/ca.crt"
+	CertFile = "tls/server.crt"
+	KeyFile  = "tls/server.key"
+)
+
+// Config of a server.
+type Config struct {
+	// Prefix of the fleet's subjects; empty means events.DefaultPrefix.
+	Prefix string
+	// TrustDomain of the nodes, without spiffe://. Not needed without nodes.
+	TrustDomain string
+	// Nodes that may connect. The order is kept.
+	Nodes []fleet.NodeID
+	// Listen is where clients connect, HOST:PORT; empty means DefaultListen.
+	Listen string
+	// Monitor is where the server tells anybody how it is, HOST:PORT; empty
+	// means DefaultMonitor. It belongs on loopback.
+	Monitor string
+	// Dir is the server's folder as the server will see it, with slashes. Empty
+	// means the folder that it is started in.
+	Dir string
+}
+
+// Text of the configuration. It names no folder for JetStream: the server takes
+// that from its command line (-sd).
+func (c Config) Text() (string, error) {
+	orDefault(&c.Prefix, events.DefaultPrefix)
+	orDefault(&c.Listen, DefaultListen)
+	orDefault(&c.Monitor, DefaultMonitor)
+	page, err := c.page()
+	if err != nil {
+		return "", fmt.Errorf("write server configuration: %w", err)
+	}
+	var b strings.Builder
+	if err := c.template().Execute(&b, page); err != nil {
+		return "", fmt.Errorf("write server configuration: %w", err)
+	}
+	return b.String(), nil
+}
+
+func orDefault(value *string, otherwise string) {
+	if *value == "" {
+		*value = otherwise
+	}
+}
+
+//go:embed nats-server.conf.tmpl
+var text string
+
+func (c Config) template() *template.Template {
+	return template.Must(template.New("nats-server.conf").Funcs(template.FuncMap{
+		"quote": strconv.Quote,
+		"file":  func(name string) string { return strconv.Quote(path.Join(c.Dir, name)) },
+		"list": func(subjects []string) string {
+			quoted := make([]string, len(subjects))
+			for i, s := range subjects {
+				quoted[i] = strconv.Quote(s)
+			}
+			return "[" + strings.Join(quoted, ", ") + "]"
+		},
+	}).Parse(text))
+}
+
+// page is what the template shows.
+type page struct {
+	Config
+	Services, NodeUsers, Auditors []user
+	NodeExports, AuditExports     []export
+	Commands                      string
+}
+
+type user struct {
+	Name string
+	Grant
+}
+
+// export is what the services' account lets another account ask or hear.
+type export struct {
+	Kind, Subject string
+	// Many says that one question may have many answers.
+	Many bool
+}
+
+func (c Config) page() (page, error) {
+	if _, err := events.NewSubjects(c.Prefix); err != nil {
+		return page{}, err
+	}
+	if strings.ContainsAny(c.Listen+c.Monitor+c.Dir, "\"\\\n") {
+		return page{}, errors.New("an address or the folder has a quote, a backslash or a line break")
+	}
+	p := page{Config: c, Commands: c.Prefix + ".command.*"}
+	for _, r := range []Role{Planner, Executor, Operator} {
+		p.Services = append(p.Services, user{r.URI(), grant(r, c.Prefix, "")})
+	}
+	p.Auditors = []user{{Auditor.URI(), grant(Auditor, c.Prefix, "")}}
+	for _, id := range c.Nodes {
+		uri, err := identity.SPIFFEID(c.TrustDomain, id)
+		if err != nil {
+			return page{}, err
+		}
+		p.NodeUsers = append(p.NodeUsers, user{uri, grant(Node, c.Prefix, events.Token(id))})
+	}
+	// Whatever nodes and auditors may ask, whichever they are, crosses accounts.
+	p.NodeExports = crossing(c.Prefix, grant(Node, c.Prefix, "*"))
+	p.AuditExports = crossing(c.Prefix, grant(Auditor, c.Prefix, ""))
+	return p, nil
+}
+
+// crossing is what a grant needs from the services' account. Inboxes and
+// commands stay in the holder's own.
+func crossing(prefix string, g Grant) (all []export) {
+	for _, s := range g.Publish {
+		all = append(all, export{"service", s, strings.HasPrefix(s, "$JS.API.DIRECT.GET.")})
+	}
+	for _, s := range g.Subscribe {
+		if strings.HasPrefix(s, prefix+".trust.") {
+			all = append(all, export{"stream", s, false})
+		}
+	}
+	return all
+}
