@@ -36,6 +36,7 @@ compares it with what is, says what lies between, and carries that out.`,
 		newResume(),
 		newApprove(),
 		newHealth(),
+		newNATS(),
 		agentcmd.New(),
 	)
 	return root

@@ -14,11 +14,8 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/identity"
 )
 
-// Defaults of a Config.
-const (
-	DefaultListen  = "0.0.0.0:4222"
-	DefaultMonitor = "127.0.0.1:8222"
-)
+// DefaultListen is where clients connect.
+const DefaultListen = "0.0.0.0:4222"
 
 // Files that the configuration names, in the server's folder.
 const (
@@ -37,9 +34,6 @@ type Config struct {
 	Nodes []fleet.NodeID
 	// Listen is where clients connect, HOST:PORT; empty means DefaultListen.
 	Listen string
-	// Monitor is where the server tells anybody how it is, HOST:PORT; empty
-	// means DefaultMonitor. It belongs on loopback.
-	Monitor string
 	// Dir is the server's folder as the server will see it, with slashes. Empty
 	// means the folder that it is started in.
 	Dir string
@@ -50,7 +44,6 @@ type Config struct {
 func (c Config) Text() (string, error) {
 	orDefault(&c.Prefix, events.DefaultPrefix)
 	orDefault(&c.Listen, DefaultListen)
-	orDefault(&c.Monitor, DefaultMonitor)
 	page, err := c.page()
 	if err != nil {
 		return "", fmt.Errorf("write server configuration: %w", err)
@@ -109,7 +102,7 @@ func (c Config) page() (page, error) {
 	if _, err := events.NewSubjects(c.Prefix); err != nil {
 		return page{}, err
 	}
-	if strings.ContainsAny(c.Listen+c.Monitor+c.Dir, "\"\\\n") {
+	if strings.ContainsAny(c.Listen+c.Dir, "\"\\\n") {
 		return page{}, errors.New("an address or the folder has a quote, a backslash or a line break")
 	}
 	p := page{Config: c, Commands: c.Prefix + ".command.*"}

@@ -29,13 +29,18 @@ type Options struct {
 	// Port to listen on at 127.0.0.1. RandomPort takes a free one; 0 means no
 	// listener at all: only InProcessConn connects.
 	Port int
+	// Config is a file that says who may do what; empty for a server that asks
+	// nobody. Where the server keeps its streams and where it listens is said
+	// here all the same, and it has no monitoring.
+	Config string
 	// Logger hears the server's warnings and, at debug level, its notices.
 	Logger zerolog.Logger
 }
 
 // Server is a running NATS server.
 type Server struct {
-	ns *server.Server
+	ns      *server.Server
+	options Options
 }
 
 // Start starts a server and waits until it answers.
@@ -43,23 +48,50 @@ func Start(o Options) (*Server, error) {
 	if o.Dir == "" {
 		return nil, errors.New("start nats server: no directory given")
 	}
-	ns, err := server.NewServer(&server.Options{
-		Host: loopback, Port: o.Port, DontListen: o.Port == 0,
-		JetStream: true, StoreDir: o.Dir, SyncAlways: true,
-		NoSigs: true, MaxPayload: maxPayload,
-	})
+	settings, err := o.settings()
+	if err != nil {
+		return nil, fmt.Errorf("start nats server: %w", err)
+	}
+	ns, err := server.NewServer(settings)
 	if err != nil {
 		return nil, fmt.Errorf("start nats server: %w", err)
 	}
 	failed := make(chan string, 1)
 	ns.SetLoggerV2(&logger{log: o.Logger, fatal: failed}, false, false, false)
 	ns.Start()
-	s := &Server{ns: ns}
+	s := &Server{ns: ns, options: o}
 	if err := s.awaitReady(failed); err != nil {
 		s.Shutdown()
 		return nil, fmt.Errorf("start nats server in %s: %w", o.Dir, err)
 	}
 	return s, nil
+}
+
+func (o Options) settings() (*server.Options, error) {
+	s := &server.Options{MaxPayload: maxPayload}
+	if o.Config != "" {
+		var err error
+		if s, err = server.ProcessConfigFile(o.Config); err != nil {
+			return nil, err
+		}
+		s.HTTPHost, s.HTTPPort = "", 0
+	}
+	s.Host, s.Port, s.DontListen = loopback, o.Port, o.Port == 0
+	s.JetStream, s.StoreDir, s.SyncAlways, s.NoSigs = true, o.Dir, true, true
+	return s, nil
+}
+
+// Reload reads Config again, so that it counts for whoever connects from now
+// on. Who is connected and may no longer be is cut off.
+func (s *Server) Reload() error {
+	settings, err := s.options.settings()
+	if err == nil {
+		err = s.ns.ReloadOptions(settings)
+	}
+	if err != nil {
+		return fmt.Errorf("reload nats server: %w", err)
+	}
+	return nil
 }
 
 // awaitReady asks again and again, since the server would not stop waiting for

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/fleetfold/fleetfold/internal/busdir"
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/announce"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
@@ -23,6 +24,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/executor"
 	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
@@ -38,6 +40,7 @@ type flags struct {
 	attest        attestFlags
 	driver        *string
 	dir, agent    string
+	identities    string
 	listen        string
 	concurrency   int
 	enrollTimeout time.Duration
@@ -62,6 +65,7 @@ inventory names for it: by the client certificate that it has already
 (mtls-cert, --attest-ca), or to a program (node-plugin, --attest-plugin). The
 agents that --driver local runs are given their evidence by the executor.`,
 		Example: `  executor --nats nats://127.0.0.1:4222 --dir /var/lib/fleetfold --attest-ca /etc/ssl/clients.crt
+  executor --nats tls://bus.example.org:4222 --identity ./identity --attest-ca ./identity/ca.crt --dir /var/lib/fleetfold
   executor --driver local --dir ./fleet --listen :8081`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
@@ -72,6 +76,7 @@ agents that --driver local runs are given their evidence by the executor.`,
 	f.driver = cli.Choice(fs, "driver", "`DRIVER` that brings agents up: with wait others do and the executor waits for them, with local the executor does on this machine", driverWait, driverLocal)
 	fs.StringVar(&f.dir, "dir", "", "`DIR` of the root issuer (DIR/ca) and, with --driver local, of the nodes (DIR/nodes); required")
 	fs.StringVar(&f.agent, "agent", "", "`FILE` of the agent that --driver local runs; without it node-agent beside this program or on the PATH")
+	fs.StringVar(&f.identities, "agent-identities", "", "`DIR` that \"fleetfold nats config\" made, for the agents that --driver local runs on a secure bus")
 	f.attest.addTo(fs)
 	fs.DurationVar(&f.lease, "lease", 15*time.Second, "lease `DURATION` of the agents that --driver local runs")
 	fs.IntVar(&f.concurrency, "concurrency", executor.DefaultConcurrency, "most actions that run side by side, `N` of 1 to 256; 1 is strict one by one")
@@ -137,9 +142,13 @@ func (f *flags) newDriver(url string, evidence *attest.Local, logger zerolog.Log
 	if err != nil {
 		return nil, nil, err
 	}
+	var agents func(fleet.NodeID) string
+	if f.identities != "" {
+		agents = func(id fleet.NodeID) string { return busdir.Node(f.identities, id) }
+	}
 	local, err := handlers.NewLocal(handlers.LocalOptions{
 		Dir: filepath.Join(f.dir, "nodes"), Program: []string{program},
-		URL: url, Prefix: f.nats.Prefix, Creds: f.nats.Creds, Lease: f.lease, Attest: evidence, Logger: logger,
+		URL: url, Prefix: f.nats.Prefix, Creds: f.nats.Creds, Identity: agents, Lease: f.lease, Attest: evidence, Logger: logger,
 	})
 	if err != nil {
 		return nil, nil, err
