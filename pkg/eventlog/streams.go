@@ -72,6 +72,43 @@ func (b *Bus) EnsureStreams(ctx context.Context) error {
 	return nil
 }
 
+// AwaitStreams waits until the streams and the bucket are there, and makes
+// none: it is for those who may not. The error is that of EnsureStreams.
+func (b *Bus) AwaitStreams(ctx context.Context) error {
+	for n := 0; ; n++ {
+		wrong, err := b.inspect(ctx)
+		switch {
+		case err == nil && len(wrong) > 0:
+			return &SettingsError{Mismatches: wrong}
+		case err == nil:
+			return nil
+		case !errors.Is(err, jetstream.ErrStreamNotFound) && !errors.Is(err, jetstream.ErrBucketNotFound):
+			return fmt.Errorf("look for streams: %w", plain(err))
+		case n == 0:
+			b.tell("waiting for a planner to make the streams", nil)
+		}
+		if err := b.pause(ctx, n); err != nil {
+			return fmt.Errorf("wait for streams: %w", err)
+		}
+	}
+}
+
+func (b *Bus) inspect(ctx context.Context) (wrong []Mismatch, err error) {
+	for _, want := range []jetstream.StreamConfig{b.logConfig(), b.ingestConfig(), b.presenceConfig()} {
+		s, err := b.js.Stream(ctx, want.Name)
+		if err != nil {
+			return nil, err
+		}
+		wrong = append(wrong, compare(want, s.CachedInfo().Config, b.options.Replicas)...)
+	}
+	store, err := b.js.ObjectStore(ctx, b.inventoriesBucket())
+	if err != nil {
+		return nil, err
+	}
+	m, err := bucketMismatches(ctx, store)
+	return append(wrong, m...), err
+}
+
 func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.StreamConfig, error) {
 	s, err := b.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -101,10 +138,15 @@ func (b *Bus) ensureBucket(ctx context.Context) ([]Mismatch, error) {
 	if err != nil {
 		return nil, err
 	}
+	return bucketMismatches(ctx, store)
+}
+
+func bucketMismatches(ctx context.Context, store jetstream.ObjectStore) ([]Mismatch, error) {
 	status, err := store.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
+	name := status.Bucket()
 	var wrong []Mismatch
 	if status.Storage() != jetstream.FileStorage {
 		wrong = append(wrong, Mismatch{name, "storage", status.Storage().String(), jetstream.FileStorage.String()})

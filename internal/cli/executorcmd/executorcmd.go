@@ -58,7 +58,7 @@ func New() *cobra.Command {
 		Long: `The executor takes the actions up in the order of the log, decides again
 whether each is still wanted, carries it out, and puts its outcome on the log. Any
 number of executors may share a fleet; those that issue credentials need the same
-root issuer in their folder.
+root issuer in their folder. It waits until a planner has made the streams.
 
 A node gets a credential only when it has shown who it is, in the way that the
 inventory names for it: by the client certificate that it has already
@@ -82,7 +82,7 @@ agents that --driver local runs are given their evidence by the executor.`,
 	fs.IntVar(&f.concurrency, "concurrency", executor.DefaultConcurrency, "most actions that run side by side, `N` of 1 to 256; 1 is strict one by one")
 	fs.DurationVar(&f.enrollTimeout, "enroll-timeout", handlers.DefaultEnrollTimeout, "`DURATION` after which an enrolment has failed")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8081; empty means none")
-	fs.IntVar(&f.replicas, "replicas", 1, "`N` replicas of the streams when they are created, 1, 3 or 5: 3 in a cluster")
+	fs.IntVar(&f.replicas, "replicas", 1, "`N` replicas that the planner makes the streams with, 1, 3 or 5: 3 in a cluster")
 	return cmd
 }
 
@@ -119,7 +119,7 @@ func (f *flags) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer bus.Close()
-	if err := bus.EnsureStreams(cmd.Context()); err != nil {
+	if err := bus.AwaitStreams(cmd.Context()); err != nil {
 		return err
 	}
 	verifiers, local, err := f.attest.verifiers(*f.driver == driverLocal, filepath.Join(f.dir, "ca"), logger)
