@@ -114,9 +114,10 @@ func TestSeparateProcessesConvergeOnTheSecureBus(t *testing.T) {
 	}
 	process(t, "planner", service(busconf.Planner, "--inventory", file, "--lease", "3s")...)
 	process(t, "node-agent", as(busdir.Node(bus, "d"), "--id", "d", "--dir", filepath.Join(dir, "nodes", "d"), "--lease", "3s")...)
-	run(service(busconf.Operator, "wait", "--for", "converged", "--timeout", "50s")...)
-	if out := run(service(busconf.Operator, "get", "nodes")...); !strings.Contains(out, "\nd ") {
-		t.Errorf("the new node is not there:\n%s", out)
+	for _, r := range []busconf.Role{busconf.Operator, busconf.Auditor} {
+		if err := waitFact(t, "credential.proved", "d", service(r)...); err != nil {
+			t.Errorf("the %s does not see the new node: %v", r, err)
+		}
 	}
 	if v := said.violations(); len(v) > 0 {
 		t.Errorf("somebody did what they may not:\n%s", strings.Join(v, ""))

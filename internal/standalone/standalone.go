@@ -20,7 +20,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/busdir"
 	"github.com/fleetfold/fleetfold/internal/cli/announce"
 	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/engine"
@@ -42,6 +42,10 @@ type Options struct {
 	Port int
 	// Prefix of the fleet's subjects.
 	Prefix string
+	// Secure lets the server ask everybody who they are, by TLS, and gives each
+	// an identity below Dir. Inventory is then the one that will be applied first.
+	Secure    bool
+	Inventory *fleet.Inventory
 	// Lease of the agents, at least 1 s.
 	Lease time.Duration
 	// Concurrency of the executor.
@@ -61,7 +65,9 @@ type Options struct {
 type Fleet struct {
 	options     Options
 	server      *natsd.Server
-	bus         *eventlog.Bus
+	doors       *doors        // nil where the server asks nobody
+	bus         *eventlog.Bus // the planner's
+	hands       *eventlog.Bus // the executor's
 	log         eventlog.Log
 	view        *view.View
 	inventories *view.Inventories
@@ -87,13 +93,11 @@ func Start(ctx context.Context, o Options) (_ *Fleet, err error) {
 	if err = f.takeLock(); err != nil {
 		return nil, err
 	}
-	f.server, err = natsd.Start(natsd.Options{Dir: filepath.Join(o.Dir, "jetstream"), Port: port(o.Port), Logger: o.Logger})
-	if err != nil {
-		return nil, fmt.Errorf("start embedded server: %w", err)
+	if err = f.startServer(); err != nil {
+		return nil, err
 	}
-	f.bus, err = eventlog.Connect(ctx, eventlog.Options{Prefix: o.Prefix, Name: "fleetfold up", InProcess: f.server, Replicas: 1, Logger: cli.BusLogger(o.Logger)})
-	if err != nil {
-		return nil, fmt.Errorf("connect to embedded server: %w", err)
+	if err = f.connect(ctx); err != nil {
+		return nil, err
 	}
 	if err = f.bus.EnsureStreams(ctx); err != nil {
 		return nil, err
@@ -128,7 +132,7 @@ func (f *Fleet) subscribe(ctx context.Context) (err error) {
 	if f.statements, err = f.bus.Statements(ctx); err != nil {
 		return fmt.Errorf("watch statements: %w", err)
 	}
-	if f.actions, err = f.bus.Actions(ctx, f.options.Concurrency, executor.DefaultAckWait); err != nil {
+	if f.actions, err = f.hands.Actions(ctx, f.options.Concurrency, executor.DefaultAckWait); err != nil {
 		return fmt.Errorf("consume actions: %w", err)
 	}
 	return nil
@@ -150,9 +154,13 @@ func (f *Fleet) assemble() (err error) {
 	if f.attest, err = attest.OpenLocal(filepath.Join(o.Dir, "ca"), nil); err != nil {
 		return err
 	}
+	var identity func(fleet.NodeID) string
+	if f.doors != nil {
+		identity = func(id fleet.NodeID) string { return busdir.Node(f.doors.dir, id) }
+	}
 	f.driver, err = handlers.NewLocal(handlers.LocalOptions{
 		Dir: filepath.Join(o.Dir, "nodes"), Program: []string{self, "node-agent"}, Attest: f.attest,
-		URL: f.server.URL(), Prefix: o.Prefix, Lease: o.Lease, OnExit: o.OnAgentExit, Logger: o.Logger,
+		URL: f.server.URL(), Prefix: o.Prefix, Identity: identity, Lease: o.Lease, OnExit: o.OnAgentExit, Logger: o.Logger,
 	})
 	return err
 }
@@ -173,6 +181,9 @@ func (f *Fleet) Settled() <-chan struct{} { return f.planner.Settled() }
 
 // Apply puts an inventory into force.
 func (f *Fleet) Apply(ctx context.Context, text []byte, actor string) (generation uint64, applied bool, err error) {
+	if err := f.admit(text); err != nil {
+		return 0, false, err
+	}
 	return planner.Apply(ctx, f.bus, f.log, f.view, text, actor, "", time.Now())
 }
 
@@ -189,7 +200,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	}()
 
 	defer announce.Planner(f.bus, f.view, f.planner, f.options.Logger)()
-	defer announce.Executor(f.bus, f.view, &f.running, f.options.Logger)()
+	defer announce.Executor(f.hands, f.view, &f.running, f.options.Logger)()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return f.planner.Run(ctx) })
 	g.Go(func() error { return f.act(ctx) })
@@ -211,6 +222,9 @@ func (f *Fleet) Run(ctx context.Context) error {
 
 // act brings back the agents that the log calls present, then executes.
 func (f *Fleet) act(ctx context.Context) error {
+	if err := f.admitObserved(ctx); err != nil {
+		return err
+	}
 	if err := f.driver.ResumePresent(ctx, f.view); err != nil {
 		return err
 	}
@@ -220,14 +234,14 @@ func (f *Fleet) act(ctx context.Context) error {
 // execute needs the trust domain for its CA, and so waits for an inventory.
 func (f *Fleet) execute(ctx context.Context) error {
 	set, err := handlers.New(ctx, handlers.Config{
-		Log: f.log, View: f.view, Inventories: f.inventories, Commands: f.bus, Driver: f.driver,
+		Log: f.hands.Log(), View: f.view, Inventories: f.inventories, Commands: f.hands, Driver: f.driver,
 		Attest: f.attest.Verifiers(), CADir: filepath.Join(f.options.Dir, "ca"), EnrollTimeout: f.options.EnrollTimeout, Logger: f.options.Logger,
 	})
 	if err != nil {
 		return err
 	}
 	e, err := executor.New(executor.Config{
-		Log: f.log, View: f.view, Inventories: f.inventories, Actions: f.actions, Handlers: set,
+		Log: f.hands.Log(), View: f.view, Inventories: f.inventories, Actions: f.actions, Handlers: set,
 		Concurrency: f.options.Concurrency, Running: &f.running, Logger: f.options.Logger,
 	})
 	if err != nil {
@@ -246,8 +260,10 @@ func (f *Fleet) Close() {
 			c.Close()
 		}
 	}
-	if f.bus != nil {
-		f.bus.Close()
+	for _, bus := range []*eventlog.Bus{f.hands, f.bus} {
+		if bus != nil {
+			bus.Close()
+		}
 	}
 	if f.server != nil {
 		f.server.Shutdown()

@@ -1,4 +1,5 @@
-package main
+// Package natscmd is the command that sets up a secure NATS server.
+package natscmd
 
 import (
 	"fmt"
@@ -12,27 +13,29 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/busconf"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
+	"github.com/fleetfold/fleetfold/pkg/planner"
 )
 
-func newNATS() *cobra.Command {
+// New returns the command "nats".
+func New() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "nats",
 		Short:   "Set up a NATS server that asks everybody who they are",
 		Example: "  fleetfold nats config --inventory fleet.yaml --out ./bus",
 	}
-	cmd.AddCommand(newNATSConfig())
+	cmd.AddCommand(newConfig())
 	return cmd
 }
 
-type natsConfigFlags struct {
+type configFlags struct {
 	inventory, out, prefix string
 	listen, serverDir      string
 	hosts                  []string
 	prune                  bool
 }
 
-func newNATSConfig() *cobra.Command {
-	var f natsConfigFlags
+func newConfig() *cobra.Command {
+	var f configFlags
 	cmd := &cobra.Command{
 		Use:   "config --inventory FILE --out DIR",
 		Short: "Write a secure server's configuration and everybody's identity",
@@ -55,7 +58,7 @@ not name any more may not connect from then on: take it out of the fleet first.`
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&f.inventory, "inventory", "", "inventory `FILE` that names the nodes, or - for standard input (required)")
+	fs.StringVar(&f.inventory, "inventory", "", "inventory `FILE` that names the nodes (required)")
 	fs.StringVar(&f.out, "out", "", "`DIR` to write to, and to keep (required)")
 	fs.StringArrayVar(&f.hosts, "host", nil, "`HOST` name or address by which others reach the server; may be given several times, localhost is always among them")
 	fs.StringVar(&f.listen, "listen", busconf.DefaultListen, "`ADDRESS` on which clients connect")
@@ -65,7 +68,7 @@ not name any more may not connect from then on: take it out of the fleet first.`
 	return cmd
 }
 
-func (f *natsConfigFlags) check() error {
+func (f *configFlags) check() error {
 	switch {
 	case f.inventory == "":
 		return cli.Usagef("--inventory is required")
@@ -79,11 +82,11 @@ func (f *natsConfigFlags) check() error {
 	return cli.UsageError(err)
 }
 
-func (f *natsConfigFlags) run(cmd *cobra.Command) error {
+func (f *configFlags) run(cmd *cobra.Command) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	_, inv, rep := inventory.Read(input(cmd, f.inventory))
+	_, inv, rep := inventory.Read(func() ([]byte, error) { return planner.ReadFile(f.inventory) })
 	if !rep.Valid() {
 		return cli.WithHint(rep.Err(), fmt.Sprintf("run 'fleetfold validate %s', and mend the file", f.inventory))
 	}
