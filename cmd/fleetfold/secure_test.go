@@ -96,6 +96,7 @@ func TestSeparateProcessesConvergeOnTheSecureBus(t *testing.T) {
 		{busconf.Operator, []string{"get", "nodes"}, "rack/c.1"},
 		{busconf.Auditor, []string{"get", "nodes"}, "rack/c.1"},
 		{busconf.Operator, []string{"status"}, "executor"},
+		{busconf.Auditor, []string{"status"}, "executor"},
 		{busconf.Operator, []string{"pause", "--node", "a", "-m", "works"}, "paused node a"},
 		{busconf.Operator, []string{"resume", "--node", "a"}, "resumed node a"},
 	} {
@@ -121,5 +122,9 @@ func TestSeparateProcessesConvergeOnTheSecureBus(t *testing.T) {
 	}
 	if v := said.violations(); len(v) > 0 {
 		t.Errorf("somebody did what they may not:\n%s", strings.Join(v, ""))
+	}
+	out, err := fleetfold(t.Context(), service(busconf.Auditor, "pause")...).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "the server does not allow it") || !strings.Contains(string(out), "fleet.events.control") {
+		t.Errorf("the auditor pauses: %v\n%s", err, out)
 	}
 }

@@ -64,7 +64,7 @@ func files(t *testing.T, dir string) map[string]string {
 
 func TestEverybodyGetsAnIdentityOnce(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "bus")
-	long := fleet.NodeID(strings.Repeat("x.", 120) + "y")
+	long := fleet.NodeID(strings.Repeat("x.", 60) + "y")
 	first := mustWrite(t, options(dir, "a", "rack/n.1", long))
 	if len(first.Created) != len(busconf.Services)+3+1 || !first.Changed {
 		t.Errorf("created %q", first.Created)

@@ -94,7 +94,8 @@ type user struct {
 // export is what the services' account lets another account ask or hear.
 type export struct {
 	Kind, Subject string
-	// Many says that one question may have many answers.
+	// Many says that one question may have many answers: of JetStream, and of
+	// all the services of a kind.
 	Many bool
 }
 
@@ -127,7 +128,7 @@ func (c Config) page() (page, error) {
 // commands stay in the holder's own.
 func crossing(prefix string, g Grant) (all []export) {
 	for _, s := range g.Publish {
-		all = append(all, export{"service", s, strings.HasPrefix(s, "$JS.API.DIRECT.GET.")})
+		all = append(all, export{"service", s, strings.HasPrefix(s, "$")})
 	}
 	for _, s := range g.Subscribe {
 		if strings.HasPrefix(s, prefix+".trust.") {

@@ -57,7 +57,7 @@ var serviceRights = []Right{
 	{[]Role{Planner, Executor}, Subscribe, []string{"$SRV.*", "$SRV.*.fleetfold-<role>", "$SRV.*.fleetfold-<role>.*", "<fleet>.service.<role>"}, "being asked how they are"},
 	{[]Role{Planner, Executor}, Answer, nil, "the same"},
 	{[]Role{Operator}, Publish, []string{"<fleet>.events.control"}, "pause, resume and approve"},
-	{[]Role{Operator}, Publish, []string{"$SRV.STATS.fleetfold-planner", "$SRV.STATS.fleetfold-executor"}, "asking services how they are"},
+	{[]Role{Operator, Auditor}, Publish, []string{"$SRV.STATS.fleetfold-planner", "$SRV.STATS.fleetfold-executor"}, "asking services how they are"},
 }
 
 var readRights = []Right{

@@ -32,6 +32,10 @@ const (
 	maxPings     = 2
 )
 
+// NotAllowed is the event of Options.Logger for what the server refused this
+// identity; whoever waits for an answer to it waits in vain.
+const NotAllowed = "the server does not allow it"
+
 // Options say which server to connect to, as whom, and for which fleet.
 type Options struct {
 	// URL of the server, or several with commas between. Empty means the
@@ -189,7 +193,13 @@ func (b *Bus) connOptions(ctx context.Context) []nats.Option {
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.tell("connection lost", err) }),
 		nats.ReconnectHandler(func(*nats.Conn) { b.onReconnect() }),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.tell("connection error", err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if errors.Is(err, nats.ErrPermissionViolation) {
+				b.tell(NotAllowed, err)
+			} else {
+				b.tell("connection error", err)
+			}
+		}),
 	}
 }
 

@@ -333,6 +333,7 @@ func TestTheAuditorReadsAndWritesNothing(t *testing.T) {
 	for _, target := range []string{"fleet.events.plan", "fleet.presence.a", "fleet.command.a", "$O.FLEET_INVENTORIES.M.x", "$JS.API.STREAM.DELETE.FLEET"} {
 		c.send("$JS.API.DIRECT.GET.FLEET", target)
 		c.send("$JS.API.DIRECT.GET.FLEET.fleet.events.node.b", target)
+		c.send("$SRV.STATS.fleetfold-planner", target)
 	}
 	if got := b.count("FLEET", ">"); got != 2 {
 		t.Errorf("the log has %d messages, want 2", got)
