@@ -128,3 +128,30 @@ func TestSeparateProcessesConvergeOnTheSecureBus(t *testing.T) {
 		t.Errorf("the auditor pauses: %v\n%s", err, out)
 	}
 }
+
+// An executor that runs the agents itself gives each the identity of its node.
+func TestAgentsOfAnExecutorHaveTheirOwnIdentities(t *testing.T) {
+	dir := t.TempDir()
+	file, bus := filepath.Join(dir, "fleet.yaml"), filepath.Join(dir, "bus")
+	if err := os.WriteFile(file, []byte(fleetOf(true, "a", "b")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := fleetfold(t.Context(), "nats", "config", "--inventory", file, "--out", bus).CombinedOutput(); err != nil {
+		t.Fatalf("nats config: %v\n%s", err, out)
+	}
+	server, err := natsd.Start(natsd.Options{Dir: t.TempDir(), Port: natsd.RandomPort, Config: busdir.ConfigFile(bus)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Shutdown)
+	nats := "--nats=" + server.URL()
+	process(t, "executor", nats, "--identity", busdir.Service(bus, busconf.Executor), "--dir", filepath.Join(dir, "executor"),
+		"--driver", "local", "--agent-identities", bus, "--lease", "3s")
+	process(t, "planner", nats, "--identity", busdir.Service(bus, busconf.Planner), "--inventory", file, "--lease", "3s")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := fleetfold(ctx, "wait", "--for", "converged", "--timeout", "50s", nats, "--identity", busdir.Service(bus, busconf.Operator)).CombinedOutput()
+	if err != nil {
+		t.Errorf("wait: %v\n%s", err, out)
+	}
+}

@@ -269,3 +269,42 @@ func stopRequest(id fleet.NodeID) *events.Event {
 		Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Data: &events.NodeStopRequested{Reason: "decommissioned"},
 	}
 }
+
+// The planner's watchdog asks what in quiet times nobody asks.
+func TestThePlannerMayKeepWatch(t *testing.T) {
+	b := newSecureBus(t, "a")
+	if err := b.agent("a").Beat(patience(t), "a", heartbeat("a"), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	b.await("FLEET_PRESENCE", "fleet.presence.a", 1)
+	c := b.as(busconf.Planner)
+	js, err := jetstream.New(c.Conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for stream, filter := range map[string]string{"FLEET_INGEST": "fleet.credential.*", "FLEET_PRESENCE": "fleet.presence.*"} {
+		consumer, err := js.CreateConsumer(patience(t), stream, jetstream.ConsumerConfig{FilterSubject: filter})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := js.Consumer(patience(t), stream, consumer.CachedInfo().Name); err != nil {
+			t.Errorf("look at the consumer of %s: %v", stream, err)
+		}
+		s, err := js.Stream(patience(t), stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.GetLastMsgForSubject(patience(t), "fleet.presence.*"); err != nil {
+			t.Errorf("look at the end of %s: %v", stream, err)
+		}
+		if err := js.DeleteConsumer(patience(t), stream, consumer.CachedInfo().Name); err != nil {
+			t.Errorf("give the consumer of %s up: %v", stream, err)
+		}
+	}
+	if _, err := b.planner.Log().LastOn(patience(t), "fleet.events.plan"); err != nil {
+		t.Error(err)
+	}
+	if len(c.denied) > 0 {
+		t.Errorf("refused: %s", <-c.denied)
+	}
+}

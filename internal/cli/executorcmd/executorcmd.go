@@ -120,6 +120,9 @@ func (f *flags) run(cmd *cobra.Command) error {
 	}
 	defer bus.Close()
 	if err := bus.AwaitStreams(cmd.Context()); err != nil {
+		if errors.Is(err, context.Canceled) {
+			return nil // there was nothing to stop yet
+		}
 		return err
 	}
 	verifiers, local, err := f.attest.verifiers(*f.driver == driverLocal, filepath.Join(f.dir, "ca"), logger)
