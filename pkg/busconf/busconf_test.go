@@ -41,7 +41,9 @@ func TestNobodyMayAdministerStreams(t *testing.T) {
 			}
 		}
 	}
-	if g := grant(Auditor, "fleet", ""); slices.ContainsFunc(g.Publish, func(s string) bool { return !strings.HasPrefix(s, "$JS.API.DIRECT.GET.") && !strings.HasPrefix(s, "$SRV.STATS.") }) || g.Answer {
+	if g := grant(Auditor, "fleet", ""); slices.ContainsFunc(g.Publish, func(s string) bool {
+		return !strings.HasPrefix(s, "$JS.API.DIRECT.GET.") && !strings.HasPrefix(s, "$SRV.STATS.")
+	}) || g.Answer {
 		t.Errorf("the auditor may do more than read: %+v", g)
 	}
 }

@@ -1,11 +1,13 @@
 package natsd_test
 
 import (
+	"bufio"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -180,4 +182,52 @@ func TestReloadFollowsTheInventory(t *testing.T) {
 	if err := b.planner.EnsureStreams(patience(t)); err != nil {
 		t.Error(err)
 	}
+}
+
+// What is too large is not read to its end: who sends it is cut off.
+func TestANodeCannotSendWhatIsTooLarge(t *testing.T) {
+	b := newSecureBus(t, "a")
+	headers := "NATS/1.0\r\n" + strings.Repeat("a:b\r\n", 1<<20) + "\r\n"
+	for said, line := range map[string]string{
+		"Maximum Payload Violation":     "PUB fleet.presence.a 8388608\r\n",
+		"maximum payload violation":     fmt.Sprintf("HPUB fleet.presence.a %d %d\r\n", len(headers), len(headers)),
+		"Maximum Control Line Exceeded": "PUB fleet.presence." + strings.Repeat("a", 8<<10) + " 2\r\n",
+		"maximum control line exceeded": "SUB " + strings.Repeat("a.", 8<<10) + "a 1\r\n",
+	} {
+		if got := b.raw("a", line); !strings.Contains(strings.ToLower(got), strings.ToLower(said)) {
+			t.Errorf("%.40q: the server said %q, want %q", line, got, said)
+		}
+	}
+	if got := b.count("FLEET_INGEST", ">"); got != 0 {
+		t.Errorf("%d messages were stored", got)
+	}
+}
+
+// raw speaks the protocol by hand, as a node, and returns what the server said
+// until it hung up.
+func (b *secureBus) raw(id fleet.NodeID, line string) string {
+	b.t.Helper()
+	files := cli.InFolder(busdir.Node(b.dir, id))
+	pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", strings.TrimPrefix(b.server.URL(), "tls://"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := bufio.NewReaderSize(conn, 16).ReadString('\n'); err != nil { // INFO
+		b.t.Fatal(err)
+	}
+	secure := tls.Client(conn, &tls.Config{Certificates: []tls.Certificate{pair}, InsecureSkipVerify: true})
+	fmt.Fprintf(secure, "CONNECT {\"verbose\":false,\"headers\":true}\r\n%s", line)
+	heard, err := io.ReadAll(secure)
+	if err != nil && len(heard) == 0 {
+		b.t.Fatal(err)
+	}
+	return string(heard)
 }
