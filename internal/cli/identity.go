@@ -11,7 +11,7 @@ import (
 )
 
 // identify adds the client certificate. One that the bus knows as a service's
-// also says on which inbox answers may come, and whether it may do more than read.
+// also says on which inbox answers may come, and whether it may make consumers.
 func (n *NATSFlags) identify(o *eventlog.Options) error {
 	files, err := n.Files()
 	if err != nil || files == (eventlog.TLSFiles{}) {
@@ -30,7 +30,7 @@ func (n *NATSFlags) identify(o *eventlog.Options) error {
 		return Usagef("load client certificate %s: %w", files.Cert, err)
 	}
 	if r := busconf.RoleOf(leaf); r != "" {
-		o.CustomInboxPrefix, o.ReadOnly = r.Inbox(n.Prefix), r == busconf.Auditor
+		o.CustomInboxPrefix, o.NoConsumers = r.Inbox(n.Prefix), r.IsPerson()
 	}
 	return nil
 }

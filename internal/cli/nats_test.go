@@ -139,7 +139,7 @@ func TestWhichIdentity(t *testing.T) {
 	}
 }
 
-// A service's certificate says where answers may come, and whether it may write.
+// A service's certificate says where answers may come, and whether it may make consumers.
 func TestTheIdentitySaysWhatTheConnectionIsFor(t *testing.T) {
 	dir := t.TempDir()
 	config := busconf.Config{TrustDomain: "fleet.example", Nodes: []fleet.NodeID{"a"}}
@@ -147,13 +147,14 @@ func TestTheIdentitySaysWhatTheConnectionIsFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	for folder, want := range map[string]eventlog.Options{
-		busdir.Service(dir, busconf.Operator): {CustomInboxPrefix: "_INBOX.x.~operator"},
-		busdir.Service(dir, busconf.Auditor):  {CustomInboxPrefix: "_INBOX.x.~auditor", ReadOnly: true},
+		busdir.Service(dir, busconf.Operator): {CustomInboxPrefix: "_INBOX.x.~operator", NoConsumers: true},
+		busdir.Service(dir, busconf.Executor): {CustomInboxPrefix: "_INBOX.x.~executor"},
+		busdir.Service(dir, busconf.Auditor):  {CustomInboxPrefix: "_INBOX.x.~auditor", NoConsumers: true},
 		busdir.Node(dir, "a"):                 {},
 	} {
 		n := cli.NATSFlags{URL: "tls://a", Prefix: "x", Identity: folder}
 		o, err := n.Options("test")
-		if err != nil || o.TLS != cli.InFolder(folder) || o.CustomInboxPrefix != want.CustomInboxPrefix || o.ReadOnly != want.ReadOnly {
+		if err != nil || o.TLS != cli.InFolder(folder) || o.CustomInboxPrefix != want.CustomInboxPrefix || o.NoConsumers != want.NoConsumers {
 			t.Errorf("%s gives %+v, %v", folder, o, err)
 		}
 	}

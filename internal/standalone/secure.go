@@ -20,14 +20,29 @@ import (
 type doors struct {
 	dir, prefix string
 	mu          sync.Mutex
-	inv         *fleet.Inventory // of the last call of open
+	inv         *fleet.Inventory
+	server      *natsd.Server // nil before it has started
 }
 
-// open lets in the nodes of the inventory, and those that are observed: a node
-// that is being removed has to hear of it.
-func (d *doors) open(inv *fleet.Inventory, observed []fleet.NodeID) (changed bool, err error) {
+// open lets in the nodes of the inventory, or without one of that of the last
+// call, and those that are observed: a node that is being removed has to hear of it.
+func (d *doors) open(inv *fleet.Inventory, observed []fleet.NodeID) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if inv != nil {
+		d.inv = inv
+	}
+	done, err := busdir.Write(busdir.Options{Dir: d.dir, Config: d.config(observed)})
+	if err != nil {
+		return fmt.Errorf("write configuration of the server: %w", err)
+	}
+	if d.server == nil || !done.Changed {
+		return nil
+	}
+	return d.server.Reload()
+}
+
+func (d *doors) config(observed []fleet.NodeID) busconf.Config {
 	config := busconf.Config{Prefix: d.prefix}
 	known := make(map[fleet.NodeID]bool)
 	admit := func(id fleet.NodeID) {
@@ -36,20 +51,17 @@ func (d *doors) open(inv *fleet.Inventory, observed []fleet.NodeID) (changed boo
 			config.Nodes = append(config.Nodes, id)
 		}
 	}
-	if d.inv = inv; inv != nil {
-		config.TrustDomain = inv.TrustDomain
-		for n := range inv.Nodes() {
-			admit(n.ID)
-		}
-		for _, id := range observed {
-			admit(id)
-		}
+	if d.inv == nil {
+		return config
 	}
-	done, err := busdir.Write(busdir.Options{Dir: d.dir, Config: config})
-	if err != nil {
-		return false, fmt.Errorf("write configuration of the server: %w", err)
+	config.TrustDomain = d.inv.TrustDomain
+	for n := range d.inv.Nodes() {
+		admit(n.ID)
 	}
-	return done.Changed, nil
+	for _, id := range observed {
+		admit(id)
+	}
+	return config
 }
 
 // startServer starts the embedded server; a secure one begins with the nodes of
@@ -58,13 +70,16 @@ func (f *Fleet) startServer() (err error) {
 	o := natsd.Options{Dir: filepath.Join(f.options.Dir, "jetstream"), Port: port(f.options.Port), Logger: f.options.Logger}
 	if f.options.Secure {
 		f.doors = &doors{dir: filepath.Join(f.options.Dir, "bus"), prefix: f.options.Prefix}
-		if _, err := f.doors.open(f.options.Inventory, nil); err != nil {
+		if err := f.doors.open(f.options.Inventory, nil); err != nil {
 			return err
 		}
 		o.Config = busdir.ConfigFile(f.doors.dir)
 	}
 	if f.server, err = natsd.Start(o); err != nil {
 		return fmt.Errorf("start embedded server: %w", err)
+	}
+	if f.doors != nil {
+		f.doors.server = f.server
 	}
 	return nil
 }
@@ -113,21 +128,7 @@ func (f *Fleet) admit(text []byte) error {
 	if !rep.Valid() {
 		return rep.Err()
 	}
-	return f.reopen(inv)
-}
-
-func (f *Fleet) reopen(inv *fleet.Inventory) error {
-	var observed []fleet.NodeID
-	f.view.Read(func(s *projection.State) {
-		for _, n := range s.Observed().Nodes {
-			observed = append(observed, n.ID)
-		}
-	})
-	changed, err := f.doors.open(inv, observed)
-	if err != nil || !changed {
-		return err
-	}
-	return f.server.Reload()
+	return f.doors.open(inv, f.observed())
 }
 
 // admitObserved lets those in whom only the log knows, before their agents are
@@ -139,8 +140,14 @@ func (f *Fleet) admitObserved(ctx context.Context) error {
 	if err := f.view.CatchUp(ctx); err != nil {
 		return fmt.Errorf("fold before nodes are let in: %w", err)
 	}
-	f.doors.mu.Lock()
-	inv := f.doors.inv
-	f.doors.mu.Unlock()
-	return f.reopen(inv)
+	return f.doors.open(nil, f.observed())
+}
+
+func (f *Fleet) observed() (ids []fleet.NodeID) {
+	f.view.Read(func(s *projection.State) {
+		for _, n := range s.Observed().Nodes {
+			ids = append(ids, n.ID)
+		}
+	})
+	return ids
 }

@@ -260,10 +260,11 @@ func (f *Fleet) Close() {
 			c.Close()
 		}
 	}
-	for _, bus := range []*eventlog.Bus{f.hands, f.bus} {
-		if bus != nil {
-			bus.Close()
-		}
+	if f.hands != nil && f.hands != f.bus {
+		f.hands.Close()
+	}
+	if f.bus != nil {
+		f.bus.Close()
 	}
 	if f.server != nil {
 		f.server.Shutdown()

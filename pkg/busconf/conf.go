@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template"
@@ -67,6 +68,7 @@ var text string
 func (c Config) template() *template.Template {
 	return template.Must(template.New("nats-server.conf").Funcs(template.FuncMap{
 		"quote": strconv.Quote,
+		"join":  func(list []string) string { return strings.Join(list, ", ") },
 		"file":  func(name string) string { return strconv.Quote(path.Join(c.Dir, name)) },
 		"list": func(subjects []string) string {
 			quoted := make([]string, len(subjects))
@@ -81,9 +83,13 @@ func (c Config) template() *template.Template {
 // page is what the template shows.
 type page struct {
 	Config
-	Services, NodeUsers, Auditors []user
-	NodeExports, AuditExports     []export
-	Commands                      string
+	Services, NodeUsers []user
+	// What nodes may ask of the services' account, and hear from it.
+	NodeAsks, NodeHears []string
+	// People are in an account each.
+	People   []person
+	Exports  []export
+	Commands string
 }
 
 type user struct {
@@ -91,9 +97,16 @@ type user struct {
 	Grant
 }
 
-// export is what the services' account lets another account ask or hear.
+// person is one who acts in a role, in the account of the role.
+type person struct {
+	Account string
+	user
+}
+
+// export is what the services' account lets people ask.
 type export struct {
-	Kind, Subject string
+	Subject  string
+	Accounts []string
 	// Many says that one question may have many answers: of JetStream, and of
 	// all the services of a kind.
 	Many bool
@@ -107,10 +120,16 @@ func (c Config) page() (page, error) {
 		return page{}, errors.New("an address or the folder has a quote, a backslash or a line break")
 	}
 	p := page{Config: c, Commands: c.Prefix + ".command.*"}
-	for _, r := range []Role{Planner, Executor, Operator} {
-		p.Services = append(p.Services, user{r.URI(), grant(r, c.Prefix, "")})
+	for _, r := range Services {
+		u := user{r.URI(), grant(r, c.Prefix, "")}
+		if !r.IsPerson() {
+			p.Services = append(p.Services, u)
+			continue
+		}
+		account := strings.ToUpper(string(r)) + "S"
+		p.People = append(p.People, person{account, u})
+		p.Exports = share(p.Exports, u.Publish, account)
 	}
-	p.Auditors = []user{{Auditor.URI(), grant(Auditor, c.Prefix, "")}}
 	for _, id := range c.Nodes {
 		uri, err := identity.SPIFFEID(c.TrustDomain, id)
 		if err != nil {
@@ -118,22 +137,25 @@ func (c Config) page() (page, error) {
 		}
 		p.NodeUsers = append(p.NodeUsers, user{uri, grant(Node, c.Prefix, events.Token(id))})
 	}
-	// Whatever nodes and auditors may ask, whichever they are, crosses accounts.
-	p.NodeExports = crossing(c.Prefix, grant(Node, c.Prefix, "*"))
-	p.AuditExports = crossing(c.Prefix, grant(Auditor, c.Prefix, ""))
+	nodes := grant(Node, c.Prefix, "*") // whichever node
+	p.NodeAsks = nodes.Publish
+	for _, s := range nodes.Subscribe {
+		if strings.HasPrefix(s, c.Prefix+".trust.") {
+			p.NodeHears = append(p.NodeHears, s)
+		}
+	}
 	return p, nil
 }
 
-// crossing is what a grant needs from the services' account. Inboxes and
-// commands stay in the holder's own.
-func crossing(prefix string, g Grant) (all []export) {
-	for _, s := range g.Publish {
-		all = append(all, export{"service", s, strings.HasPrefix(s, "$")})
-	}
-	for _, s := range g.Subscribe {
-		if strings.HasPrefix(s, prefix+".trust.") {
-			all = append(all, export{"stream", s, false})
+// share exports subjects to one more account. Two exports of one subject would
+// not do: the second would take the place of the first.
+func share(all []export, subjects []string, account string) []export {
+	for _, s := range subjects {
+		i := slices.IndexFunc(all, func(e export) bool { return e.Subject == s })
+		if i < 0 {
+			all, i = append(all, export{Subject: s, Many: strings.HasPrefix(s, "$")}), len(all)
 		}
+		all[i].Accounts = append(all[i].Accounts, account)
 	}
 	return all
 }

@@ -6,7 +6,7 @@
 // else that the server would take for a name. The server maps that URI to a
 // user; nobody is anonymous.
 //
-// Nodes, auditors and services live in accounts of their own. Permissions alone
+// Services, nodes, operators and auditors live in accounts of their own. Permissions alone
 // would not keep nodes off the log: the server sends its acknowledgements to
 // whatever subject a publisher names for the answer, and does not ask whether
 // the publisher may publish there. Across accounts such an answer returns only

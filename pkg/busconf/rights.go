@@ -61,8 +61,8 @@ var serviceRights = []Right{
 }
 
 var readRights = []Right{
-	{[]Role{Planner, Executor, Operator}, Publish, []string{"$JS.API.STREAM.INFO.<FLEET>", "$JS.API.CONSUMER.CREATE.<FLEET>.*", "$JS.API.CONSUMER.INFO.<FLEET>.*", "$JS.API.CONSUMER.MSG.NEXT.<FLEET>.*"}, "following the log"},
-	{[]Role{Planner, Operator}, Deny, []string{"$JS.API.CONSUMER.CREATE.<FLEET>.executor", "$JS.API.CONSUMER.MSG.NEXT.<FLEET>.executor"}, "actions are the executor's to take"},
+	{[]Role{Planner, Executor}, Publish, []string{"$JS.API.STREAM.INFO.<FLEET>", "$JS.API.CONSUMER.CREATE.<FLEET>.*", "$JS.API.CONSUMER.INFO.<FLEET>.*", "$JS.API.CONSUMER.MSG.NEXT.<FLEET>.*"}, "following the log"},
+	{[]Role{Planner}, Deny, []string{"$JS.API.CONSUMER.CREATE.<FLEET>.executor", "$JS.API.CONSUMER.MSG.NEXT.<FLEET>.executor"}, "actions are the executor's to take"},
 	{[]Role{Planner, Executor, Operator, Auditor}, Publish, []string{"$JS.API.DIRECT.GET.<FLEET>", "$JS.API.DIRECT.GET.<FLEET>.>"}, "reading the log"},
 	{[]Role{Planner, Executor, Operator, Auditor}, Publish, []string{"$JS.API.DIRECT.GET.OBJ_<FLEET>_INVENTORIES", "$JS.API.DIRECT.GET.OBJ_<FLEET>_INVENTORIES.>"}, "reading the texts of inventories"},
 }

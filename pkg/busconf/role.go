@@ -24,6 +24,10 @@ const (
 // Services are the roles with one identity each.
 var Services = [...]Role{Planner, Executor, Operator, Auditor}
 
+// IsPerson says that people act in the role, and not programs that run all the
+// time. Each such role has an account of its own.
+func (r Role) IsPerson() bool { return r == Operator || r == Auditor }
+
 const serviceURN = "urn:fleetfold:service:"
 
 // URI is the name in the certificate of a service. No SPIFFE ID, and so no

@@ -47,9 +47,10 @@ type Options struct {
 	Creds string
 	// TLS are the files of a client certificate and of the CA of the server.
 	TLS TLSFiles
-	// ReadOnly makes nothing at the server, not even a consumer: the log is
-	// followed by asking for what is new. It is for those who may only read.
-	ReadOnly bool
+	// NoConsumers follows the log by asking for what is new, and makes nothing
+	// at the server. Whoever may make a consumer may have it deliver what is
+	// stored to any subject, so that not everybody may.
+	NoConsumers bool
 	// Prefix of every subject; empty means events.DefaultPrefix.
 	Prefix string
 	// Name of the client, as the server lists it.

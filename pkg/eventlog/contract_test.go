@@ -12,5 +12,5 @@ func TestJetStreamKeepsTheContract(t *testing.T) {
 }
 
 func TestReadingWithoutConsumersKeepsTheContract(t *testing.T) {
-	logtest.Run(t, eventlog.OpenReadOnlyForContract)
+	logtest.Run(t, eventlog.OpenWithoutConsumersForContract)
 }

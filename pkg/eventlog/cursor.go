@@ -41,7 +41,7 @@ type streamCursor struct {
 // Follow fails when there is no log to follow now. Later troubles only make
 // Next wait longer.
 func (l *streamLog) Follow(ctx context.Context, after uint64) (Cursor, error) {
-	if l.bus.options.ReadOnly {
+	if l.bus.options.NoConsumers {
 		return l.poll(ctx, after)
 	}
 	c := &streamCursor{log: l, after: after, closed: make(chan struct{})}

@@ -65,19 +65,22 @@ func (b *Bus) readObject(ctx context.Context, bucket, name string) ([]byte, erro
 	case info.Size > MaxInventoryBytes:
 		return nil, ErrInventoryTooLarge
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
 	text := make([]byte, 0, info.Size)
-	next := uint64(1)
+	next, news := uint64(1), time.Now()
 	for parts := uint32(0); parts < info.Chunks; {
 		n, err := b.parts(ctx, stream, subject+"C."+info.NUID, &next, &text)
-		if err != nil {
+		parts += n
+		switch {
+		case err != nil:
 			return nil, err
+		case n > 0:
+			news = time.Now()
+			continue
+		case time.Since(news) > replicaLag:
+			return nil, fmt.Errorf("%w: it has %d parts of %d", ErrInventoryDamaged, parts, info.Chunks)
 		}
-		if parts += n; n == 0 {
-			if err := wait(ctx, readPause); err != nil { // a replica that is behind
-				return nil, fmt.Errorf("%w: it has %d parts of %d", ErrInventoryDamaged, parts, info.Chunks)
-			}
+		if err := wait(ctx, readPause); err != nil {
+			return nil, err
 		}
 	}
 	return text, nil
@@ -85,6 +88,8 @@ func (b *Bus) readObject(ctx context.Context, bucket, name string) ([]byte, erro
 
 // parts appends what one answer brings.
 func (b *Bus) parts(ctx context.Context, stream, subject string, next *uint64, text *[]byte) (n uint32, err error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	messages, err := jetstreamext.GetBatch(ctx, b.js, stream, readMessages,
 		jetstreamext.GetBatchSeq(*next), jetstreamext.GetBatchSubject(subject), jetstreamext.GetBatchMaxBytes(readBytes))
 	if err != nil {

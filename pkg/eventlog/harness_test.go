@@ -19,10 +19,10 @@ func OpenForContract(t *testing.T) Log {
 	return rawLog{b.Log(), b}
 }
 
-// OpenReadOnlyForContract writes over one connection and reads over another.
-func OpenReadOnlyForContract(t *testing.T) Log {
+// OpenWithoutConsumersForContract writes over one connection and reads over another.
+func OpenWithoutConsumersForContract(t *testing.T) Log {
 	s := testServer(t, t.TempDir(), 0)
-	writer, reader := testBus(t, s, Options{}), testBus(t, s, Options{ReadOnly: true})
+	writer, reader := testBus(t, s, Options{}), testBus(t, s, Options{NoConsumers: true})
 	return twoLogs{rawLog{writer.Log(), writer}, reader.Log()}
 }
 

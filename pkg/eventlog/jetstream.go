@@ -175,9 +175,9 @@ func ownHeader(header nats.Header) map[string][]string {
 	return own
 }
 
-// Last asks the stream's leader, or any replica where nothing else is allowed.
+// Last asks the stream's leader, or any replica where consumers are not allowed.
 func (l *streamLog) Last(ctx context.Context) (uint64, error) {
-	if l.bus.options.ReadOnly {
+	if l.bus.options.NoConsumers {
 		last, _, err := l.bus.lastDirect(ctx, l.name, ">")
 		if err != nil {
 			return 0, fmt.Errorf("ask for the end of the log: %w", err)
@@ -200,7 +200,7 @@ func (l *streamLog) state(ctx context.Context) (jetstream.StreamState, error) {
 }
 
 func (l *streamLog) LastOn(ctx context.Context, subject string) (uint64, error) {
-	if l.bus.options.ReadOnly {
+	if l.bus.options.NoConsumers {
 		last, _, err := l.bus.lastDirect(ctx, l.name, subject)
 		if err != nil {
 			return 0, fmt.Errorf("ask for the end of %s: %w", subject, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,6 +65,20 @@ func TestANodeCannotHaveTheServerWriteForIt(t *testing.T) {
 	for _, s := range streams {
 		before[s] = b.count(s, ">")
 	}
+	// Somebody answers what nodes ask for.
+	executor := b.as(busconf.Executor)
+	var answered atomic.Int64
+	_, err := executor.Subscribe("fleet.request.*", func(m *nats.Msg) {
+		if err := m.Respond([]byte("{}")); err == nil {
+			answered.Add(1)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := executor.Flush(); err != nil {
+		t.Fatal(err)
+	}
 	a, targets := b.node("a"), []string{
 		"fleet.events.node.b", "fleet.events.plan", "fleet.events.x", "fleet.actions.enroll-node.b",
 		"fleet.presence.b", "fleet.credential.b", "fleet.request.b", "fleet.command.b", "fleet.trust.bundle",
@@ -81,6 +96,15 @@ func TestANodeCannotHaveTheServerWriteForIt(t *testing.T) {
 	a.mustDeny("reply", "$JS.ACK.FLEET.executor.1.1.1.1.1")
 	// What it sent itself is there, and nothing else has become of it.
 	b.await("FLEET_INGEST", "fleet.presence.a", uint64(len(targets)))
+	for ctx := patience(t); answered.Load() < int64(len(targets)); {
+		if ctx.Err() != nil {
+			t.Fatalf("%d requests were answered, want %d", answered.Load(), len(targets))
+		}
+		b.count("FLEET", ">")
+	}
+	if err := executor.Flush(); err != nil {
+		t.Fatal(err)
+	}
 	b.await("FLEET_PRESENCE", "fleet.presence.a", 1)
 	own := map[string]string{"FLEET_INGEST": "fleet.presence.a", "FLEET_PRESENCE": "fleet.presence.a"}
 	for _, s := range streams {
@@ -301,6 +325,29 @@ func TestEachServiceWritesOnlyWhatIsItsOwn(t *testing.T) {
 	}
 }
 
+// An operator's word is one subject of the log, whatever else is named.
+func TestAnOperatorSpeaksOnlyOfControl(t *testing.T) {
+	b := newSecureBus(t, "a")
+	b.trust()
+	c := b.as(busconf.Operator)
+	c.mustNotPublish("$JS.API.STREAM.INFO.FLEET", "$JS.API.CONSUMER.CREATE.FLEET.x", "$JS.API.CONSUMER.CREATE.OBJ_FLEET_INVENTORIES.x", "fleet.trust.bundle", "$SRV.PING")
+	targets := []string{
+		"fleet.events.plan", "fleet.events.node.a", "fleet.actions.enroll-node.a", "fleet.presence.a", "fleet.command.a", "fleet.trust.bundle",
+		"$O.FLEET_INVENTORIES.M.x", "$JS.API.STREAM.DELETE.FLEET",
+	}
+	for _, target := range targets {
+		c.send("fleet.events.control", target)
+		c.send("$JS.API.DIRECT.GET.FLEET", target)
+		c.send("$SRV.STATS.fleetfold-planner", target)
+	}
+	b.await("FLEET", "fleet.events.control", uint64(len(targets)))
+	for stream, want := range map[string]uint64{"FLEET": uint64(len(targets)), "FLEET_INGEST": 0, "FLEET_TRUST": 1, "OBJ_FLEET_INVENTORIES": 0} {
+		if got := b.count(stream, ">"); got != want {
+			t.Errorf("%s has %d messages, want %d", stream, got, want)
+		}
+	}
+}
+
 func TestTheAuditorReadsAndWritesNothing(t *testing.T) {
 	b := newSecureBus(t, "a")
 	appendFact(t, b.planner.Log())
@@ -330,7 +377,7 @@ func TestTheAuditorReadsAndWritesNothing(t *testing.T) {
 		"fleet.presence.a", "fleet.trust.bundle", "$O.FLEET_INVENTORIES.M.x", "$O.FLEET_INVENTORIES.C.x", "$SRV.PING",
 		"$JS.API.CONSUMER.CREATE.FLEET.x", "$JS.API.CONSUMER.CREATE.FLEET.x.fleet.events.>", "$JS.API.CONSUMER.CREATE.OBJ_FLEET_INVENTORIES.x",
 		"$JS.API.CONSUMER.MSG.NEXT.FLEET.executor", "$JS.API.DIRECT.GET.FLEET_INGEST", "$JS.API.DIRECT.GET.FLEET_PRESENCE.fleet.presence.a")
-	for _, target := range []string{"fleet.events.plan", "fleet.presence.a", "fleet.command.a", "$O.FLEET_INVENTORIES.M.x", "$JS.API.STREAM.DELETE.FLEET"} {
+	for _, target := range []string{"fleet.events.plan", "fleet.events.control", "fleet.presence.a", "fleet.command.a", "$O.FLEET_INVENTORIES.M.x", "$JS.API.STREAM.DELETE.FLEET"} {
 		c.send("$JS.API.DIRECT.GET.FLEET", target)
 		c.send("$JS.API.DIRECT.GET.FLEET.fleet.events.node.b", target)
 		c.send("$SRV.STATS.fleetfold-planner", target)

@@ -186,9 +186,13 @@ func (b *secureBus) count(stream, subject string) uint64 {
 // await waits until a stream has n messages on subject.
 func (b *secureBus) await(stream, subject string, n uint64) {
 	b.t.Helper()
-	for ctx := patience(b.t); b.count(stream, subject) != n; {
+	var last uint64
+	for ctx := patience(b.t); ; {
+		if last = b.count(stream, subject); last == n {
+			return
+		}
 		if ctx.Err() != nil {
-			b.t.Fatalf("%s has not %d messages on %s", stream, n, subject)
+			b.t.Fatalf("%s has not %d messages on %s but %d", stream, n, subject, last)
 		}
 	}
 }
