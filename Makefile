@@ -9,10 +9,15 @@ FUZZ_SECONDS ?= 30
 # How many steps `make search` goes at least; the states, and the memory for
 # them, grow about threefold with each.
 SEARCH_DEPTH ?= 10
-# The chaos: how long, how many nodes, and which schedule; a number repeats one.
+# The chaos: how long, how many nodes and servers (1 or 3), and which schedule; a
+# number repeats one.
 CHAOS_SECONDS ?= 60
 CHAOS_NODES ?= 20
+CHAOS_SERVERS ?= 1
 CHAOS_SEED ?= random
+# The day: how many hours of a fleet in fake time, and which schedule.
+DAY_HOURS ?= 24
+DAY_SEED ?= 1
 # What `make up` runs.
 INVENTORY ?= examples/three-nodes.yaml
 
@@ -56,9 +61,13 @@ search: ## Search the states of small fleets to SEARCH_DEPTH steps (10) for a br
 .PHONY: chaos
 chaos: ## Kill, stop and restart a real fleet for CHAOS_SECONDS (60), then check its log
 	@dir="$$(mktemp -d)"; \
-	CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_NODES=$(CHAOS_NODES) CHAOS_SEED=$(CHAOS_SEED) \
+	CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_NODES=$(CHAOS_NODES) CHAOS_SERVERS=$(CHAOS_SERVERS) CHAOS_SEED=$(CHAOS_SEED) \
 		go test -count=1 -v -timeout $$(( $(CHAOS_SECONDS) + 300 ))s -run '^TestTheFleetSurvivesChaos$$' \
 		-artifacts -outputdir "$$dir" ./internal/chaos && rm -rf "$$dir"
+
+.PHONY: day
+day: ## Let a fleet live through DAY_HOURS (24) in fake time, then check its log
+	DAY_HOURS=$(DAY_HOURS) DAY_SEED=$(DAY_SEED) go test -count=1 -timeout 0 -v -run '^TestADayOfAFleet$$' ./internal/fleetday
 
 .PHONY: bench
 bench: ## Run the benchmarks

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -52,7 +53,7 @@ func follow(ctx context.Context, cmd *cobra.Command, flags *cli.NATSFlags) (*liv
 	if err != nil {
 		return nil, err
 	}
-	l := &live{bus: bus, view: view.New(bus.Log()), inventories: view.NewInventories(bus.GetInventory), done: make(chan error, 1)}
+	l := &live{bus: bus, view: snapshots.ForCommand(bus, cmd.ErrOrStderr()), inventories: view.NewInventories(bus.GetInventory), done: make(chan error, 1)}
 	ctx, l.stop = context.WithCancel(ctx)
 	go func() { l.done <- l.view.Run(ctx) }()
 	if err := l.view.CatchUp(ctx); err != nil {

@@ -25,12 +25,18 @@ func newPause() *cobra.Command {
 	var f pauseFlags
 	cmd := &cobra.Command{
 		Use:   "pause [--region NAME | --node ID]",
-		Short: "Let planners do nothing to the fleet, a region or a node",
-		Long: `Let planners do nothing to the fleet, a region or a node, until it is resumed.
+		Short: "Begin nothing on the fleet, a region or a node",
+		Long: `Begin nothing on the fleet, a region or a node, until it is resumed.
 
-Facts go on being recorded, and actions that were published already are carried
-out. Relaxing enforcement is never held. A pause of a region covers the nodes that
-the inventory names in it, not those that it names no more.`,
+Planners publish no action for what is paused, and executors begin none: one that
+is in flight and has not begun is refused, and published anew after the resume. An
+action that an executor is carrying out already is not stopped; 'fleetfold status'
+shows what is in flight. Strict enforcement is the exception: it is switched on
+only if nothing came onto the log since that was decided, a pause included.
+
+Facts go on being recorded. Relaxing enforcement is never held, and nodes go on
+renewing their credentials; a rotation waits. A pause of a region covers
+the nodes that the inventory names in it, not those that it names no more.`,
 		Example: `  fleetfold pause -m "network works in nyc"
   fleetfold pause --region nyc
   fleetfold pause --node node-1`,

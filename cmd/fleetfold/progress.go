@@ -103,6 +103,23 @@ func (s *screen) agentExit(id fleet.NodeID, pid int, err error) {
 	}
 }
 
+// resume counts what a snapshot holds: the records before it are not seen.
+func (s *screen) resume(st *projection.State) {
+	present, signing := map[fleet.NodeID]bool{}, map[fleet.NodeID]bool{}
+	for _, n := range st.Observed().Nodes {
+		if n.Present {
+			present[n.ID] = true
+		}
+		if n.CanSign {
+			signing[n.ID] = true
+		}
+	}
+	s.out.put(func(io.Writer) error {
+		s.present, s.signing = present, signing
+		return nil
+	})
+}
+
 // record shows one record. History from before this run is only counted. It is
 // called in the middle of a fold, and so does no more than queue.
 func (s *screen) record(r eventlog.Record, _ projection.Change) {

@@ -152,3 +152,32 @@ func TestADeadAgentIsToldWithItsTime(t *testing.T) {
 		t.Errorf("told as %q", got)
 	}
 }
+
+// What a snapshot holds is counted although its records are never shown.
+func TestAScreenCountsWhatASnapshotHolds(t *testing.T) {
+	key := "sha256:" + strings.Repeat("0", 64)
+	appeared := func(id fleet.NodeID) *events.Event {
+		return &events.Event{Type: events.TypeNodeAppeared, Node: id, Data: &events.NodeAppeared{Epoch: 1, Session: "s", KeyFingerprint: key}}
+	}
+	st := projection.New()
+	for _, e := range []*events.Event{
+		appeared("a"), appeared("b"),
+		{Type: events.TypeCredentialIssued, Node: "a", Data: &events.CredentialIssued{Epoch: 1, Serial: "a1", Nonce: "x", KeyFingerprint: key}},
+		{Type: events.TypeCredentialProved, Node: "a", Data: &events.CredentialProved{Epoch: 1, Serial: "a1", Nonce: "x"}},
+		{Type: events.TypeNodeLost, Node: "b", Data: &events.NodeLost{Epoch: 1}},
+	} {
+		if _, err := st.Apply(st.Sequence()+1, time.Now(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out bytes.Buffer
+	s := newScreen(&out, io.Discard, false)
+	s.resume(st)
+	s.record(eventlog.Record{Sequence: 6, Time: time.Now().Add(time.Second), Event: appeared("c")}, projection.Change{})
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "2/0 present, 1 signing") {
+		t.Errorf("got %q", out.String())
+	}
+}

@@ -14,6 +14,9 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli/executorcmd"
 	"github.com/fleetfold/fleetfold/internal/cli/plannercmd"
 	"github.com/fleetfold/fleetfold/internal/leak"
+	"github.com/fleetfold/fleetfold/pkg/attest"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/natsd"
 )
 
 // leakFree runs the tests and fails when a goroutine outlives them.
@@ -45,7 +48,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the pages of testdata/script. Beside the usual commands they
-// have "exits CODE COMMAND...", since "! exec" takes any failure for another.
+// have "exits CODE COMMAND...", since "! exec" takes any failure for another, and
+// "server", which starts a server and puts its addresses into the environment.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -55,7 +59,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "server": server, "equip": equip},
 	})
 }
 
@@ -68,6 +72,30 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got := exitCode(ts.Exec(args[1], args[2:]...)); got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// server sets NATS_URL and MONITOR.
+func server(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: server")
+	}
+	s, err := natsd.Start(natsd.Options{Dir: ts.MkAbs("server"), Port: natsd.RandomPort, MonitorPort: natsd.RandomPort})
+	ts.Check(err)
+	ts.Defer(s.Shutdown)
+	ts.Setenv("NATS_URL", s.URL())
+	ts.Setenv("MONITOR", s.MonitorURL())
+}
+
+// equip gives a node the client certificate that an executor with --attest-ca
+// $CLIENTS accepts.
+func equip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: equip NODE FOLDER")
+	}
+	clients, err := attest.OpenLocal(ts.MkAbs("clients"), nil)
+	ts.Check(err)
+	ts.Check(clients.Equip(fleet.NodeID(args[0]), ts.MkAbs(args[1])))
+	ts.Setenv("CLIENTS", clients.File)
 }
 
 // exitCode is -1 for what is no exit at all.

@@ -43,6 +43,10 @@ func statusText(w io.Writer, s status.Status) error {
 	for _, p := range s.Paused {
 		fmt.Fprintf(b, "paused       %s by %s since %s%s\n", p.Target, p.Actor, p.Since.Local().Format(time.DateTime), because(p.Note))
 	}
+	for _, r := range s.Rotations {
+		fmt.Fprintf(b, "rotating     %s by %s since %s, %s to go%s\n", r.Target, r.Actor, r.Since.Local().Format(time.DateTime),
+			render.Count(r.Remaining, "node"), because(r.Note))
+	}
 	if s.Inventory.Digest != "" {
 		fmt.Fprintln(b)
 		o := render.Options{Colour: render.Colour(w), MaxActions: shownActions}

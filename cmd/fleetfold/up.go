@@ -15,6 +15,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/inventoryfile"
+	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/internal/standalone"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/engine"
@@ -31,7 +32,9 @@ type upFlags struct {
 	timeout, lease, enroll time.Duration
 	safeguards             engine.Safeguards
 	port, concurrency      int
+	monitorPort            int
 	output                 *string
+	snapshots              snapshots.Flags
 	log                    cli.LogFlags
 }
 
@@ -64,10 +67,12 @@ edit takes effect at once, an invalid one is reported and changes nothing.`,
 	flags.DurationVar(&f.lease, "lease", 6*time.Second, "`DURATION` after its last heartbeat at which a node is lost, in whole seconds")
 	flags.DurationVar(&f.enroll, "enroll-timeout", time.Minute, "`DURATION` an enrolment may take before it failed and is tried again")
 	flags.IntVar(&f.port, "port", 0, "`PORT` of the server on 127.0.0.1; 0 means a free one")
+	flags.IntVar(&f.monitorPort, "monitor-port", 0, "`PORT` of the server's monitoring pages on 127.0.0.1, for 'fleetfold doctor --monitor'; 0 means none")
 	flags.IntVar(&f.concurrency, "concurrency", 16, "`N` actions of a phase side by side; 1 is strictly one by one")
 	flags.BoolVar(&f.secure, "secure", false, "let the server ask everybody who they are, by TLS and client certificates, which are kept in DIR/bus")
 	flags.StringVar(&f.prefix, "prefix", events.DefaultPrefix, "first `TOKEN` of every subject")
 	f.output = addOutput(flags, "`FORMAT` on standard output; jsonl prints each message this run appends to the log", "text", "jsonl")
+	f.snapshots.AddTo(flags)
 	f.log.AddTo(flags)
 	cli.SetDefault(flags, "log-level", "warn")
 	return cmd
@@ -89,6 +94,9 @@ func (f *upFlags) check() error {
 	}
 	if f.port < 0 || f.port > 65535 {
 		return cli.Usagef("--port is %d, must be 0 to 65535", f.port)
+	}
+	if f.monitorPort < 0 || f.monitorPort > 65535 {
+		return cli.Usagef("--monitor-port is %d, must be 0 to 65535", f.monitorPort)
 	}
 	if f.timeout <= 0 || f.enroll <= 0 {
 		return cli.Usagef("--timeout and --enroll-timeout must be above 0")
@@ -119,8 +127,9 @@ func (f *upFlags) run(cmd *cobra.Command) (err error) {
 	defer func() { err = errors.Join(err, removeDir()) }()
 	logger := quieter(f.log.Logger(cmd.ErrOrStderr()))
 	fl, err := standalone.Start(cmd.Context(), standalone.Options{
-		Dir: dir, Port: f.port, Prefix: f.prefix, Secure: f.secure, Inventory: inv, Lease: f.lease, Concurrency: f.concurrency, EnrollTimeout: f.enroll,
-		Safeguards: f.safeguards, OnRecord: out.record, OnAgentExit: out.agentExit, Logger: logger,
+		Dir: dir, Port: f.port, MonitorPort: f.monitorPort, Prefix: f.prefix, Secure: f.secure, Inventory: inv,
+		Lease: f.lease, Concurrency: f.concurrency, EnrollTimeout: f.enroll, Safeguards: f.safeguards, SnapshotEvery: f.snapshots.Every,
+		OnStart: out.resume, OnRecord: out.record, OnAgentExit: out.agentExit, Logger: logger,
 	})
 	if err != nil {
 		return err

@@ -5,11 +5,9 @@ package chaos
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +15,7 @@ import (
 	"github.com/fleetfold/fleetfold/internal/history"
 	"github.com/fleetfold/fleetfold/internal/logline"
 	"github.com/fleetfold/fleetfold/internal/status"
+	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
@@ -24,27 +23,20 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
-// lease is short, so that a killed agent is soon lost.
-const lease = "2s"
-
-// quietBound is how long the fleet may take to converge once everything runs.
-// An action that was in the hands of a killed executor is handed out again
-// after 5 s, and may have to wait for the one before it.
-const quietBound = 60 * time.Second
-
 // A fleet of real processes under a seeded schedule of kills, stops, restarts
 // and edits keeps its promises and converges.
 func TestTheFleetSurvivesChaos(t *testing.T) {
-	seed := number(t, "CHAOS_SEED", 1)
-	if os.Getenv("CHAOS_SEED") == "random" {
-		seed = rand.Uint64N(1_000_000)
-	}
-	length := time.Duration(number(t, "CHAOS_SECONDS", 6)) * time.Second
-	nodes := number(t, "CHAOS_NODES", 6)
-	t.Logf("CHAOS_SEED=%d CHAOS_SECONDS=%.0f CHAOS_NODES=%d", seed, length.Seconds(), nodes)
+	survive(t, trialOf(t, int(number(t, "CHAOS_SERVERS", 1))))
+}
 
-	f := newFleet(t, int(nodes))
-	steps := schedule(seed, length, victimsOf(f.nodes))
+// So it does on a cluster that loses the leader of the log.
+func TestTheFleetSurvivesTheLossOfAServer(t *testing.T) {
+	survive(t, trialOf(t, 3))
+}
+
+func survive(t *testing.T, p trial) {
+	f := newFleet(t, p)
+	steps := schedule(p.seed, p.length, victimsOf(f.nodes, f.servers))
 	for _, s := range steps {
 		f.perform(s)
 	}
@@ -55,58 +47,72 @@ func TestTheFleetSurvivesChaos(t *testing.T) {
 	f.awaitConverged(bus, last)
 	t.Logf("converged %s after the last step", time.Since(calm).Round(time.Millisecond))
 	f.judge(bus)
-}
-
-func number(t *testing.T, env string, otherwise uint64) uint64 {
-	t.Helper()
-	value := os.Getenv(env)
-	if value == "" || value == "random" {
-		return otherwise
-	}
-	n, err := strconv.ParseUint(value, 10, 32)
-	if err != nil || n == 0 {
-		t.Fatalf("%s is %q, must be a number above 0", env, value)
-	}
-	return n
+	f.judgeSnapshots(bus)
 }
 
 // chaosFleet is all processes of one run.
 type chaosFleet struct {
-	t         *testing.T
-	dir, url  string
-	nodes     []string
-	processes map[string]*process
-	story     *story
+	t              *testing.T
+	trial          trial
+	dir, url       string
+	nodes, servers []string
+	processes      map[string]*process
+	story          *story
+	// watcher asks the servers what no other process is asked for.
+	watcher   *eventlog.Bus
+	registers *registers
+	// wild is when the schedule began.
+	wild time.Time
 }
 
-func newFleet(t *testing.T, n int) *chaosFleet {
+func newFleet(t *testing.T, p trial) *chaosFleet {
 	f := &chaosFleet{
-		t: t, dir: t.ArtifactDir(), processes: make(map[string]*process), story: &story{began: time.Now()},
+		t: t, trial: p, dir: t.ArtifactDir(), processes: make(map[string]*process), story: &story{began: time.Now()},
 	}
 	// Registered first, so that it runs when every process has ended.
 	t.Cleanup(f.tellOnFailure)
-	port := freePort(t)
-	f.url = "nats://127.0.0.1:" + port
-	for i := range n {
+	for i := range p.nodes {
 		f.nodes = append(f.nodes, fmt.Sprintf("n%d", i+1))
 	}
 	f.write(desired{nodes: f.nodes, strict: true})
-	f.keep("server", "chaos-server", filepath.Join(f.dir, "streams"), port).want(true)
-	f.connect().Close() // the services would only end and be started again
+	f.startServers(p.servers)
+	f.watcher = f.connect() // the services would only end and be started again
+	if err := f.watcher.EnsureStreams(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.staffServices()
+	f.registers = f.writeRegisters()
+	f.wild = time.Now()
+	return f
+}
+
+func (f *chaosFleet) staffServices() {
+	lease := f.trial.lease.String()
+	clients, err := attest.OpenLocal(f.file("clients"), nil)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	replicas := fmt.Sprint(len(f.servers))
 	for _, i := range []string{"1", "2"} {
 		f.keep("planner-"+i, "planner", "--nats", f.url, "--inventory", f.file("fleet.yaml"), "--lease", lease,
-			"--backoff-base", "200ms", "--backoff-cap", "2s")
+			"--backoff-base", "200ms", "--backoff-cap", "2s", "--replicas", replicas,
+			"--snapshot-every", snapshotEvery,
+			// Nobody is here to approve a removal of many nodes.
+			"--removal-min", fmt.Sprint(len(f.nodes)))
 		// One issuer for both, as the command asks for.
-		f.keep("executor-"+i, "executor", "--nats", f.url, "--dir", f.file("issuer"), "--enroll-timeout", "5s")
+		f.keep("executor-"+i, "executor", "--nats", f.url, "--dir", f.file("issuer"), "--enroll-timeout", "5s",
+			"--replicas", replicas, "--attest-ca", clients.File)
 	}
 	f.keep("writer", "chaos-writer", f.url, f.file("acknowledged.jsonl"))
 	for _, id := range f.nodes {
+		if err := clients.Equip(fleet.NodeID(id), f.file("node-"+id)); err != nil {
+			f.t.Fatal(err)
+		}
 		f.keep("agent-"+id, "node-agent", "--nats", f.url, "--id", id, "--dir", f.file("node-"+id), "--lease", lease)
 	}
 	for _, p := range f.processes {
 		p.want(true)
 	}
-	return f
 }
 
 func (f *chaosFleet) file(name string) string { return filepath.Join(f.dir, name) }
@@ -117,23 +123,9 @@ func (f *chaosFleet) keep(name string, args ...string) *process {
 	return p
 }
 
-// freePort is one that the server can take again after each restart.
-func freePort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
 // perform waits for the step's time and does what it says.
 func (f *chaosFleet) perform(s step) {
-	timer := time.NewTimer(time.Until(f.story.began.Add(s.at)))
+	timer := time.NewTimer(time.Until(f.wild.Add(s.at)))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -141,16 +133,20 @@ func (f *chaosFleet) perform(s step) {
 		return
 	}
 	f.story.tell("%s", s)
-	switch s.do {
-	case kill:
-		f.processes[s.who].kill(s.pause)
-	case halt:
-		f.processes[s.who].stop(s.pause)
-	case term:
-		f.processes[s.who].term()
-	case edit:
+	if s.do == edit {
 		f.write(s.world)
 		f.staff(s.world)
+		return
+	}
+	for _, who := range f.victimsFor(s.who) {
+		switch p := f.processes[who]; s.do {
+		case kill:
+			p.kill(s.pause)
+		case halt:
+			p.stop(s.pause)
+		case term:
+			p.term()
+		}
 	}
 }
 
@@ -202,7 +198,7 @@ func (f *chaosFleet) connect() *eventlog.Bus {
 		}
 		select {
 		case <-ctx.Done():
-			f.t.Fatalf("the server did not come up: %v\n%s", err, tail(f.file("server.log"), 20))
+			f.t.Fatalf("the server did not come up: %v\n%s", err, tail(f.file(f.servers[0]+".log"), 20))
 		case <-ticker.C:
 		}
 	}
@@ -217,7 +213,7 @@ func (f *chaosFleet) awaitConverged(bus *eventlog.Bus, last desired) {
 	if err := report.Err(); err != nil {
 		f.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(f.t.Context(), quietBound)
+	ctx, cancel := context.WithTimeout(f.t.Context(), f.trial.quiet)
 	defer cancel()
 	v := view.New(bus.Log())
 	ended := make(chan error, 1)
@@ -242,7 +238,9 @@ func (f *chaosFleet) awaitConverged(bus *eventlog.Bus, last desired) {
 // judge holds the whole log to its promises.
 func (f *chaosFleet) judge(bus *eventlog.Bus) {
 	f.t.Helper()
-	f.processes["writer"].end() // it would go on beyond what is exported
+	// They would go on beyond what is exported.
+	f.processes["writer"].end()
+	attempts := f.registers.end()
 	acknowledged := notes(f.t, f.file("acknowledged.jsonl"))
 	records := f.export(bus)
 	inventories := view.NewInventories(bus.GetInventory)
@@ -265,6 +263,7 @@ func (f *chaosFleet) judge(bus *eventlog.Bus) {
 	if len(acknowledged) == 0 {
 		f.t.Error("the bystander appended nothing: the run proves nothing of its appends")
 	}
+	f.judgeRegisters(attempts, records)
 	f.t.Logf("%d records, %d of them acknowledged to the bystander; %v", len(records), len(acknowledged), counts)
 }
 
@@ -300,11 +299,11 @@ func (f *chaosFleet) tellOnFailure() {
 		return
 	}
 	f.t.Logf("the story:\n%s", f.story)
-	for _, name := range []string{"server", "planner-1", "planner-2", "executor-1", "executor-2"} {
+	for _, name := range slices.Concat(f.servers, []string{"planner-1", "planner-2", "executor-1", "executor-2"}) {
 		f.t.Logf("the log of %s ends:\n%s", name, tail(f.file(name+".log"), 25))
 	}
 	if text, err := os.ReadFile(f.file("log.txt")); err == nil {
-		f.t.Logf("the log of the fleet, without the bystander:\n%s", without(string(text), "bystander", "by chaos"))
+		f.t.Logf("the log of the fleet, without the bystander:\n%s", without(string(text), "bystander", "by chaos", "register-"))
 	}
 }
 

@@ -10,9 +10,19 @@
 //   - the fleet must converge to the last inventory within a bound,
 //   - internal/history must find nothing wrong with the log,
 //   - every append that the log acknowledged to a bystander must be on it, where
-//     the acknowledgement said, and under the condition it was made on.
+//     the acknowledgement said, and under the condition it was made on,
+//   - and so must all appends of the register clients. These contend for a few
+//     subjects by appends that are fenced on what a client has read, alone or in
+//     batches, and write down when each was called and returned and what came of
+//     it; there must be an order in which all may have happened one by one.
+//
+// With three servers the servers have a schedule of their own: it begins by
+// killing the leader of the log, and goes on with the leader or any other, one
+// at a time, but for the times when all are killed.
 //
 // The seed decides the schedule; how the processes race is up to the machine.
 // A failure prints the seed and the story of what was done and what ended when.
-// CHAOS_SECONDS, CHAOS_SEED and CHAOS_NODES set length, seed and size.
+// CHAOS_SECONDS, CHAOS_SEED, CHAOS_NODES and CHAOS_SERVERS set length, seed and
+// size. Artifacts are the logs of all processes, the fleet's log, and the
+// history of the registers, with a picture of it where it has no order.
 package chaos

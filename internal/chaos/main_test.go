@@ -6,19 +6,16 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/agentcmd"
 	"github.com/fleetfold/fleetfold/internal/cli/executorcmd"
 	"github.com/fleetfold/fleetfold/internal/cli/plannercmd"
-	"github.com/fleetfold/fleetfold/pkg/natsd"
 )
 
 // TestMain lets the tests run programs: the real services, and two of their own.
@@ -30,7 +27,7 @@ func TestMain(m *testing.M) {
 		"planner":      service(plannercmd.New),
 		"executor":     service(executorcmd.New),
 		"node-agent":   service(agentcmd.New),
-		"chaos-server": program(serve),
+		"chaos-server": program(untilTerm(serve)),
 		"chaos-writer": program(write),
 	})
 }
@@ -45,19 +42,10 @@ func program(run func(args []string) error) func() {
 	}
 }
 
-// serve is the program chaos-server DIR PORT: a server that comes back where it was.
-func serve(args []string) error {
-	ended := make(chan os.Signal, 1)
-	signal.Notify(ended, syscall.SIGTERM)
-	port, err := strconv.Atoi(args[1])
-	if err != nil {
-		return err
+func untilTerm(run func(args []string, ended <-chan os.Signal) error) func(args []string) error {
+	return func(args []string) error {
+		ended := make(chan os.Signal, 1)
+		signal.Notify(ended, syscall.SIGTERM)
+		return run(args, ended)
 	}
-	server, err := natsd.Start(natsd.Options{Dir: args[0], Port: port, Logger: zerolog.New(os.Stderr)})
-	if err != nil {
-		return err
-	}
-	<-ended
-	server.Shutdown()
-	return nil
 }

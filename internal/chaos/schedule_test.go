@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -69,18 +70,23 @@ type victims struct {
 	kinds  [][]string
 	weight []int
 	nodes  []string
+	// servers of a cluster have a schedule of their own; none without one.
+	servers []string
 }
 
-func victimsOf(agents []string) victims {
+func victimsOf(agents, servers []string) victims {
 	v := victims{
 		kinds: [][]string{
-			{"server"}, {"planner-1", "planner-2"}, {"executor-1", "executor-2"}, {"writer"}, nil,
+			servers, {"planner-1", "planner-2"}, {"executor-1", "executor-2"}, {"writer"}, nil,
 		},
 		weight: []int{2, 5, 5, 1, 5},
 		nodes:  agents,
 	}
 	for _, id := range agents {
 		v.kinds[4] = append(v.kinds[4], "agent-"+id)
+	}
+	if len(servers) > 1 {
+		v.servers, v.weight[0] = servers, 0
 	}
 	return v
 }
@@ -94,7 +100,7 @@ func schedule(seed uint64, length time.Duration, v victims) []step {
 	for {
 		at += between(r, 100*time.Millisecond, 700*time.Millisecond)
 		if at >= length {
-			return append(steps, step{at: length, do: edit, world: world(r, v.nodes, len(v.nodes)/2+1, true)})
+			break
 		}
 		if r.IntN(4) == 0 {
 			steps = append(steps, step{at: at, do: edit, world: world(r, v.nodes, 1, r.IntN(4) > 0)})
@@ -102,6 +108,12 @@ func schedule(seed uint64, length time.Duration, v victims) []step {
 		}
 		steps = append(steps, mischief(r, at, v))
 	}
+	last := step{at: length, do: edit, world: world(r, v.nodes, len(v.nodes)/2+1, true)}
+	if len(v.servers) > 0 {
+		steps = append(steps, outages(seed, length, v.servers)...)
+		slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
+	}
+	return append(steps, last)
 }
 
 func mischief(r *rand.Rand, at time.Duration, v victims) step {
@@ -143,25 +155,52 @@ func between(r *rand.Rand, least, most time.Duration) time.Duration {
 }
 
 func TestASeedIsASchedule(t *testing.T) {
-	v := victimsOf([]string{"n1", "n2", "n3"})
-	one, again, other := schedule(7, time.Minute, v), schedule(7, time.Minute, v), schedule(8, time.Minute, v)
-	if fmt.Sprint(one) != fmt.Sprint(again) {
-		t.Error("the same seed gave another schedule")
-	}
-	if fmt.Sprint(one) == fmt.Sprint(other) {
-		t.Error("another seed gave the same schedule")
-	}
-	done := make(map[string]bool)
-	for _, s := range one {
-		done[string(s.do)] = true
-		done[s.who] = true
-	}
-	for _, want := range append(slices.Concat(v.kinds...), string(kill), string(halt), string(term), string(edit)) {
-		if !done[want] {
-			t.Errorf("a minute of chaos leaves out %q", want)
+	nodes := []string{"n1", "n2", "n3"}
+	for _, servers := range [][]string{{"server"}, {"server-1", "server-2", "server-3"}} {
+		v := victimsOf(nodes, servers)
+		one, again, other := schedule(7, time.Minute, v), schedule(7, time.Minute, v), schedule(8, time.Minute, v)
+		if fmt.Sprint(one) != fmt.Sprint(again) {
+			t.Error("the same seed gave another schedule")
+		}
+		if fmt.Sprint(one) == fmt.Sprint(other) {
+			t.Error("another seed gave the same schedule")
+		}
+		// Three minutes, so that no kind is left out by chance.
+		long := schedule(7, 3*time.Minute, v)
+		done := make(map[string]bool)
+		for _, s := range long {
+			done[string(s.do)] = true
+			done[s.who] = true
+		}
+		wanted := append(slices.Concat(v.kinds...), string(kill), string(halt), string(term), string(edit))
+		if len(servers) > 1 {
+			wanted = append(wanted, leader, allServers)
+		}
+		for _, want := range wanted {
+			if !done[want] {
+				t.Errorf("three minutes of chaos with %d servers leave out %q", len(servers), want)
+			}
+		}
+		if last := long[len(long)-1]; last.do != edit || !last.world.strict || len(last.world.nodes) < 2 {
+			t.Errorf("the last step is %v", last)
 		}
 	}
-	if last := one[len(one)-1]; last.do != edit || !last.world.strict || len(last.world.nodes) < 2 {
-		t.Errorf("the last step is %v", last)
+}
+
+// All but the killing of all leaves a majority of the servers alone.
+func TestOneServerIsAwayAtATime(t *testing.T) {
+	servers := []string{"server-1", "server-2", "server-3"}
+	for seed := range uint64(100) {
+		steps := outages(seed, time.Minute, servers)
+		if s := steps[0]; s.do != kill || s.who != leader || s.at > 2*time.Second {
+			t.Fatalf("seed %d begins with %s", seed, s)
+		}
+		back := time.Duration(0)
+		for _, s := range steps {
+			if s.at < back {
+				t.Fatalf("seed %d: %s at %s, while another is away until %s", seed, s, s.at, back)
+			}
+			back = s.at + s.pause
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 	"github.com/fleetfold/fleetfold/pkg/planner"
@@ -44,10 +46,21 @@ type crew struct {
 	members     []*member
 	// clients vouches for the agents.
 	clients *attest.Local
+	// lease of the agents, and of the planners who wait for them.
+	lease time.Duration
+	// filter is asked before a message to or from an agent goes on its way;
+	// false: it is lost. Nil: none is.
+	filter atomic.Pointer[func(*events.Event) bool]
 }
 
 // story runs tell with a crew that consists of a server only.
 func story(t *testing.T, tell func(c *crew)) {
+	t.Helper()
+	storyOf(t, time.Hour, tell)
+}
+
+// storyOf is story with a limit of its own, in fake time.
+func storyOf(t *testing.T, limit time.Duration, tell func(c *crew)) {
 	t.Helper()
 	// The server shares one ticker among all servers of a process: outside of
 	// the bubble, or the bubble would never come to rest.
@@ -59,13 +72,13 @@ func story(t *testing.T, tell func(c *crew)) {
 	runtime.GC()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour) // fake
+		ctx, cancel := context.WithTimeout(t.Context(), limit) // fake
 		defer cancel()
 		clients, err := attest.OpenLocal(filepath.Join(dir, "clients"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &crew{T: t, ctx: ctx, dir: dir, clients: clients}
+		c := &crew{T: t, ctx: ctx, dir: dir, clients: clients, lease: 15 * time.Second}
 		c.server, err = natsd.Start(natsd.Options{Dir: filepath.Join(dir, "streams")})
 		c.must(err)
 		defer c.server.Shutdown()
@@ -103,10 +116,16 @@ func (c *crew) connect() *eventlog.Bus {
 // want puts a strict inventory of these nodes into force.
 func (c *crew) want(ids ...fleet.NodeID) {
 	c.Helper()
+	c.wantFor("24h", ids...)
+}
+
+// wantFor is want with a time that credentials last.
+func (c *crew) wantFor(ttl string, ids ...fleet.NodeID) {
+	c.Helper()
 	var b strings.Builder
 	b.WriteString("trust_domain: fleet.example\nregions:\n  - name: oslo\n    nodes:\n")
 	for _, id := range ids {
-		fmt.Fprintf(&b, "      - {id: %s, attestor: mtls-cert, cred_ttl: 24h, renew_before: 15m}\n", id)
+		fmt.Fprintf(&b, "      - {id: %s, attestor: mtls-cert, cred_ttl: %s, renew_before: 15m}\n", id, ttl)
 	}
 	b.WriteString("quorum: {width: 1}\nenforcement: {require_sig: true}\n")
 	_, _, err := planner.Apply(c.ctx, c.bus, c.bus.Log(), c.view, []byte(b.String()), "test", "", time.Now())

@@ -8,4 +8,8 @@
 // find nothing wrong with the log, and the time until the fleet has converged
 // must stay within what the mechanism promises. Since the time is fake, a bound
 // is about waits only, never about how fast a machine is.
+//
+// Renewals and rotations are told here, too: of days and hours, of messages that
+// get lost and agents that crash between two steps, all of which must need no
+// action.
 package failover

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/fleetfold/fleetfold/internal/cli/announce"
 	"github.com/fleetfold/fleetfold/pkg/agent"
@@ -99,7 +99,7 @@ func (c *crew) planner(log func(eventlog.Log) eventlog.Log) *member {
 	policy.StuckAfter = stuckAfter
 	p, err := planner.New(planner.Config{
 		Log: own, View: v, Inventories: view.NewInventories(m.bus.GetInventory),
-		Sightings: sightings, Statements: statements, Lease: 15 * time.Second,
+		Sightings: sightings, Statements: statements, Lease: c.lease,
 		Policy: policy, Metrics: m.metrics, Logger: m.logger(),
 	})
 	c.must(err)
@@ -119,10 +119,15 @@ func (c *crew) executor(wrap func(executor.Handler) executor.Handler) *member {
 	v, inventories := view.New(m.bus.Log()), view.NewInventories(m.bus.GetInventory)
 	return c.join(m, v.Run, func(ctx context.Context) error {
 		defer announce.Executor(m.bus, v, &m.running, m.logger())()
-		set, err := handlers.New(ctx, handlers.Config{
+		config := handlers.Config{
 			Log: m.bus.Log(), View: v, Inventories: inventories, Commands: m.bus, Driver: handlers.Wait{},
 			CADir: filepath.Join(c.dir, "ca"), Attest: c.clients.Verifiers(), Logger: m.logger(),
-		})
+		}
+		set, err := handlers.New(ctx, config)
+		if err != nil {
+			return err
+		}
+		renewer, err := handlers.NewRenewer(config, m.bus, nil)
 		if err != nil {
 			return err
 		}
@@ -143,7 +148,10 @@ func (c *crew) executor(wrap func(executor.Handler) executor.Handler) *member {
 		if err != nil {
 			return err
 		}
-		return e.Run(ctx)
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error { return e.Run(ctx) })
+		g.Go(func() error { return renewer.Run(ctx) })
+		return g.Wait()
 	})
 }
 
@@ -154,8 +162,8 @@ func (c *crew) agent(id fleet.NodeID) *member {
 	c.must(c.clients.Equip(id, dir))
 	return c.join(m, func(ctx context.Context) error {
 		return agent.Run(ctx, agent.Config{
-			Node: id, Dir: dir, Lease: 15 * time.Second, Evidence: attest.ProversIn(dir).Prove,
-		}, m.bus, m.logger())
+			Node: id, Dir: dir, Lease: c.lease, Evidence: attest.ProversIn(dir).Prove,
+		}, agentBus{m.bus, c}, m.logger())
 	})
 }
 

@@ -9,9 +9,11 @@ const (
 	ActionType  = "action_type" // EnrollNode, IssueCredential, ...
 	Actions     = "actions"     // count
 	Address     = "address"     // host:port that is listened on
+	Advice      = "advice"      // what a person can do
 	Attempt     = "attempt"
 	Attestor    = "attestor" // kind of evidence
 	Basis       = "basis"    // sequence decided on
+	Bytes       = "bytes"    // size of something stored
 	Channel     = "channel"  // presence or credential
 	Cause       = "cause"    // why a process or a node stopped
 	Command     = "command"
@@ -29,8 +31,8 @@ const (
 	HeldBy      = "held_by"     // reasons with their counts
 	Lease       = "lease"
 	Node        = "node"
-	Nodes       = "nodes" // count
 	Next        = "next"  // when the next attempt is due
+	Nodes       = "nodes" // count
 	NotAfter    = "not_after"
 	Path        = "path"
 	Plan        = "plan"
@@ -38,8 +40,11 @@ const (
 	Seq         = "seq"    // sequence of the log
 	Serial      = "serial" // of a certificate
 	Session     = "session"
+	Snapshot    = "snapshot" // its name in the store
+	State       = "state"    // ok, unknown, warn or fail
 	Step        = "step"
 	Subject     = "subject"
+	Tail        = "tail"   // count of records behind a snapshot
 	Type        = "type"   // event type
 	Unseen      = "unseen" // count of nodes
 	Why         = "why"    // reasons in words

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 
@@ -72,13 +73,24 @@ func (c *Columns) Text(r eventlog.Record) string {
 	c.See([]eventlog.Record{r})
 	head := fmt.Sprintf("%s %6d  ", r.Time.Local().Format("15:04:05.000"), r.Sequence)
 	if r.Event == nil {
-		return head + fmt.Sprintf("%-26s %s: %v", "(unfit)", r.Message.Subject, r.Err)
+		return plain(head + fmt.Sprintf("%-26s %s: %v", "(unfit)", r.Message.Subject, r.Err))
 	}
 	text := head + fmt.Sprintf("%-26s ", r.Event.Type)
 	if r.Event.Node != "" {
 		text += Fit(r.Event.Node, c.node) + "  "
 	}
-	return strings.TrimRight(text+Describe(r.Event), " ")
+	return plain(strings.TrimRight(text+Describe(r.Event), " "))
+}
+
+// plain keeps what others wrote from moving the cursor or colouring the screen
+// of whoever reads it.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
 
 // Text is Columns.Text for a record that stands alone.
@@ -94,7 +106,13 @@ func Describe(e *events.Event) string {
 	case *events.NodeLost:
 		return string(d.Reason)
 	case *events.CredentialIssued:
-		return fmt.Sprintf("serial %s until %s", short(d.Serial), d.NotAfter.UTC().Format(time.RFC3339))
+		text := fmt.Sprintf("serial %s until %s", short(d.Serial), d.NotAfter.UTC().Format(time.RFC3339))
+		if d.Renews != "" {
+			text += ", renews " + short(d.Renews)
+		}
+		return text
+	case *events.RotationRequested:
+		return fmt.Sprintf("%s by %s, %g a second", d.Target, d.Actor, d.RatePerSecond) + note(d.Note)
 	case *events.CredentialProved:
 		return "serial " + short(d.Serial)
 	case *events.CredentialExpired:

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
@@ -79,6 +80,19 @@ func subjectsOf(t *testing.T, ce cloudevent.Event) []string {
 		s.Inventory(), s.Trust(), s.Plan(), s.Enforcement(), "fleet.events.control",
 		"fleet.events.node." + token, "fleet.events.outcome." + data.Action,
 		"fleet.actions." + ce.Type(), "fleet.actions." + ce.Type() + "." + token,
+	}
+}
+
+// Whoever can write to the log must not be able to write on the screen.
+func TestNoLineMovesTheCursor(t *testing.T) {
+	e := &events.Event{Type: events.TypeInventoryApplied, Data: &events.InventoryApplied{Digest: "sha256:x", Generation: 1, Actor: "\x1b[2J\r\nann"}}
+	for what, r := range map[string]eventlog.Record{
+		"a subject": {Message: events.Message{Subject: "fleet.events.\x1b[31m"}, Err: errors.New("no\nsuch")},
+		"an actor":  {Event: e},
+	} {
+		if text := Text(r); strings.ContainsFunc(text, unicode.IsControl) {
+			t.Errorf("%s: %q", what, text)
+		}
 	}
 }
 

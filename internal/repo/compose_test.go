@@ -155,16 +155,52 @@ func TestComposeChecksHealth(t *testing.T) {
 	}
 }
 
+func serverOptions(t *testing.T, file string) *server.Options {
+	t.Helper()
+	options, err := server.ProcessConfigFile(filepath.Join(root, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return options
+}
+
 func TestServerConfigurationKeepsWhatItAcknowledged(t *testing.T) {
-	options, err := server.ProcessConfigFile(filepath.Join(root, "deploy/nats-server.conf"))
+	o := serverOptions(t, "deploy/nats-server.conf")
+	if !o.JetStream || !o.SyncAlways {
+		t.Errorf("JetStream is %v and sync_interval always is %v: the log needs both", o.JetStream, o.SyncAlways)
+	}
+	if o.Host != "127.0.0.1" || o.HTTPHost != "127.0.0.1" || o.HTTPPort != 8222 {
+		t.Errorf("listens on %s and %s:%d: without users it must stay on loopback", o.Host, o.HTTPHost, o.HTTPPort)
+	}
+}
+
+// The pages ask nobody who they are: they are on the server's own loopback, and
+// so the planner, which is elsewhere, must not wait for them.
+func TestComposeServerIsReachedByClientsOnly(t *testing.T) {
+	project := loadCompose(t)
+	for _, port := range project.Services["nats"].Ports {
+		if port.HostIP != "127.0.0.1" || port.Target != 4222 {
+			t.Errorf("port %d is published as %s on %q", port.Target, port.Published, port.HostIP)
+		}
+	}
+	if got := value(parse(t, project.Services["planner"].Command), "monitor"); got != "[]" {
+		t.Errorf("the planner asks %s, which it cannot reach, how the server syncs", got)
+	}
+}
+
+func TestServersOfAClusterKeepWhatTheyAcknowledged(t *testing.T) {
+	options, err := server.ProcessConfigFile(filepath.Join(root, "deploy/nats-server-cluster.conf"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !options.JetStream || !options.SyncAlways {
 		t.Errorf("JetStream is %v and sync_interval always is %v: the log needs both", options.JetStream, options.SyncAlways)
 	}
-	if options.Host != "127.0.0.1" || options.HTTPHost != "127.0.0.1" || options.HTTPPort != 8222 {
-		t.Errorf("listens on %s and %s:%d: without users it must stay on loopback", options.Host, options.HTTPHost, options.HTTPPort)
+	if options.Cluster.Name == "" || len(options.Routes) != 3 {
+		t.Errorf("cluster %q has %d routes, want three servers", options.Cluster.Name, len(options.Routes))
+	}
+	if options.Host != "127.0.0.1" || options.HTTPHost != "127.0.0.1" || options.Cluster.Host != "127.0.0.1" {
+		t.Errorf("listens on %s, %s and %s: without users it must stay on loopback", options.Host, options.HTTPHost, options.Cluster.Host)
 	}
 }
 

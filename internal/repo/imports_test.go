@@ -10,7 +10,7 @@ import (
 )
 
 // core is what decides. It must give the same answer to the same facts for ever.
-var core = []string{"pkg/fleet", "pkg/inventory", "pkg/events", "pkg/engine", "pkg/projection"}
+var core = []string{"pkg/fleet", "pkg/inventory", "pkg/events", "pkg/engine", "pkg/projection", "pkg/decide"}
 
 // within is all of this module that a package of the core may import.
 var within = map[string][]string{
@@ -19,6 +19,7 @@ var within = map[string][]string{
 	"pkg/events":     {"pkg/fleet", "schemas"},
 	"pkg/engine":     {"pkg/fleet"},
 	"pkg/projection": {"pkg/fleet", "pkg/events"},
+	"pkg/decide":     {"pkg/fleet", "pkg/events", "pkg/engine", "pkg/projection"},
 }
 
 // ban forbids imports. A banned path stands for itself and all below it.
@@ -52,7 +53,7 @@ var bans = []ban{
 	},
 	{
 		imports: []string{"github.com/nats-io/nats.go", "github.com/synadia-io/orbit.go", "github.com/nats-io/jsm.go"},
-		in:      everywhere, but: []string{"pkg/eventlog", "pkg/natsd"}, tests: true,
+		in:      everywhere, but: []string{"pkg/eventlog", "pkg/natsd", "internal/poison"}, tests: true,
 		because: "one door to NATS: pkg/eventlog keeps its promises because nobody goes around it",
 	},
 	{
@@ -61,7 +62,7 @@ var bans = []ban{
 	},
 	{
 		imports: []string{"github.com/nats-io/nats-server"}, in: everywhere,
-		but: []string{"pkg/natsd", "internal/repo"}, tests: true,
+		but: []string{"pkg/natsd", "internal/repo", "internal/poison"}, tests: true,
 		because: "agents and services must not carry a server; whoever embeds one takes pkg/natsd",
 	},
 	{
@@ -139,6 +140,7 @@ func TestBansBite(t *testing.T) {
 		{"pkg/engine/a_test.go", "os", false},
 		{"pkg/projection/a.go", "math/rand/v2", true},
 		{"pkg/events/a.go", "github.com/rs/zerolog", true},
+		{"pkg/decide/a.go", "os", true},
 		{"pkg/fleet/a.go", "context", true},
 		{"pkg/planner/a.go", "github.com/nats-io/nats.go/jetstream", true},
 		{"pkg/planner/a_test.go", "github.com/nats-io/nats.go", true},
@@ -185,6 +187,36 @@ func TestCoreHasNeitherGoroutineNorClock(t *testing.T) {
 			}
 			return true
 		})
+	}
+}
+
+// A fold over a bus that does not begin with a snapshot reads the whole log, and
+// nobody notices until the log is long.
+func TestProgramsMakeTheirViewsInOneRoom(t *testing.T) {
+	const (
+		room   = "internal/cli/snapshots"
+		doctor = "cmd/fleetfold/doctor_facts.go" // judges the log, and so reads all of it
+	)
+	made := 0
+	for _, s := range sources(t) {
+		if s.test || s.path == doctor || !under("cmd")(s.dir) && !under("internal")(s.dir) {
+			continue
+		}
+		ast.Inspect(s.syntax, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok || sel.Sel.Name != "New" && sel.Sel.Name != "Resume" {
+				return true
+			}
+			if pkg, ok := sel.X.(*ast.Ident); ok && pkg.Name == "view" {
+				if made++; s.dir != room {
+					t.Errorf("%s: view.%s: take a view of %s, which begins with a snapshot", s.at(n), sel.Sel.Name, room)
+				}
+			}
+			return true
+		})
+	}
+	if made == 0 {
+		t.Errorf("found no view at all, not even in %s: the test looks in the wrong place", room)
 	}
 }
 

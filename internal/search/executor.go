@@ -86,7 +86,7 @@ func (a *steps) name(r run) string {
 	return fmt.Sprintf("%s at %d", need(a.request(r)), r.action)
 }
 
-// decide folds to the end and decides again. A run of the handler begins here:
+// decide folds to the end and decides again: Reconcile, then Hold. A run of the handler begins here:
 // what happens between the decision and the handler's first step is as if it
 // happened during that step.
 func (a *steps) decide(i int, to state, does string) {
@@ -101,6 +101,10 @@ func (a *steps) decide(i int, to state, does string) {
 		r.stage = refusing
 		a.add(i, to, "%s, decides again on %d: not wanted", does, r.basis)
 		return
+	case f.held != "" && !a.without(ExecutorHold):
+		r.stage = refusing
+		a.add(i, to, "%s, decides again on %d: held (%s)", does, r.basis, f.held)
+		return
 	}
 	r.stage = firstStage[f.Action.Type]
 	if a.without(DecideAgain) {
@@ -109,9 +113,7 @@ func (a *steps) decide(i int, to state, does string) {
 		does += ", decides again: wanted"
 	}
 	a.add(i, to, "%s, and begins on %d", does, r.basis)
-	if begun := &a.out[len(a.out)-1]; begun.broken == "" {
-		begun.broken = checkBegin(a.from.log, a.request(*r))
-	}
+	a.breaks(a.checkBegin(a.from.log, a.request(*r)))
 }
 
 var firstStage = map[fleet.ActionType]stage{
@@ -136,95 +138,6 @@ func (a *steps) acknowledge(i int, to state, does string) {
 	}
 }
 
-// handle is the next step of the handler. It waits on its view, so that a step
-// it could take on an older view is one it took earlier.
-func (a *steps) handle(i int) {
-	r := a.from.runs[i]
-	id := a.request(r).ID
-	at := 0
-	for ids[at] != id {
-		at++
-	}
-	n, real := &a.facts.nodes[at], a.from.nodes[at]
-	to := a.from
-	next := &to.runs[i]
-	switch r.stage {
-	case awaiting:
-		a.enroll(i, at)
-	case issuing:
-		if !n.Present || !real.alive {
-			return // fails: see interrupt
-		}
-		next.stage, next.serial = proving, uint8(a.from.log.seq+1)
-		a.store(i, to, []entry{{issued(id, n, real, next.serial), fence{lastOnSubject, n.last}}}, "issues a credential to node "+string(id))
-	case proving:
-		serial := serialOf(r.serial)
-		if n.Proved != nil && n.Proved.Serial == serial {
-			next.stage, next.serial = closing, 0
-			a.add(i, to, "sees the proof of node %s", id)
-			return
-		}
-		if real.alive && real.serial != r.serial && n.Issued != nil && n.Issued.Serial == serial && n.Issued.KeyFingerprint == fmt.Sprint(real.key) {
-			to.nodes[at].serial = r.serial
-			a.add(i, to, "delivers the credential to node %s, which proves it", id)
-		}
-	case stopping:
-		if real.alive {
-			to.nodes[at] = node{session: real.session, key: real.key + 1}
-			a.add(i, to, "stops the agent of node %s", id)
-			to = a.from
-			next = &to.runs[i]
-		}
-		next.stage, next.basis = closing, uint8(a.from.log.seq)
-		a.add(i, to, "removes node %s, and makes the closing facts on %d", id, next.basis)
-	}
-}
-
-func (a *steps) enroll(i, at int) {
-	n, to := &a.facts.nodes[at], a.from
-	switch {
-	case n.known && n.Present && n.Proved != nil:
-		to.runs[i].stage = closing
-		a.add(i, to, "sees that node %s is present and can sign", ids[at])
-	case n.known && n.Present:
-		to.runs[i].stage = issuing
-		a.add(i, to, "sees node %s present", ids[at])
-	case !to.nodes[at].alive:
-		to.nodes[at].alive = true
-		to.nodes[at].session++
-		if to.nodes[at].key == 0 {
-			to.nodes[at].key = 1
-		}
-		a.add(i, to, "starts the agent of node %s", ids[at])
-	}
-}
-
-func issued(id fleet.NodeID, n *nodeFacts, real node, serial uint8) *events.Event {
-	return fact(events.TypeCredentialIssued, id, &events.CredentialIssued{
-		Epoch: n.epoch, Serial: serialOf(serial), Nonce: serialOf(serial), KeyFingerprint: fmt.Sprint(real.key),
-		NotBefore: stored, NotAfter: stored.AddDate(1, 0, 0),
-	}, real.key)
-}
-
-// interrupt ends a running handler: the inventory asks for something else, or
-// it fails, by itself or at its deadline.
-func (a *steps) interrupt(i int) {
-	r := a.from.runs[i]
-	q := a.request(r)
-	if f, ok := a.facts.flights[q.Action]; ok && !f.asked {
-		to := a.from
-		to.runs[i].stage, to.runs[i].serial = refusing, 0
-		a.add(i, to, "sees that %s is no longer wanted and stops", a.name(r))
-	}
-	if a.from.faults > 0 {
-		to := a.from
-		to.faults--
-		a.finish(i, to, []entry{a.outcome(events.TypeActionFailed, q, &events.ActionFailed{
-			Type: q.Type, ID: q.ID, Action: q.Action, Reason: "deadline_exceeded",
-		})}, "gives up on "+a.name(r))
-	}
-}
-
 func (a *steps) refuse(i int) {
 	r := a.from.runs[i]
 	q := a.request(r)
@@ -232,9 +145,11 @@ func (a *steps) refuse(i int) {
 		a.acknowledge(i, a.from, "refuses "+a.name(r)+" and says nothing")
 		return
 	}
-	a.finish(i, a.from, []entry{a.outcome(events.TypeActionRefused, q, &events.ActionRefused{
-		Type: q.Type, ID: q.ID, Action: q.Action, Reason: "no_longer_wanted", Basis: uint64(r.basis),
-	})}, "refuses "+a.name(r))
+	refused := &events.ActionRefused{Type: q.Type, ID: q.ID, Action: q.Action, Reason: "no_longer_wanted", Basis: uint64(r.basis)}
+	if f := a.Model.facts(a.from.log.at(refused.Basis)).flights[q.Action]; f.wanted && f.held != "" {
+		refused.Reason, refused.Detail = "held", string(f.held)
+	}
+	a.finish(i, a.from, []entry{a.outcome(events.TypeActionRefused, q, refused, refused.Reason, refused.Detail)}, "refuses "+a.name(r))
 }
 
 // close stores the closing facts and the outcome in one batch.
@@ -247,57 +162,12 @@ func (a *steps) close(i int) {
 	a.finish(i, a.from, entries, "finishes "+a.name(r))
 }
 
-// closing is what the handler returned.
-func (a *steps) closing(r run, q *events.ActionRequested) (entries []entry) {
-	switch q.Type {
-	case fleet.EnableStrictEnforcement:
-		entries = []entry{{event: fact(events.TypeEnforcementEnabled, "", &events.EnforcementEnabled{Action: q.Action}, q.Action)}}
-		if !a.without(ConditionalFlip) {
-			entries[0].fence = fence{lastInLog, uint64(r.basis)}
-		}
-	case fleet.DisableStrictEnforcement:
-		entries = []entry{{event: fact(events.TypeEnforcementDisabled, "", &events.EnforcementDisabled{Action: q.Action}, q.Action)}}
-	case fleet.DecommissionNode:
-		for i, id := range ids {
-			if id == q.ID {
-				entries = removal(id, &a.Model.facts(a.from.log.at(uint64(r.basis))).nodes[i], q.Action)
-			}
-		}
-	}
-	return entries
-}
-
-func removal(id fleet.NodeID, n *nodeFacts, action fleet.ActionID) (entries []entry) {
-	revoke := func(serial string) {
-		entries = append(entries, entry{event: fact(events.TypeCredentialRevoked, id, &events.CredentialRevoked{
-			Epoch: n.epoch, Serial: serial, Reason: "decommissioned", Action: action,
-		}, serial)})
-	}
-	if n.Proved != nil {
-		revoke(n.Proved.Serial)
-	}
-	if n.Issued != nil && (n.Proved == nil || n.Proved.Serial != n.Issued.Serial) {
-		revoke(n.Issued.Serial)
-	}
-	entries = append(entries, entry{event: fact(events.TypeNodeRemoved, id, &events.NodeRemoved{Epoch: n.epoch, Action: action})})
-	entries[0].fence = fence{lastOnSubject, n.last}
-	return entries
-}
-
-func (a *steps) outcome(t events.Type, q *events.ActionRequested, d events.Payload) entry {
-	e := entry{event: fact(t, q.ID, d, q.Action)}
+func (a *steps) outcome(t events.Type, q *events.ActionRequested, d events.Payload, distinct ...any) entry {
+	e := entry{event: fact(t, q.ID, d, append(distinct, q.Action)...)}
 	if !a.without(OutcomeFence) {
 		e.fence = fence{lastOnSubject, 0}
 	}
 	return e
-}
-
-// store appends what the handler records while it runs.
-func (a *steps) store(i int, to state, entries []entry, does string) {
-	if after, ok := to.log.append(entries); ok {
-		to.log = after
-		a.add(i, to, "%s", does)
-	}
 }
 
 // finish appends an outcome and acknowledges. When the race is lost and the

@@ -24,16 +24,21 @@ const (
 	OutcomeFence
 	// PhaseBarrier: an action waits for the earlier phases of its plan.
 	PhaseBarrier
+	// PlannerHold: a planner publishes only what Hold allows.
+	PlannerHold
+	// ExecutorHold: an executor asks Hold again before it begins.
+	ExecutorHold
 )
 
 // Guards lists all that can be taken out.
 var Guards = [...]Guard{
 	PlanFence, WholePlan, AtomicBatch, DecideAgain, ConditionalFlip, RecordedRefusal, OutcomeFence, PhaseBarrier,
+	PlannerHold, ExecutorHold,
 }
 
 func (g Guard) String() string {
 	return [...]string{
 		"all guards", "plan fence", "whole plan", "atomic batch", "decide again", "conditional flip",
-		"recorded refusal", "outcome compare-and-set", "phase barrier",
+		"recorded refusal", "outcome compare-and-set", "phase barrier", "planner hold", "executor hold",
 	}[g]
 }

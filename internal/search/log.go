@@ -1,13 +1,10 @@
 package search
 
 import (
-	"strconv"
 	"time"
 
-	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
-	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
 // ids are the nodes of the small fleet.
@@ -121,121 +118,4 @@ func (p *prefix) append(entries []entry) (after *prefix, ok bool) {
 		p = p.then(e.event)
 	}
 	return p, true
-}
-
-// facts is what everybody wants to know of one fold.
-type facts struct {
-	inventory *fleet.Inventory // nil before the first
-	ref       projection.InventoryRef
-	lastPlan  uint64
-	observed  fleet.ObservedState
-	steps     []engine.Step
-	flights   map[fleet.ActionID]flight
-	nodes     [len(ids)]nodeFacts
-}
-
-type flight struct {
-	projection.Flight
-	// wanted is the second decision, asked whether a running handler goes on.
-	wanted, asked bool
-}
-
-type nodeFacts struct {
-	projection.Node
-	known bool
-	epoch uint64
-	last  uint64
-}
-
-// facts folds the prefix with the real projection and asks the real engine.
-func (m *Model) facts(p *prefix) *facts {
-	if p.known == nil {
-		p.known = m.conclude(m.fold(p))
-	}
-	return p.known
-}
-
-func (m *Model) fold(p *prefix) *projection.State {
-	chain := make([]*events.Event, p.seq)
-	for at := p; at.parent != nil; at = at.parent {
-		chain[at.seq-1] = at.event
-	}
-	state := projection.New()
-	for i, e := range chain {
-		if _, err := state.Apply(uint64(i)+1, stored, e); err != nil {
-			panic(err) // the model's log has no gaps
-		}
-	}
-	m.folds++
-	return state
-}
-
-func (m *Model) conclude(state *projection.State) *facts {
-	f := &facts{ref: state.Inventory(), lastPlan: state.LastPlan(), flights: make(map[fleet.ActionID]flight)}
-	seen := state.Observed()
-	f.observed = fleet.ObservedState{Nodes: append([]fleet.ObservedNode(nil), seen.Nodes...), StrictEnforced: seen.StrictEnforced}
-	for i, id := range ids {
-		n := &f.nodes[i]
-		n.Node, n.known = state.Node(id)
-		n.epoch, n.last = state.Ledger().Epoch(id), state.LastNode(id)
-	}
-	if f.ref.Digest == "" {
-		return f
-	}
-	f.inventory = m.inventory(f.ref.Digest)
-	plan := engine.Reconcile(f.inventory, seen)
-	generation := f.ref.Generation
-	f.steps = engine.Dispatch(plan, ledger{state.Ledger(), generation}, generation, engine.DefaultPolicy(), decided).Publish
-	for _, have := range state.Ledger().Flights() {
-		f.flights[have.ID] = flight{
-			have, wanted(state, f.inventory, have.Action), stillAsked(state, f.inventory, have.Action),
-		}
-	}
-	return f
-}
-
-func (m *Model) inventory(digest string) *fleet.Inventory {
-	i, err := strconv.Atoi(digest)
-	if err != nil {
-		panic(err) // the model makes the digests itself
-	}
-	return m.Inventories[i]
-}
-
-// ledger is what the planner wraps the projection's ledger in.
-type ledger struct {
-	*projection.Ledger
-	generation uint64
-}
-
-func (l ledger) Attempts(need engine.Need) engine.Attempts {
-	a := l.AttemptsAt(need, l.Epoch(need.ID), l.generation)
-	return engine.Attempts{
-		Published: a.Published, Failures: a.Failures, LastOutcome: a.LastOutcome, LastRefused: a.LastRefused,
-	}
-}
-
-// wanted is the executor's second decision: engine.Reconcile, shown only the
-// action's own node.
-func wanted(s *projection.State, inv *fleet.Inventory, a fleet.Action) bool {
-	if !a.Type.ConcernsNode() {
-		return engine.Reconcile(inv, s.Observed()).Has(a)
-	}
-	var desired fleet.Inventory
-	if node := inv.Find(a.ID); node != nil {
-		desired.Regions = []fleet.Region{{Nodes: []fleet.Node{*node}}}
-	}
-	var observed fleet.ObservedState
-	if node, ok := s.Node(a.ID); ok {
-		observed.Nodes = []fleet.ObservedNode{{ID: a.ID, Present: node.Present, CanSign: s.CanSign(a.ID)}}
-	}
-	return engine.Reconcile(&desired, &observed).Has(a)
-}
-
-// stillAsked says whether a running handler is let go on.
-func stillAsked(s *projection.State, inv *fleet.Inventory, a fleet.Action) bool {
-	if !a.Type.ConcernsNode() {
-		return wanted(s, inv, a)
-	}
-	return (inv.Find(a.ID) != nil) == (a.Type != fleet.DecommissionNode)
 }

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
-	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
@@ -15,8 +15,13 @@ type Model struct {
 	Name, About string
 	// Inventories that may be applied, each any number of times.
 	Inventories []*fleet.Inventory
+	// Safeguards that planners hold by.
+	Safeguards engine.Safeguards
+	// Pausable is what people may pause, and Approvals whether they may approve.
+	Pausable  []fleet.Target
+	Approvals bool
 	// Changes is how often the world may change: a node lost, back or without
-	// its key, another inventory. Faults is how often a crash, a lost
+	// its key, another inventory, a pause, its end, an approval. Faults is how often a crash, a lost
 	// acknowledgement, a redelivery or a failing handler may happen.
 	Changes, Faults uint8
 	// Without is the guard taken out.
@@ -132,44 +137,11 @@ func (a *steps) add(executor int, to state, format string, args ...any) {
 	a.out = append(a.out, m)
 }
 
+// breaks notes what the newest step broke, unless it broke something already.
+func (a *steps) breaks(promise string) {
+	if newest := &a.out[len(a.out)-1]; newest.broken == "" {
+		newest.broken = promise
+	}
+}
+
 func (a *steps) without(g Guard) bool { return a.Without == g }
-
-// world changes, as long as it may.
-func (a *steps) world() {
-	if a.from.changes == 0 {
-		return
-	}
-	for i, id := range ids {
-		n := a.from.nodes[i]
-		switch {
-		case n.alive:
-			a.change(i, node{session: n.session, key: n.key, serial: n.serial}, "node %s dies", id)
-			a.change(i, node{alive: true, session: n.session + 1, key: n.key + 1}, "node %s starts anew and has lost its key", id)
-		case n.session > 0:
-			a.change(i, node{alive: true, session: n.session + 1, key: n.key, serial: n.serial}, "node %s comes back", id)
-		}
-	}
-	for i, inv := range a.Inventories {
-		if inv == a.facts.inventory {
-			continue
-		}
-		to := a.from
-		to.changes--
-		to.log = to.log.then(inventoryApplied(i, a.facts.ref.Generation+1))
-		a.add(-1, to, "the operator applies inventory %d: %s", i, describe(inv))
-	}
-}
-
-func (a *steps) change(i int, n node, format string, id fleet.NodeID) {
-	to := a.from
-	to.changes--
-	to.nodes[i] = n
-	a.add(-1, to, format, id)
-}
-
-func inventoryApplied(i int, generation uint64) *events.Event {
-	return &events.Event{
-		ID: fmt.Sprint(i), Source: events.SourceOperator, Type: events.TypeInventoryApplied, Time: stored,
-		Data: &events.InventoryApplied{Digest: fmt.Sprint(i), Generation: generation, Actor: "operator"},
-	}
-}

@@ -1,8 +1,7 @@
 package search
 
 import (
-	"fmt"
-
+	"github.com/fleetfold/fleetfold/pkg/decide"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -22,29 +21,22 @@ func (a *steps) planners() {
 		if view.insidePlan() && !a.without(WholePlan) {
 			continue
 		}
-		steps := a.Model.facts(view).steps
-		a.publish(view, steps, done)
-		a.publish(view, harmless(steps), done)
-	}
-}
-
-// harmless is what a planner publishes that has not yet seen every node which
-// the log calls present: neither decommissions nor the flip.
-func harmless(steps []engine.Step) (kept []engine.Step) {
-	for _, s := range steps {
-		if s.Type != fleet.DecommissionNode && s.Type != fleet.EnableStrictEnforcement {
-			kept = append(kept, s)
+		f := a.Model.facts(view)
+		if a.without(PlannerHold) {
+			a.publish(view, &f.unheld, done)
+		} else {
+			a.publish(view, &f.settled, done)
 		}
+		a.publish(view, &f.careful, done)
 	}
-	return kept
 }
 
-func (a *steps) publish(view *prefix, steps []engine.Step, done map[fleet.PlanID]bool) {
-	plan := engine.PlanIDFor(steps)
-	if len(steps) == 0 || done[plan] {
+func (a *steps) publish(view *prefix, o *offer, done map[fleet.PlanID]bool) {
+	// Whether its own fold holds it is the one thing that the basis matters for.
+	if len(o.steps) == 0 || done[o.plan] && o.broken == "" {
 		return
 	}
-	entries := batch(view.seq, a.Model.facts(view), plan, steps)
+	entries := a.batch(view.seq, a.Model.facts(view), o)
 	if a.without(PlanFence) {
 		entries[0].fence = fence{}
 	}
@@ -53,9 +45,10 @@ func (a *steps) publish(view *prefix, steps []engine.Step, done map[fleet.PlanID
 	if !ok {
 		return // lost the race: it folds on, which changes nothing here
 	}
-	done[plan] = true
+	done[o.plan] = true
 	to.log = after
 	a.add(-1, to, "a planner that has folded up to %d publishes a plan", view.seq)
+	a.breaks(o.broken)
 	if a.without(AtomicBatch) && to.faults > 0 {
 		to.faults--
 		to.log = a.from.log.then(entries[0].event)
@@ -64,15 +57,15 @@ func (a *steps) publish(view *prefix, steps []engine.Step, done map[fleet.PlanID
 }
 
 // batch is plan.decided and its actions.
-func batch(basis uint64, f *facts, plan fleet.PlanID, steps []engine.Step) []entry {
+func (m *Model) batch(basis uint64, f *facts, o *offer) []entry {
 	data := &events.PlanDecided{
-		Plan: plan, Basis: basis, InventoryDigest: f.ref.Digest, Generation: f.ref.Generation,
-		RuleVersion: engine.RuleVersion, DecidedAt: decided,
+		Plan: o.plan, Basis: basis, InventoryDigest: f.ref.Digest, Generation: f.ref.Generation,
+		RuleVersion: engine.RuleVersion, DecidedAt: decided, Safeguards: decide.Recorded(m.Safeguards),
 	}
 	entries := []entry{{fence: fence{lastOnSubject, f.lastPlan}, event: &events.Event{
-		ID: string(plan), Source: events.SourcePlanner, Type: events.TypePlanDecided, Time: decided, Data: data,
+		ID: string(o.plan), Source: events.SourcePlanner, Type: events.TypePlanDecided, Time: decided, Data: data,
 	}}}
-	for i, s := range steps {
+	for i, s := range o.steps {
 		request := &events.ActionRequested{
 			Type: s.Type, ID: s.ID, Action: s.ActionID, Attempt: s.Attempt, Epoch: s.Epoch, Generation: s.Generation,
 		}
@@ -80,62 +73,8 @@ func batch(basis uint64, f *facts, plan fleet.PlanID, steps []engine.Step) []ent
 		entries = append(entries, entry{event: &events.Event{
 			ID: string(s.ActionID), Source: events.SourcePlanner, Type: events.TypeOfAction(s.Type), Node: s.ID,
 			Time: decided, Data: request,
-			Step: &events.Step{Plan: plan, Step: i + 1, Steps: len(steps), Basis: basis},
+			Step: &events.Step{Plan: o.plan, Step: i + 1, Steps: len(o.steps), Basis: basis},
 		}})
 	}
 	return entries
 }
-
-// sensors lets a sensor append what the log lacks about a node. Its facts are
-// fenced on the node's subject and follow from that subject alone, so that a
-// sensor with an older view either says the same or loses the race.
-func (a *steps) sensors() {
-	for i, id := range ids {
-		entries := sense(id, &a.facts.nodes[i], a.from.nodes[i])
-		if len(entries) == 0 {
-			continue
-		}
-		entries[0].fence = fence{lastOnSubject, a.facts.nodes[i].last}
-		if after, ok := a.from.log.append(entries); ok {
-			to := a.from
-			to.log = after
-			a.add(-1, to, "a sensor reports on node %s", id)
-		}
-	}
-}
-
-// sense compares a node with what the log says of it.
-func sense(id fleet.NodeID, log *nodeFacts, real node) (entries []entry) {
-	add := func(t events.Type, d events.Payload, distinct ...any) {
-		entries = append(entries, entry{event: fact(t, id, d, distinct...)})
-	}
-	holds := serialOf(real.serial)
-	switch {
-	case real.alive && (!log.known || !log.Present || log.Session != fmt.Sprint(real.session)):
-		add(events.TypeNodeAppeared, &events.NodeAppeared{
-			Epoch: log.epoch, Session: fmt.Sprint(real.session), KeyFingerprint: fmt.Sprint(real.key),
-		}, real.session, real.key)
-		if log.Proved != nil && log.Proved.Serial != holds {
-			add(events.TypeCredentialRevoked, &events.CredentialRevoked{
-				Epoch: log.epoch, Serial: log.Proved.Serial, Reason: "credential_lost",
-			}, log.Proved.Serial)
-		}
-	case !real.alive && log.known && log.Present:
-		add(events.TypeNodeLost, &events.NodeLost{Epoch: log.epoch, Reason: "lease_expired"})
-	case log.Issued != nil && log.Issued.Serial == holds && (log.Proved == nil || log.Proved.Serial != holds):
-		add(events.TypeCredentialProved, &events.CredentialProved{
-			Epoch: log.epoch, Serial: holds, Nonce: log.Issued.Nonce,
-		}, holds)
-	}
-	return entries
-}
-
-// fact is an event about a node; what is distinct about it makes its id, for
-// two events behind the same log with the same id are the same.
-func fact(t events.Type, id fleet.NodeID, d events.Payload, distinct ...any) *events.Event {
-	return &events.Event{
-		ID: string(id) + fmt.Sprint(distinct...), Source: events.SourcePlanner, Type: t, Node: id, Time: stored, Data: d,
-	}
-}
-
-func serialOf(seq uint8) string { return fmt.Sprintf("%02x", seq) }

@@ -30,12 +30,15 @@ func (a *steps) check(from, to state) string {
 }
 
 // checkBegin looks at a handler that begins.
-func checkBegin(log *prefix, q *events.ActionRequested) string {
+func (m *Model) checkBegin(log *prefix, q *events.ActionRequested) string {
 	if log.hasOutcome(q.Action) {
 		return fmt.Sprintf("once: the handler of %s begins, and its outcome is on the log", need(q))
 	}
 	if other := earlier(log, q); other != nil {
 		return fmt.Sprintf("order: %s begins, and %s of its plan has no outcome", need(q), need(other))
+	}
+	if why := m.stopped(m.facts(log), q.Type, q.ID); why != "" {
+		return fmt.Sprintf("held: %s begins on %d, and %s", need(q), log.seq, why)
 	}
 	return ""
 }
@@ -74,6 +77,7 @@ func (a *steps) checkEvent(p *prefix) string {
 	case *events.ActionFailed:
 		return a.checkOutcome(p, d.Type, d.Action)
 	case *events.ActionRefused:
+		a.stored[string(d.Reason)+" "+d.Detail]++
 		return a.checkOutcome(p, d.Type, d.Action)
 	}
 	return ""
@@ -82,6 +86,9 @@ func (a *steps) checkEvent(p *prefix) string {
 // checkFlip does not ask the engine: it is what the engine is checked against.
 func (a *steps) checkFlip(before *prefix) string {
 	f := a.Model.facts(before)
+	if f.paused {
+		return "held: enforcement is enabled, and the fleet is paused"
+	}
 	if f.inventory == nil || !f.inventory.RequireSig {
 		return "flip: enforcement is enabled, and the inventory in force does not ask for it"
 	}

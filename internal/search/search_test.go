@@ -18,6 +18,7 @@ var update = flag.Bool("update", false, "write the stories of the guards to test
 // some seconds. SEARCH_DEPTH makes the smaller ones larger.
 var depths = map[string]int{
 	"lose": 8, "flip": 7, "relax": 10, "replace": 10, "grow": 12, "first": 20,
+	"pause": 10, "blind": 7, "quorum": 8, "approve": 7,
 }
 
 func depthOf(t *testing.T, m *Model) int {
@@ -76,6 +77,8 @@ var reached = []string{
 	"action.failed EnrollNode", "action.failed IssueCredential", "action.failed DecommissionNode",
 	"action.refused EnrollNode", "action.refused IssueCredential", "action.refused DecommissionNode",
 	"action.refused DisableStrictEnforcement", "action.refused EnableStrictEnforcement",
+	"control.paused", "control.resumed", "plan.approved",
+	"held paused", "held blind_fleet", "held quorum", "held removal_budget",
 }
 
 // gates say in which world, and by which promise, a missing guard shows.
@@ -91,6 +94,8 @@ var gates = []struct {
 	{RecordedRefusal, "relax", "once"},
 	{OutcomeFence, "replace", "once"},
 	{PhaseBarrier, "replace", "order"},
+	{PlannerHold, "quorum", "held"},
+	{ExecutorHold, "pause", "held"},
 }
 
 func TestEveryGuardIsNeeded(t *testing.T) {
@@ -115,6 +120,38 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 		if !gated[g] {
 			t.Errorf("no gate for %s", g)
 		}
+	}
+}
+
+// Each reason to hold is one that the search would miss.
+func TestEveryHoldIsNeeded(t *testing.T) {
+	for _, c := range []struct {
+		guard       Guard
+		world, want string
+	}{
+		{PlannerHold, "pause", "the fleet is paused"},
+		{PlannerHold, "quorum", "0 desired nodes sign"},
+		{PlannerHold, "blind", "2 of 2 desired nodes are lost"},
+		{PlannerHold, "approve", "the removal of 1 of 2 nodes is not approved"},
+		{ExecutorHold, "pause", "the fleet is paused"},
+		{ExecutorHold, "quorum", "0 desired nodes sign"},
+		{ExecutorHold, "blind", "2 of 2 desired nodes are lost"},
+		{ExecutorHold, "approve", "the removal of 1 of 2 nodes is not approved"},
+	} {
+		t.Run(c.guard.String()+" "+c.world, func(t *testing.T) {
+			m := world(t, c.world)
+			m.Without = c.guard
+			if c.world != "pause" {
+				m.Pausable = nil // one reason at a time
+			}
+			if c.world != "blind" {
+				m.Safeguards.BlindMin = len(ids) + 1
+			}
+			r := m.Search(depths[c.world])
+			if r.Story == nil || !strings.HasPrefix(r.Story.Broken, "held:") || !strings.HasSuffix(r.Story.Broken, c.want) {
+				t.Errorf("in %d states, the story is not that %s:\n%v", r.States, c.want, r.Story)
+			}
+		})
 	}
 }
 

@@ -96,7 +96,16 @@ func line(p *prefix) string {
 	case *events.ActionFailed:
 		return fmt.Sprintf("%s (%s)", text, d.Action)
 	case *events.ActionRefused:
+		if d.Detail != "" {
+			return fmt.Sprintf("%s, %s: %s (%s)", text, d.Reason, d.Detail, d.Action)
+		}
 		return fmt.Sprintf("%s (%s)", text, d.Action)
+	case *events.ControlPaused:
+		return fmt.Sprintf("%s: %s", p.event.Type, d.Target)
+	case *events.ControlResumed:
+		return fmt.Sprintf("%s: %s", p.event.Type, d.Target)
+	case *events.PlanApproved:
+		return fmt.Sprintf("%s on %d", text, d.Basis)
 	}
 	return text
 }

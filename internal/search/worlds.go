@@ -1,13 +1,15 @@
 package search
 
 import (
+	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
-// inventory makes one that asks for the given nodes.
+// inventory makes one that asks for the given nodes. Its quorum is none, which
+// holds nothing and so allows more.
 func inventory(strict bool, nodes ...fleet.NodeID) *fleet.Inventory {
-	inv := &fleet.Inventory{TrustDomain: "fleet.test", QuorumWidth: 1, RequireSig: strict}
+	inv := &fleet.Inventory{TrustDomain: "fleet.test", RequireSig: strict}
 	region := fleet.Region{Name: "r"}
 	for _, id := range nodes {
 		region.Nodes = append(region.Nodes, fleet.Node{ID: id, Attestor: fleet.AttestorNodePlugin})
@@ -37,12 +39,50 @@ func Worlds() []*Model {
 			signing(0).enforced(),
 		begin("first", "nothing is there yet but an inventory of one node", 1, 1,
 			inventory(true, "a"), inventory(false)),
+		begin("pause", "a signs, the inventory has just become strict, and people pause and resume", 2, 1,
+			inventory(true, "a")).
+			pausable(everything, only("a")).signing(0),
+		begin("blind", "two nodes sign, the inventory has just become strict, and who loses both is blind", 3, 1,
+			inventory(true, "a", "b")).
+			blindAt(2).signing(0).signing(1),
+		begin("quorum", "a goes and b stays, and nothing is removed unless b signs", 2, 1,
+			quorum(1, inventory(false, "b"))).
+			pausable(only("a")).signing(1).present(0),
+		begin("approve", "a goes and b stays, each removal needs a person, and who loses b is blind", 3, 1,
+			inventory(false, "b"), inventory(true, "b")).
+			approving().blindAt(1).signing(1).present(0),
 	}
+}
+
+func quorum(width int, inv *fleet.Inventory) *fleet.Inventory {
+	inv.QuorumWidth = width
+	return inv
+}
+
+// pausable lets people pause and resume.
+func (m *Model) pausable(targets ...fleet.Target) *Model {
+	m.Pausable = targets
+	return m
+}
+
+// blindAt takes so few lost nodes for blindness, for two are all there are.
+func (m *Model) blindAt(lost int) *Model {
+	m.Safeguards.BlindMin = lost
+	return m
+}
+
+// approving allows no removal without an approval.
+func (m *Model) approving() *Model {
+	m.Approvals, m.Safeguards.RemovalMin = true, 0
+	return m
 }
 
 // begin is a world whose first inventory is in force.
 func begin(name, about string, changes, faults uint8, inventories ...*fleet.Inventory) *Model {
-	m := &Model{Name: name, About: about, Inventories: inventories, Changes: changes, Faults: faults}
+	m := &Model{
+		Name: name, About: about, Inventories: inventories, Changes: changes, Faults: faults,
+		Safeguards: engine.DefaultSafeguards(),
+	}
 	m.begin = state{log: &prefix{}, changes: changes, faults: faults}
 	return m.with(inventoryApplied(0, 1))
 }

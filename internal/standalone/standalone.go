@@ -22,6 +22,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/busdir"
 	"github.com/fleetfold/fleetfold/internal/cli/announce"
+	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
@@ -31,6 +32,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 	"github.com/fleetfold/fleetfold/pkg/planner"
 	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/snapshot"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
@@ -40,6 +42,8 @@ type Options struct {
 	Dir string
 	// Port the server listens on, on loopback; 0 means a free one.
 	Port int
+	// MonitorPort of the server's monitoring pages, on loopback; 0 means none.
+	MonitorPort int
 	// Prefix of the fleet's subjects.
 	Prefix string
 	// Secure lets the server ask everybody who they are, by TLS, and gives each
@@ -54,7 +58,11 @@ type Options struct {
 	EnrollTimeout time.Duration
 	// Safeguards of the planner; zero means the defaults.
 	Safeguards engine.Safeguards
-	// OnRecord sees each record of the log as it is folded, old ones first.
+	// SnapshotEvery so many records a snapshot is saved; 0 means never.
+	SnapshotEvery uint64
+	// OnStart sees the state that the fold begins with, OnRecord each record that
+	// is folded from there on, old ones first.
+	OnStart  func(*projection.State)
 	OnRecord func(eventlog.Record, projection.Change)
 	// OnAgentExit hears of each agent process that ended on its own.
 	OnAgentExit func(id fleet.NodeID, pid int, err error)
@@ -70,6 +78,7 @@ type Fleet struct {
 	hands       *eventlog.Bus // the executor's
 	log         eventlog.Log
 	view        *view.View
+	saver       *snapshot.Saver
 	inventories *view.Inventories
 	planner     *planner.Planner
 	driver      *handlers.Local
@@ -96,6 +105,9 @@ func Start(ctx context.Context, o Options) (_ *Fleet, err error) {
 	if err = f.startServer(); err != nil {
 		return nil, err
 	}
+	if !f.server.SyncAlways() {
+		o.Logger.Warn().Msg("embedded server does not sync what it acknowledges: a power cut can take it back")
+	}
 	if err = f.connect(ctx); err != nil {
 		return nil, err
 	}
@@ -103,8 +115,12 @@ func Start(ctx context.Context, o Options) (_ *Fleet, err error) {
 		return nil, err
 	}
 	f.log = f.bus.Log()
-	f.view = view.New(f.log)
+	f.view = snapshots.View(f.bus, o.Logger)
+	f.saver = snapshots.Saver(f.bus, f.view, o.SnapshotEvery, nil, o.Logger)
 	f.inventories = view.NewInventories(f.bus.GetInventory)
+	if o.OnStart != nil {
+		f.view.OnStart(o.OnStart)
+	}
 	if o.OnRecord != nil {
 		f.view.OnRecord(o.OnRecord)
 	}
@@ -199,11 +215,14 @@ func (f *Fleet) Run(ctx context.Context) error {
 		<-viewDone
 	}()
 
+	// The last thing while the view still runs, or a snapshot would lack the end.
+	defer func() { snapshots.Finish(ctx, f.bus, f.saver) }()
 	defer announce.Planner(f.bus, f.view, f.planner, f.options.Logger)()
 	defer announce.Executor(f.hands, f.view, &f.running, f.options.Logger)()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return f.planner.Run(ctx) })
 	g.Go(func() error { return f.act(ctx) })
+	g.Go(func() error { f.saver.Run(ctx); return nil })
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():
@@ -233,10 +252,15 @@ func (f *Fleet) act(ctx context.Context) error {
 
 // execute needs the trust domain for its CA, and so waits for an inventory.
 func (f *Fleet) execute(ctx context.Context) error {
-	set, err := handlers.New(ctx, handlers.Config{
+	config := handlers.Config{
 		Log: f.hands.Log(), View: f.view, Inventories: f.inventories, Commands: f.hands, Driver: f.driver,
 		Attest: f.attest.Verifiers(), CADir: filepath.Join(f.options.Dir, "ca"), EnrollTimeout: f.options.EnrollTimeout, Logger: f.options.Logger,
-	})
+	}
+	set, err := handlers.New(ctx, config)
+	if err != nil {
+		return err
+	}
+	renewer, err := handlers.NewRenewer(config, f.hands, nil)
 	if err != nil {
 		return err
 	}
@@ -247,7 +271,10 @@ func (f *Fleet) execute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return e.Run(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.Run(ctx) })
+	g.Go(func() error { return renewer.Run(ctx) })
+	return g.Wait()
 }
 
 // Close stops what Start began, agents included, and waits for it.

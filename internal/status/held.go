@@ -3,6 +3,7 @@ package status
 import (
 	"time"
 
+	"github.com/fleetfold/fleetfold/pkg/decide"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
@@ -13,29 +14,12 @@ func situation(st *projection.State, inv *fleet.Inventory, now time.Time) engine
 	return engine.Situation{Desired: inv, Observed: st.Observed(), Facts: st, Settled: true, Now: now}
 }
 
-// safeguards are those of the newest plan on the log: a reader does not know
-// how its planners were started. Before the first plan they are the defaults.
-func safeguards(st *projection.State) engine.Safeguards {
-	r := st.Safeguards()
-	g := engine.Safeguards{
-		RemovalMin: r.RemovalMin, RemovalFraction: r.RemovalFraction,
-		BlindFraction: r.BlindFraction, BlindMin: r.BlindMin, LostWait: seconds(r.LostWaitSeconds),
-		FlapThreshold: r.FlapThreshold, FlapHalfLife: seconds(r.FlapHalfLifeSeconds),
-	}
-	if g.Validate() != nil {
-		return engine.DefaultSafeguards()
-	}
-	return g
-}
-
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
 // held is what of the plan planners do not publish now. What is in flight is
 // told elsewhere.
 func held(st *projection.State, inv *fleet.Inventory, plan fleet.Plan, now time.Time) []fleet.Held {
-	allowed, held := engine.Hold(plan, situation(st, inv, now), safeguards(st))
-	generation := st.Inventory().Generation
-	for _, h := range engine.Dispatch(allowed, account{st.Ledger(), generation}, generation, policy(st), now).Held {
+	allowed, held := engine.Hold(plan, situation(st, inv, now), decide.Safeguards(st))
+	dispatched := engine.Dispatch(allowed, decide.Ledger(st), st.Inventory().Generation, decide.Policy(st), now)
+	for _, h := range dispatched.Held {
 		if h.Reason != engine.ReasonInFlight {
 			held = append(held, h)
 		}
@@ -59,7 +43,7 @@ func Waiting(st *projection.State, inv *fleet.Inventory, now time.Time) (Approva
 		return Approval{}, false
 	}
 	plan := engine.Reconcile(inv, st.Observed())
-	id, waits := engine.NeedsApproval(plan, situation(st, inv, now), safeguards(st))
+	id, waits := engine.NeedsApproval(plan, situation(st, inv, now), decide.Safeguards(st))
 	if !waits {
 		return Approval{}, false
 	}

@@ -31,6 +31,8 @@ type Status struct {
 	Unfit int `json:"unfit"`
 	// Paused lists what people paused.
 	Paused []fleet.Pause `json:"paused"`
+	// Rotations lists, by target, what people wanted renewed, as far as it is not.
+	Rotations []Rotation `json:"rotations"`
 	// BlockedBy are the nodes that keep strict enforcement off while it is wanted.
 	BlockedBy []engine.Blocker `json:"blocked_by"`
 	// Converged: an inventory is in force, the plan is empty, nothing is in flight.
@@ -70,6 +72,7 @@ func Of(st *projection.State, inv *fleet.Inventory, now time.Time) Status {
 		Unfit:     st.Unfit(),
 		Paused:    st.Pauses(),
 		BlockedBy: []engine.Blocker{},
+		Rotations: []Rotation{},
 		Sequence:  st.Sequence(),
 	}
 	s.Observed.Nodes = append([]fleet.ObservedNode{}, s.Observed.Nodes...)
@@ -84,6 +87,7 @@ func Of(st *projection.State, inv *fleet.Inventory, now time.Time) Status {
 		s.BlockedBy = append(s.BlockedBy, engine.Blocking(inv, &s.Observed)...)
 		s.Held = append(s.Held, held(st, inv, s.Plan, now)...)
 		s.Stuck = append(s.Stuck, stuck(st, s.Plan)...)
+		s.Rotations = append(s.Rotations, rotations(st, inv)...)
 	}
 	for i := range s.Paused {
 		s.Paused[i].Since = s.Paused[i].Since.UTC()

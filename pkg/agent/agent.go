@@ -40,16 +40,20 @@ type Agent struct {
 	// mu lets one command be answered at a time. Heartbeats never wait for it.
 	mu       sync.Mutex
 	stopping bool
-	// credential the node holds; nil while there is none. Commands change it.
-	credential atomic.Pointer[events.CredentialDelivered]
+	// credential the node uses; nil while there is none. pending is a newer one
+	// that takes its place once it is confirmed. Both change under mu.
+	credential, pending atomic.Pointer[events.CredentialDelivered]
+	// rotating is the serial of a credential that is to be renewed before its time.
+	rotating atomic.Pointer[string]
 
 	// beating is held while a heartbeat is under way, so that none follows the farewell.
 	beating sync.Mutex
 	left    bool
 	tally   tally // of heartbeats
 
-	nudge   chan struct{} // asks for a heartbeat now
-	stopped chan string   // carries why the agent was told to stop
+	nudge    chan struct{} // asks for a heartbeat now
+	renewals chan struct{} // asks for a look at the credential now
+	stopped  chan string   // carries why the agent was told to stop
 }
 
 // Open takes the folder's lock and reads or makes the key.
@@ -59,7 +63,7 @@ func Open(cfg Config, log zerolog.Logger) (*Agent, error) {
 	}
 	a := &Agent{
 		cfg: cfg.withDefaults(), log: log, store: store{cfg.Dir}, session: rand.Text(),
-		nudge: make(chan struct{}, 1), stopped: make(chan string, 1),
+		nudge: make(chan struct{}, 1), renewals: make(chan struct{}, 1), stopped: make(chan string, 1),
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make folder: %w", err)
@@ -118,6 +122,26 @@ func (a *Agent) load() error {
 		a.log.Warn().Err(gone).Str(field.Path, a.store.path(CredentialFile)).Msg("credential counts for nothing now")
 	}
 	a.credential.Store(c)
+	return a.loadPending()
+}
+
+// loadPending takes up a renewal where a stop left it. A pending credential
+// that is of no use is passed over, for the one in use is the one that counts.
+func (a *Agent) loadPending() error {
+	pending, err := a.store.loadPending(a.cfg.Node, a.fingerprint, a.cfg.Now())
+	if err != nil {
+		a.log.Warn().Err(err).Str(field.Path, a.store.path(PendingFile)).Msg("pending credential is of no use")
+	}
+	held := a.credential.Load()
+	switch {
+	case pending == nil:
+		return nil
+	case held == nil: // it is the best there is, proved or not
+		return errors.Join(a.use(pending), a.drop())
+	case held.Serial == pending.Serial: // stopped between the two files
+		return a.drop()
+	}
+	a.pending.Store(pending)
 	return nil
 }
 
@@ -152,6 +176,7 @@ func (a *Agent) Run(ctx context.Context, bus Bus) error {
 	defer cancel()
 	var beats sync.WaitGroup
 	beats.Go(func() { a.beatOn(beatCtx, bus) })
+	beats.Go(func() { a.renewOn(beatCtx, bus) })
 	cause := "stopped"
 	select {
 	case <-ctx.Done():
@@ -192,6 +217,16 @@ func (a *Agent) serial() string {
 		return c.Serial
 	}
 	return ""
+}
+
+// serials of the credential in use and of the one that is to replace it. The
+// pending one is read first: if it is confirmed meanwhile, both name it.
+func (a *Agent) serials() (held, pending string) {
+	if c := a.pending.Load(); c != nil {
+		pending = c.Serial
+	}
+	held = a.serial()
+	return held, pending
 }
 
 // event makes an event of this node. Ids differ from event to event: what is

@@ -59,16 +59,16 @@ func (a *Agent) interval() time.Duration {
 
 // beat renews the lease, unless the node has said farewell.
 func (a *Agent) beat(ctx context.Context, bus Bus) error {
-	serial := a.serial()
 	a.beating.Lock()
 	defer a.beating.Unlock()
+	serial, pending := a.serials()
 	if a.left {
 		return nil
 	}
 	sent := a.cfg.Now()
 	limited, cancel := context.WithTimeout(ctx, a.cfg.Heartbeat)
 	defer cancel()
-	err := a.publish(limited, bus, serial, false)
+	err := a.publish(limited, bus, serial, pending, false)
 	if err == nil || ctx.Err() == nil { // a stop is no failure
 		a.tally.note(sent, err)
 	}
@@ -86,15 +86,16 @@ func (a *Agent) leave(ctx context.Context, bus Bus) error {
 	a.tally.left()
 	ctx, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
-	return a.publish(ctx, bus, "", true)
+	return a.publish(ctx, bus, "", "", true)
 }
 
-func (a *Agent) publish(ctx context.Context, bus Bus, serial string, leaving bool) error {
+func (a *Agent) publish(ctx context.Context, bus Bus, serial, pending string, leaving bool) error {
 	e := a.event(events.TypeNodeHeartbeat, events.NodeSource(a.cfg.Node), &events.Heartbeat{
 		Session:        a.session,
 		LeaseSeconds:   int(a.cfg.Lease / time.Second),
 		KeyFingerprint: a.fingerprint,
 		Serial:         serial,
+		PendingSerial:  pending,
 		Leaving:        leaving,
 	})
 	if err := bus.Beat(ctx, a.cfg.Node, e, a.cfg.Lease); err != nil {

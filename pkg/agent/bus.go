@@ -19,6 +19,9 @@ type Bus interface {
 	Beat(ctx context.Context, id fleet.NodeID, heartbeat *events.Event, lease time.Duration) error
 	// State publishes what the node states about its credential, and waits for the ack.
 	State(ctx context.Context, statement *events.Event) error
+	// Request sends the node's request to the services and returns the answer of
+	// the one that took it.
+	Request(ctx context.Context, id fleet.NodeID, request *events.Event) (*events.Event, error)
 	// ServeCommands answers the node's commands until stop is called, which
 	// returns when the answers under way are sent.
 	ServeCommands(ctx context.Context, id fleet.NodeID, handle func(context.Context, *events.Event) *events.Event) (stop func(), err error)

@@ -44,6 +44,10 @@ func (a *Agent) obey(ctx context.Context, bus Bus, command *events.Event, answer
 			return err
 		}
 		return a.prove(ctx, bus, d)
+	case *events.CredentialConfirmed:
+		return a.confirm(d.Serial)
+	case *events.CredentialRotationRequested:
+		return a.rotate(d.Serial)
 	case *events.NodeStopRequested:
 		return a.stop(ctx, bus, d)
 	}
@@ -66,8 +70,9 @@ func (a *Agent) request(ctx context.Context, d *events.CertificateRequested, ans
 	return nil
 }
 
-// accept keeps a credential once it is known to be this node's. The old one
-// stays until then. mu is held.
+// accept takes a credential into use once it is known to be this node's. It
+// comes unasked, for the node has none that counts; a renewal is held first. mu
+// is held.
 func (a *Agent) accept(d *events.CredentialDelivered) error {
 	if err := checkCredential(d, a.cfg.Node, a.fingerprint, a.cfg.Now()); err != nil {
 		return fmt.Errorf("check credential: %w", err)
@@ -75,6 +80,15 @@ func (a *Agent) accept(d *events.CredentialDelivered) error {
 	if held := a.credential.Load(); held != nil && *held == *d {
 		return nil
 	}
+	if err := a.use(d); err != nil {
+		return err
+	}
+	return a.drop()
+}
+
+// use puts a credential into the place of the old one, which stays until the
+// new one lies on disk. mu is held.
+func (a *Agent) use(d *events.CredentialDelivered) error {
 	if err := a.store.keep(d); err != nil {
 		return err
 	}
@@ -85,6 +99,7 @@ func (a *Agent) accept(d *events.CredentialDelivered) error {
 	case a.nudge <- struct{}{}:
 	default:
 	}
+	a.wakeRenewals()
 	return nil
 }
 
@@ -116,6 +131,7 @@ func (a *Agent) stop(ctx context.Context, bus Bus, d *events.NodeStopRequested) 
 			return err
 		}
 		a.credential.Store(nil)
+		a.pending.Store(nil)
 	}
 	err := a.leave(ctx, bus)
 	a.stopping = true

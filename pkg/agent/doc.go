@@ -9,13 +9,19 @@
 //     disk, whole, the old one counts.
 //   - A damaged file is an error that names it and says what to do. Nothing is
 //     overwritten to get around it.
+//   - A renewed credential is kept beside the old one, which stays in use until
+//     the log says that the new one was proved. Whatever step a stop comes at,
+//     the folder holds a credential that can be used.
 //   - Two agents never share a folder.
 //   - A bus that is away is waited for, for ever.
 //
 // In which order things happen: Open takes the folder. Run first takes
 // commands, then beats, so that a node that appears can be written to. A
 // delivered credential is checked, kept, and then proved by a signed statement,
-// every time it is delivered. At the end, beats stop, a farewell ends the lease,
+// every time it is delivered. In its time, at a moment that is drawn, a request
+// for a new one goes out, signed with the key of the old one; it is repeated,
+// with growing waits, until the answer is proved and confirmed or the old one has
+// ended. Then the fleet issues anew, as for a node without any. At the end, beats stop, a farewell ends the lease,
 // and Run returns nil: a stop that was asked for is no failure.
 //
 // What the caller must do: give each node a folder of its own, and end the

@@ -29,6 +29,10 @@ type fakeBus struct {
 	states  chan *events.Event
 	serving chan struct{} // closed when commands are taken
 	handle  func(context.Context, *events.Event) *events.Event
+	// requests come one at a time, and each waits for one of answers; nil says
+	// that nobody listens.
+	requests chan *events.Event
+	answers  chan *events.Event
 
 	mu       sync.Mutex
 	beatErr  error
@@ -38,7 +42,8 @@ type fakeBus struct {
 }
 
 func newBus() *fakeBus {
-	return &fakeBus{beats: make(chan *events.Heartbeat, 100), states: make(chan *events.Event, 100), serving: make(chan struct{})}
+	return &fakeBus{beats: make(chan *events.Heartbeat, 100), states: make(chan *events.Event, 100), serving: make(chan struct{}),
+		requests: make(chan *events.Event), answers: make(chan *events.Event)}
 }
 
 func (b *fakeBus) fail(beat, state error) {
@@ -71,6 +76,25 @@ func (b *fakeBus) State(ctx context.Context, e *events.Event) error {
 		b.states <- e
 	}
 	return err
+}
+
+// Request hands the request over and waits for the test's answer.
+func (b *fakeBus) Request(ctx context.Context, id fleet.NodeID, e *events.Event) (*events.Event, error) {
+	mustFit(subjects.Request(id), e)
+	select {
+	case b.requests <- e:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case answer := <-b.answers:
+		if answer == nil {
+			return nil, errors.New("no executor listens")
+		}
+		return answer, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 var subjects = events.DefaultSubjects()

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
 )
 
 // Heartbeats is what became of an agent's heartbeats. The farewell is not one.
@@ -67,17 +69,22 @@ func (a *Agent) Ready() error {
 // NotAfter is the end of the credential that the node holds; ok is false while
 // it holds none. It may be called from any goroutine.
 func (a *Agent) NotAfter() (end time.Time, ok bool) {
-	c := a.credential.Load()
+	_, end, ok = validity(a.credential.Load())
+	return end, ok
+}
+
+// validity is the window of a credential; false if it is nil or has none.
+func validity(c *events.CredentialDelivered) (from, until time.Time, ok bool) {
 	if c == nil {
-		return time.Time{}, false
+		return from, until, false
 	}
 	block, _ := pem.Decode([]byte(c.CertificatePEM))
 	if block == nil {
-		return time.Time{}, false
+		return from, until, false
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return time.Time{}, false
+		return from, until, false
 	}
-	return cert.NotAfter, true
+	return cert.NotBefore, cert.NotAfter, true
 }

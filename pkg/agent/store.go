@@ -22,6 +22,8 @@ const (
 	KeyFile = "key.pem"
 	// CredentialFile holds the credential as it was delivered; what it says counts.
 	CredentialFile = "credential.json"
+	// PendingFile holds a renewed credential until it is confirmed.
+	PendingFile = "credential.next.json"
 	// CertificateFile repeats the certificate for other programs.
 	CertificateFile = "credential.pem"
 	lockFile        = "agent.lock"
@@ -93,14 +95,51 @@ func damaged(path string, err error) error {
 
 // keep writes the credential. Whoever reads sees the old one or the new one.
 func (s store) keep(c *events.CredentialDelivered) error {
+	if err := s.write(CredentialFile, c); err != nil {
+		return err
+	}
+	return s.writeCertificate(c)
+}
+
+// keepPending writes a credential that is not in use yet.
+func (s store) keepPending(c *events.CredentialDelivered) error { return s.write(PendingFile, c) }
+
+func (s store) write(name string, c *events.CredentialDelivered) error {
 	raw, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode credential: %w", err)
 	}
-	if err := identity.WriteFileAtomic(s.path(CredentialFile), append(raw, '\n'), 0o600); err != nil {
+	if err := identity.WriteFileAtomic(s.path(name), append(raw, '\n'), 0o600); err != nil {
 		return fmt.Errorf("write credential: %w", err)
 	}
-	return s.writeCertificate(c)
+	return nil
+}
+
+// loadPending returns the pending credential; nil if there is none, and an
+// error if there is one that cannot be used.
+func (s store) loadPending(id fleet.NodeID, own string, now time.Time) (*events.CredentialDelivered, error) {
+	raw, err := os.ReadFile(s.path(PendingFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read pending credential: %w", err)
+	}
+	c := new(events.CredentialDelivered)
+	if err := json.Unmarshal(raw, c); err != nil {
+		return nil, fmt.Errorf("decode pending credential: %w", err)
+	}
+	if err := checkCredential(c, id, own, now); err != nil {
+		return nil, fmt.Errorf("check pending credential: %w", err)
+	}
+	return c, nil
+}
+
+func (s store) removePending() error {
+	if err := os.Remove(s.path(PendingFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove pending credential: %w", err)
+	}
+	return nil
 }
 
 // writeCertificate brings the copy in line, also after a stop between the two files.
@@ -119,7 +158,7 @@ func (s store) writeCertificate(c *events.CredentialDelivered) error {
 // credential would be useless anyway.
 func (s store) forget() error {
 	var problems []error
-	for _, name := range []string{CertificateFile, CredentialFile, KeyFile} {
+	for _, name := range []string{PendingFile, CertificateFile, CredentialFile, KeyFile} {
 		if err := os.Remove(s.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			problems = append(problems, fmt.Errorf("remove credential: %w", err))
 		}

@@ -2,8 +2,9 @@
 // which says what lies between the fleet that an inventory asks for and the
 // fleet that the log tells of; Hold, which says what of that must wait for a
 // safeguard; and Dispatch, which says which part of the rest to publish now.
-// The same rule plans, is asked again before an action is carried out, and is
-// asked once more, years later, by an audit. There is no second copy of it.
+// The same rules plan, are asked again before an action is carried out (of Hold,
+// what HoldsInFlight says), and are asked once more, years later, by an audit.
+// There is no second copy of them.
 //
 // # What it promises
 //

@@ -278,6 +278,9 @@ func TestAPenaltyEndsByHalving(t *testing.T) {
 			t.Errorf("a penalty of %v ends after %s, want %s", penalty, got, want)
 		}
 	}
+	if got := (engine.Safeguards{}).FlapEnds(0, noon); !got.Equal(noon) {
+		t.Errorf("without thresholds no penalty ends at %s", got)
+	}
 }
 
 func TestTimeEndsWhatOnlyTimeHolds(t *testing.T) {

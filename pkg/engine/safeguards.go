@@ -82,23 +82,35 @@ func (g Safeguards) Validate() error {
 	return errors.Join(problems...)
 }
 
+// part is a fraction of a number of nodes. A person wrote the fraction in
+// decimals, and 0.29 as a float is a hair less: nine decimals of the product
+// are what was meant.
+func part(fraction float64, of int) float64 {
+	return math.Round(fraction*float64(of)*1e9) / 1e9
+}
+
 // RemovalBudget is how many of the observed nodes a plan may decommission
 // without approval.
 func (g Safeguards) RemovalBudget(observed int) int {
-	return max(g.RemovalMin, int(g.RemovalFraction*float64(observed)))
+	return max(g.RemovalMin, int(part(g.RemovalFraction, observed)))
 }
 
 // blind says whether so many lost of so many desired nodes mean that we do not
 // see, rather than that they are gone.
 func (g Safeguards) blind(lost, desired int) bool {
-	return lost >= g.BlindMin && float64(lost) > g.BlindFraction*float64(desired)
+	return lost >= g.BlindMin && float64(lost) > part(g.BlindFraction, desired)
 }
 
 // FlapEnds is when a penalty will have fallen to the threshold; now, if it has.
+// It is rounded up to a nanosecond, so that whoever waits for it finds the
+// penalty fallen; what is less than one is the noise of the sum.
 func (g Safeguards) FlapEnds(penalty float64, now time.Time) time.Time {
 	if penalty <= g.FlapThreshold {
 		return now
 	}
-	halvings := math.Log2(penalty / g.FlapThreshold)
-	return now.Add(time.Duration(halvings * float64(g.FlapHalfLife)))
+	wait := math.Log2(penalty/g.FlapThreshold) * float64(g.FlapHalfLife)
+	if wait < 1 {
+		return now
+	}
+	return now.Add(time.Duration(math.Ceil(wait)))
 }

@@ -44,7 +44,7 @@ func (b *Bus) Actions(ctx context.Context, concurrency int, ackWait time.Duratio
 		MaxDeliver: -1,
 	}}
 	a.ctx, a.close = context.WithCancel(context.Background())
-	if err := a.start(ctx); err != nil {
+	if err := b.whenSettled(ctx, a.start); err != nil {
 		a.close()
 		return nil, fmt.Errorf("take actions: %w", err)
 	}
@@ -65,6 +65,9 @@ type actions struct {
 // start makes the consumer where it is missing. One action is asked for at a
 // time: what waited here would be kept from the other executors.
 func (a *actions) start(ctx context.Context) error {
+	// An answer may never come: who was asked may have been lost meanwhile.
+	ctx, cancel := question(ctx)
+	defer cancel()
 	if _, err := a.bus.js.CreateOrUpdateConsumer(ctx, a.bus.logStream(), a.config); err != nil {
 		return fmt.Errorf("create consumer %s of %s: %w", actionConsumer, a.bus.logStream(), plain(err))
 	}

@@ -185,6 +185,24 @@ func TestRetryHandsAnActionOutAgainLater(t *testing.T) {
 	})
 }
 
+// No number of failures makes the server drop an action.
+func TestAnActionIsHandedOutAgainAsOftenAsItTakes(t *testing.T) {
+	b := busOn(t)
+	publishActions(t, b, 2)
+	a := takeActions(t, b, 1, ackWait)
+	defer a.Close()
+	for range 20 {
+		d := take(t, a)
+		if d.Record.Sequence != 1 {
+			t.Fatalf("sequence %d was handed out before the first had ended", d.Record.Sequence)
+		}
+		if err := d.Retry(0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ackOf(t, take(t, a))
+}
+
 func TestTwoExecutorsShareTheActions(t *testing.T) {
 	b := busOn(t)
 	publishActions(t, b, 6)

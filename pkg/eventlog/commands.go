@@ -45,8 +45,8 @@ func (b *Bus) Command(ctx context.Context, command *events.Event) (*events.Event
 		return nil, fmt.Errorf("send %s to %s: %w", command.Type, command.Node, plain(err))
 	}
 	answer, err := admit(b.subjects, reply, events.TypeCommandAnswered)
-	if err == nil && answer.Node != command.Node {
-		err = &events.Refusal{Reason: events.ReasonWrongIdentity, Detail: fmt.Sprintf("%q answered for %q", answer.Node, command.Node)}
+	if err == nil && (answer.Node != command.Node || answer.Source != events.NodeSource(command.Node)) {
+		err = &events.Refusal{Reason: events.ReasonWrongIdentity, Detail: fmt.Sprintf("%q of %q answered for %q", answer.Source, answer.Node, command.Node)}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read answer of %s to %s: %w", command.Node, command.Type, err)

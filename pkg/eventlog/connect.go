@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/jsm.go/natscontext"
@@ -36,6 +37,9 @@ const (
 // identity; whoever waits for an answer to it waits in vain.
 const NotAllowed = "the server does not allow it"
 
+// ErrNotAllowed means that the connection's identity may not ask for it, by design.
+var ErrNotAllowed = errors.New("this identity may only read what is stored")
+
 // Options say which server to connect to, as whom, and for which fleet.
 type Options struct {
 	// URL of the server, or several with commas between. Empty means the
@@ -47,8 +51,9 @@ type Options struct {
 	Creds string
 	// TLS are the files of a client certificate and of the CA of the server.
 	TLS TLSFiles
-	// NoConsumers follows the log by asking for what is new, and makes nothing
-	// at the server. Whoever may make a consumer may have it deliver what is
+	// NoConsumers follows the log by asking for what is new, and neither makes
+	// anything at the server nor asks it about streams: what needs that is
+	// ErrNotAllowed. Whoever may make a consumer may have it deliver what is
 	// stored to any subject, so that not everybody may.
 	NoConsumers bool
 	// Prefix of every subject; empty means events.DefaultPrefix.
@@ -56,7 +61,8 @@ type Options struct {
 	// Name of the client, as the server lists it.
 	Name string
 	// Replicas of the streams that EnsureStreams makes. Zero makes them with
-	// one and accepts an existing stream with any number.
+	// three in a cluster and with one elsewhere, and accepts an existing stream
+	// with any number.
 	Replicas int
 	// InProcess connects to an embedded server without a socket, and overrides
 	// URL and Context.
@@ -77,9 +83,13 @@ type Bus struct {
 	subjects events.Subjects
 	options  Options
 
+	inCluster atomic.Bool
+
 	closed      chan struct{} // closed when the connection is given up for good
 	mu          sync.Mutex
-	reconnected chan struct{} // closed at the next reconnect
+	reconnected chan struct{}   // closed at the next reconnect
+	connection  context.Context // ends when the connection is lost
+	cut         context.CancelFunc
 }
 
 // SelectedContext is the context that the nats command would use when none is
@@ -107,10 +117,12 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		return nil, err
 	}
 	b := &Bus{subjects: subjects, options: o, closed: make(chan struct{}), reconnected: make(chan struct{})}
+	b.connection, b.cut = context.WithCancel(context.Background())
 	b.nc, err = nats.Connect(t.url, append(t.options, b.connOptions(ctx)...)...)
 	if err != nil {
 		return nil, connectError(t.url, err)
 	}
+	b.clustered() // as long as it can be asked
 	b.js, err = t.jetStream(b.nc)
 	if err != nil {
 		b.nc.Close()
@@ -191,7 +203,7 @@ func (b *Bus) connOptions(ctx context.Context) []nats.Option {
 		nats.ReconnectBufSize(-1),
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(maxPings),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.tell("connection lost", err) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.onDisconnect(err) }),
 		nats.ReconnectHandler(func(*nats.Conn) { b.onReconnect() }),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
@@ -228,8 +240,16 @@ func (b *Bus) complain(event string, err error) {
 	}
 }
 
+func (b *Bus) onDisconnect(err error) {
+	b.mu.Lock()
+	b.cut()
+	b.mu.Unlock()
+	b.tell("connection lost", err)
+}
+
 func (b *Bus) onReconnect() {
 	b.mu.Lock()
+	b.connection, b.cut = context.WithCancel(context.Background())
 	close(b.reconnected)
 	b.reconnected = make(chan struct{})
 	b.mu.Unlock()
@@ -242,6 +262,29 @@ func (b *Bus) nextReconnect() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.reconnected
+}
+
+// present ends when the connection is lost, or has ended when it is lost now.
+func (b *Bus) present() context.Context {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.connection
+}
+
+// errUnanswered says that the connection was lost while an answer was awaited.
+var errUnanswered = errors.New("connection lost before the answer came")
+
+// ask bounds one request by requestTimeout, and ends it with the connection that
+// it was made on: the answer could not come any more, however long ctx lasts.
+func ask[T any](ctx context.Context, b *Bus, request func(context.Context) (T, error)) (T, error) {
+	bounded, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	defer context.AfterFunc(b.present(), cancel)()
+	answer, err := request(bounded)
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		err = offlineError{errUnanswered}
+	}
+	return answer, plain(err)
 }
 
 // online waits for a connection, so that a caller who tries again and again

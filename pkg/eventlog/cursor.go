@@ -38,23 +38,27 @@ type streamCursor struct {
 	closed    chan struct{}
 }
 
-// Follow fails when there is no log to follow now. Later troubles only make
-// Next wait longer.
+// Follow fails when there is no log to follow now, in a cluster when there has
+// been none for half a minute. Later troubles only make Next wait longer.
 func (l *streamLog) Follow(ctx context.Context, after uint64) (Cursor, error) {
 	if l.bus.options.NoConsumers {
 		return l.poll(ctx, after)
 	}
 	c := &streamCursor{log: l, after: after, closed: make(chan struct{})}
+	if err := l.bus.whenSettled(ctx, c.begin); err != nil {
+		return nil, fmt.Errorf("follow log: %w", err)
+	}
+	return c, nil
+}
+
+func (c *streamCursor) begin(ctx context.Context) error {
 	for {
 		err := c.open(ctx)
-		if err == nil {
-			return c, nil
-		}
 		if !errors.Is(err, errSuspect) {
-			return nil, fmt.Errorf("follow log: %w", err)
+			return err
 		}
 		if err := wait(ctx, readPause); err != nil {
-			return nil, fmt.Errorf("follow log: %w", err)
+			return err
 		}
 	}
 }
@@ -126,7 +130,7 @@ func (c *streamCursor) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start consumer: %w", plain(err))
 	}
-	c.feed, err = startFeed(consumer, back)
+	c.feed, err = c.log.bus.startFeed(c.log.name, consumer.CachedInfo().Name, back)
 	return err
 }
 
@@ -177,7 +181,7 @@ func (c *streamCursor) wait(ctx context.Context) []Record {
 }
 
 // take converts m and everything else that has arrived.
-func (c *streamCursor) take(m jetstream.Msg) []Record {
+func (c *streamCursor) take(m *nats.Msg) []Record {
 	var records []Record
 	for {
 		r, err := c.convert(m)
@@ -202,15 +206,15 @@ func (c *streamCursor) take(m jetstream.Msg) []Record {
 	return records
 }
 
-func (c *streamCursor) convert(m jetstream.Msg) (Record, error) {
-	meta, err := m.Metadata()
+func (c *streamCursor) convert(m *nats.Msg) (Record, error) {
+	meta, err := metadata(m)
 	if err != nil {
-		return Record{}, fmt.Errorf("read metadata: %w", err)
+		return Record{}, err
 	}
 	if meta.Sequence.Stream != c.after+1 {
 		return Record{}, c.suspect(fmt.Errorf("%w: sequence %d is missing, %d follows", ErrGap, c.after+1, meta.Sequence.Stream))
 	}
-	return c.log.record(meta.Sequence.Stream, meta.Timestamp, m.Subject(), m.Headers(), m.Data()), nil
+	return c.log.record(meta.Sequence.Stream, meta.Timestamp, m.Subject, m.Header, m.Data), nil
 }
 
 // distrust replaces the consumer, or ends the cursor when the gap is certain.
@@ -238,8 +242,18 @@ func (c *streamCursor) audit(ctx context.Context) {
 		return
 	}
 	if state.LastSeq > c.after && len(c.feed.messages) == 0 {
-		c.renew("consumer stalled", nil)
+		c.doubt(ctx)
 	}
+}
+
+// doubt finds out why nothing comes although there should be something: the
+// consumer has stalled, or the end of the log is missing.
+func (c *streamCursor) doubt(ctx context.Context) {
+	if _, err := c.log.fetchAt(ctx, c.after+1); errors.Is(err, errNoMessage) {
+		c.distrust(c.suspect(fmt.Errorf("%w: sequence %d is missing, nothing follows", ErrGap, c.after+1)))
+		return
+	}
+	c.renew("consumer stalled", nil)
 }
 
 func (c *streamCursor) renew(why string, err error) {

@@ -100,8 +100,9 @@ func TestAConsumerThatFallsSilentIsReplaced(t *testing.T) {
 	l, c := followed(t, b, 20*time.Millisecond)
 	mustAppend(t, l, appeared(1))
 	mustTake(t, c, 0, 1)
-	c.feed.sub.Stop() // and nobody says so
-	<-c.feed.sub.Closed()
+	if err := c.feed.pull.sub.Unsubscribe(); err != nil { // and nobody says so
+		t.Fatal(err)
+	}
 	mustAppend(t, l, appeared(2))
 	mustTake(t, c, 1, 1)
 }
@@ -158,10 +159,27 @@ func TestAMessageMissingFromTheLogIsAGap(t *testing.T) {
 					t.Fatalf("next: %v, want ErrGap", err)
 				}
 			}
-			if _, err := l.Read(patience(t), 0, 10); !errors.Is(err, ErrGap) {
+			if missing > 1 {
+				if records, err := l.Read(patience(t), 0, 10); err != nil || len(records) != int(missing-1) {
+					t.Fatalf("read up to the gap: %d records, %v", len(records), err)
+				}
+			}
+			if _, err := l.Read(patience(t), missing-1, 10); !errors.Is(err, ErrGap) {
 				t.Fatalf("read: %v, want ErrGap", err)
 			}
 		})
+	}
+}
+
+// Nothing follows by which the gap would show.
+func TestAMissingEndIsAGap(t *testing.T) {
+	b := testBus(t, testServer(t, t.TempDir(), 0), Options{})
+	mustAppend(t, b.Log(), appeared(1), appeared(2), appeared(3))
+	lose(t, b, 3)
+	_, c := followed(t, b, 20*time.Millisecond)
+	mustTake(t, c, 0, 2)
+	if records, err := c.Next(patience(t)); !errors.Is(err, ErrGap) {
+		t.Fatalf("next: %d records, %v, want ErrGap", len(records), err)
 	}
 }
 

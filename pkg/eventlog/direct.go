@@ -2,7 +2,6 @@ package eventlog
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,104 +10,90 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/synadia-io/orbit.go/jetstreamext"
 )
 
-// lastDirect is the newest message of a stream on subject, which may have
-// wildcards; its sequence is 0 where there is none. Any replica may answer, and
-// one that is behind answers with an older message.
-func (b *Bus) lastDirect(ctx context.Context, stream, subject string) (sequence uint64, data []byte, err error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	question, err := json.Marshal(map[string]string{"last_by_subj": subject})
+// getDirect asks for one message of a stream, as the server's API for that
+// understands it. Any replica may answer, and one that is behind answers with
+// what it has. Without such a message the error is errNoMessage.
+func (b *Bus) getDirect(ctx context.Context, stream string, asked map[string]any) (stored, error) {
+	question, err := json.Marshal(asked)
 	if err != nil {
-		return 0, nil, err
+		return stored{}, err
 	}
-	m, err := b.nc.RequestWithContext(ctx, b.apiPrefix()+"DIRECT.GET."+stream, question)
-	if errors.Is(err, nats.ErrNoResponders) {
-		return 0, nil, fmt.Errorf("stream %s: %w", stream, jetstream.ErrStreamNotFound)
-	}
+	reply, err := ask(ctx, b, func(ctx context.Context) (*nats.Msg, error) {
+		return b.requestUnread(ctx, b.apiPrefix()+"DIRECT.GET."+stream, question)
+	})
 	if err != nil {
-		return 0, nil, plain(err)
+		return stored{}, err
 	}
-	switch status := m.Header.Get("Status"); status {
-	case "":
-	case "404":
-		return 0, nil, nil
-	default:
-		return 0, nil, fmt.Errorf("stream %s answered %s %s", stream, status, m.Header.Get("Description"))
+	m, err := placed(reply)
+	if err != nil {
+		return stored{}, fmt.Errorf("stream %s: %w", stream, err)
 	}
-	if sequence, err = strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64); err != nil {
-		return 0, nil, fmt.Errorf("read sequence of stream %s: %w", stream, err)
-	}
-	return sequence, m.Data, nil
+	return m, nil
 }
 
-// readObject asks for the parts of an object one after the other. That takes no
-// consumer, which only those may make who may have the server send what is
-// stored to any subject they like.
-func (b *Bus) readObject(ctx context.Context, bucket, name string) ([]byte, error) {
-	stream, subject := "OBJ_"+bucket, "$O."+bucket+"."
-	sequence, meta, err := b.lastDirect(ctx, stream, subject+"M."+base64.URLEncoding.EncodeToString([]byte(name)))
+// requestUnread takes the answer as it comes: the client library's own request
+// takes a "Status" header of a stored message for the server's word.
+func (b *Bus) requestUnread(ctx context.Context, subject string, question []byte) (*nats.Msg, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	answers := make(chan *nats.Msg, 1)
+	sub, err := b.nc.ChanSubscribe(b.nc.NewInbox(), answers)
 	if err != nil {
 		return nil, err
 	}
-	var info jetstream.ObjectInfo
-	if sequence != 0 {
-		if err := json.Unmarshal(meta, &info); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrInventoryDamaged, err)
-		}
+	defer func() { _ = sub.Unsubscribe() }() // fails only where the connection has ended
+	if err := b.nc.PublishRequest(subject, sub.Subject, question); err != nil {
+		return nil, err
 	}
-	switch {
-	case sequence == 0 || info.Deleted:
-		return nil, ErrNoInventory
-	case info.Size > MaxInventoryBytes:
-		return nil, ErrInventoryTooLarge
+	select {
+	case m := <-answers:
+		return m, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	text := make([]byte, 0, info.Size)
-	next, news := uint64(1), time.Now()
-	for parts := uint32(0); parts < info.Chunks; {
-		n, err := b.parts(ctx, stream, subject+"C."+info.NUID, &next, &text)
-		parts += n
-		switch {
-		case err != nil:
-			return nil, err
-		case n > 0:
-			news = time.Now()
-			continue
-		case time.Since(news) > replicaLag:
-			return nil, fmt.Errorf("%w: it has %d parts of %d", ErrInventoryDamaged, parts, info.Chunks)
-		}
-		if err := wait(ctx, readPause); err != nil {
-			return nil, err
-		}
-	}
-	return text, nil
 }
 
-// parts appends what one answer brings.
-func (b *Bus) parts(ctx context.Context, stream, subject string, next *uint64, text *[]byte) (n uint32, err error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	messages, err := jetstreamext.GetBatch(ctx, b.js, stream, readMessages,
-		jetstreamext.GetBatchSeq(*next), jetstreamext.GetBatchSubject(subject), jetstreamext.GetBatchMaxBytes(readBytes))
-	if err != nil {
-		return 0, plain(err)
-	}
-	for m, err := range messages {
-		switch {
-		case errors.Is(err, jetstreamext.ErrNoMessages):
-			return n, nil
-		case err != nil:
-			return n, err
-		case len(*text)+len(m.Data) > MaxInventoryBytes:
-			return n, ErrInventoryTooLarge
+// placed reads a message's place from the headers that the server adds behind
+// those of the message. An answer without them is the server's word and no message.
+func placed(m *nats.Msg) (stored, error) {
+	place := func(name string) string {
+		if all := m.Header[name]; len(all) > 0 {
+			return all[len(all)-1]
 		}
-		*text = append(*text, m.Data...)
-		*next = m.Sequence + 1
-		n++
+		return ""
 	}
-	return n, nil
+	if place(jetstream.SequenceHeader) == "" {
+		switch status := m.Header.Get("Status"); status {
+		case "404":
+			return stored{}, errNoMessage
+		case "503":
+			return stored{}, jetstream.ErrStreamNotFound
+		default:
+			return stored{}, fmt.Errorf("answer %q %s has no message", status, m.Header.Get("Description"))
+		}
+	}
+	sequence, err := strconv.ParseUint(place(jetstream.SequenceHeader), 10, 64)
+	if err != nil {
+		return stored{}, fmt.Errorf("read sequence of a message: %w", err)
+	}
+	at, err := time.Parse(time.RFC3339Nano, place(jetstream.TimeStampHeaer))
+	if err != nil {
+		return stored{}, fmt.Errorf("read time of a message: %w", err)
+	}
+	return stored{Subject: place(jetstream.SubjectHeader), Seq: sequence, Data: m.Data, Time: at, header: m.Header}, nil
+}
+
+// lastDirect is the sequence of the newest message of the log on subject, which
+// may have wildcards; 0 for none.
+func (l *streamLog) lastDirect(ctx context.Context, subject string) (uint64, error) {
+	m, err := l.bus.getDirect(ctx, l.name, map[string]any{"last_by_subj": subject})
+	if errors.Is(err, errNoMessage) {
+		return 0, nil
+	}
+	return m.Seq, err
 }
 
 func wait(ctx context.Context, d time.Duration) error {

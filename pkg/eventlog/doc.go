@@ -6,5 +6,6 @@
 //
 // Around the log, Bus offers what agents and services say to each other that
 // is not history: leases, credential statements, commands, and the texts of
-// inventories by digest.
+// inventories by digest. What its Check and Ask functions tell of streams,
+// consumers and servers changes nothing.
 package eventlog

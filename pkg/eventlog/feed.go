@@ -1,54 +1,76 @@
 package eventlog
 
 import (
-	"github.com/nats-io/nats.go/jetstream"
+	"context"
+	"errors"
+
+	"github.com/nats-io/nats.go"
 )
 
-// feedBuffer is how many messages wait for the next Next.
-const feedBuffer = 1024
+const (
+	// feedBuffer is how many messages wait for the next Next.
+	feedBuffer = 1024
+	// feedBatch is how many messages one request asks for.
+	feedBatch = 500
+)
 
-// feed is one consumer, for as long as nothing is wrong with it.
+// feed is one consumer, for as long as nothing is wrong with it. It asks for
+// messages itself, by a pull: with the client library's reader, whoever can
+// write to the log could hide a message from every reader of it, with a header.
 type feed struct {
-	messages chan jetstream.Msg
-	// broken gets the first error of the consumer.
+	messages chan *nats.Msg
+	// broken gets the error that ended the feed.
 	broken chan error
 	// back is closed when the connection the consumer was made on is replaced:
 	// what was under way on the old one is lost.
 	back <-chan struct{}
-	done chan struct{}
-	sub  jetstream.ConsumeContext
+	pull *pull
+	// end stops the reading, ended says that it has stopped.
+	end   context.CancelFunc
+	ended chan struct{}
 }
 
-func startFeed(consumer jetstream.Consumer, back <-chan struct{}) (*feed, error) {
-	f := &feed{
-		messages: make(chan jetstream.Msg, feedBuffer),
-		broken:   make(chan error, 1),
-		back:     back,
-		done:     make(chan struct{}),
-	}
-	var err error
-	f.sub, err = consumer.Consume(f.put, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-		select {
-		case f.broken <- err:
-		default: // one is enough
-		}
-	}))
+func (b *Bus) startFeed(stream, consumer string, back <-chan struct{}) (*feed, error) {
+	p, err := b.newPull(stream, consumer, feedBatch)
 	if err != nil {
 		return nil, err
 	}
+	p.maxBytes = readBytes
+	f := &feed{
+		messages: make(chan *nats.Msg, feedBuffer), broken: make(chan error, 1), back: back, pull: p,
+		ended: make(chan struct{}),
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	f.end = cancel
+	go f.read(ctx)
 	return f, nil
 }
 
-// put holds the consumer back while nobody reads.
-func (f *feed) put(m jetstream.Msg) {
-	select {
-	case f.messages <- m:
-	case <-f.done:
+// read holds the consumer back while nobody takes what it has read.
+func (f *feed) read(ctx context.Context) {
+	defer close(f.ended)
+	defer f.pull.stop(func(*nats.Msg) {})
+	for {
+		m, err := f.pull.next(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errPullIdle):
+			continue
+		case err != nil:
+			f.broken <- err
+			return
+		}
+		select {
+		case f.messages <- m:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
 // ready is the next message that has already arrived, or nil.
-func (f *feed) ready() jetstream.Msg {
+func (f *feed) ready() *nats.Msg {
 	select {
 	case m := <-f.messages:
 		return m
@@ -58,6 +80,6 @@ func (f *feed) ready() jetstream.Msg {
 }
 
 func (f *feed) stop() {
-	close(f.done)
-	f.sub.Stop()
+	f.end()
+	<-f.ended
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -58,12 +59,35 @@ func (b *Bus) GetInventory(ctx context.Context, digest string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read inventory: %w", err)
 	}
-	text, err := b.readObject(ctx, b.inventoriesBucket(), name)
-	if err == nil && hashName(text) != name {
-		err = ErrInventoryDamaged
-	}
+	text, err := b.readInventory(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("read inventory %s: %w", digest, err)
+	}
+	return text, nil
+}
+
+func (b *Bus) readInventory(ctx context.Context, name string) ([]byte, error) {
+	info, err := b.objectInfo(ctx, b.inventoriesBucket(), name)
+	switch {
+	case errors.Is(err, errNoObject):
+		return nil, ErrNoInventory
+	case errors.Is(err, errObjectDamaged):
+		return nil, fmt.Errorf("%w: %w", ErrInventoryDamaged, err)
+	case err != nil:
+		return nil, err
+	case info.Size > MaxInventoryBytes:
+		return nil, ErrInventoryTooLarge
+	}
+	text, err := io.ReadAll(io.LimitReader(b.openObject(ctx, b.inventoriesBucket(), info), MaxInventoryBytes+1))
+	switch {
+	case errors.Is(err, errObjectDamaged):
+		return nil, fmt.Errorf("%w: %w", ErrInventoryDamaged, err)
+	case err != nil:
+		return nil, err
+	case len(text) > MaxInventoryBytes:
+		return nil, ErrInventoryTooLarge
+	case hashName(text) != name:
+		return nil, ErrInventoryDamaged
 	}
 	return text, nil
 }

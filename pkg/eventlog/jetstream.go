@@ -62,17 +62,27 @@ func (l *streamLog) Append(ctx context.Context, entries ...Entry) (uint64, error
 	return 0, fmt.Errorf("append to log: not known whether it was stored: %w", err)
 }
 
+// publish waits for an answer no longer than it waits where ctx has no end: it
+// may have been lost with the server that was to give it.
 func (l *streamLog) publish(ctx context.Context, batch []*nats.Msg) (uint64, error) {
+	ctx, cancel := question(ctx)
+	defer cancel()
 	if len(batch) == 1 {
-		ack, err := l.bus.js.PublishMsg(ctx, batch[0])
+		ack, err := ask(ctx, l.bus, func(ctx context.Context) (*jetstream.PubAck, error) {
+			return l.bus.js.PublishMsg(ctx, batch[0])
+		})
 		if err != nil {
-			return 0, plain(err)
+			return 0, err
 		}
 		return ack.Sequence, nil
 	}
-	ack, err := jetstreamext.PublishMsgBatch(ctx, l.bus.js, batch)
+	// The answer to the last message tells of the whole batch. One to the first
+	// would be waited for whatever becomes of ctx.
+	ack, err := ask(ctx, l.bus, func(ctx context.Context) (*jetstreamext.BatchAck, error) {
+		return jetstreamext.PublishMsgBatch(ctx, l.bus.js, batch, jetstreamext.BatchFlowControl{})
+	})
 	if err != nil {
-		return 0, plain(err)
+		return 0, err
 	}
 	return ack.Sequence, nil
 }
@@ -91,11 +101,7 @@ func (l *streamLog) message(m events.Message, f Fence) *nats.Msg {
 }
 
 func isConflict(err error) bool {
-	var api jetstream.JetStreamError
-	if !errors.As(err, &api) || api.APIError() == nil {
-		return false
-	}
-	switch api.APIError().ErrorCode {
+	switch errCode(err) {
 	case errCodeWrongLastSequence, errCodeWrongLastSequenceConstant:
 		return true
 	}
@@ -124,6 +130,9 @@ func (l *streamLog) Read(ctx context.Context, after uint64, limit int) ([]Record
 		}
 		// Twice at the same place: once may be an answer that got lost.
 		if failures++; err != nil && failures > 1 {
+			if len(records) > 0 {
+				return records, nil // what follows them is the next question's trouble
+			}
 			return nil, fmt.Errorf("read log: %w", err)
 		}
 		if err := wait(ctx, readPause); err != nil {
@@ -133,29 +142,50 @@ func (l *streamLog) Read(ctx context.Context, after uint64, limit int) ([]Record
 	return records, nil
 }
 
-// page adds the records of one answer, as far as they follow one another.
+// page adds the records of one answer, as far as they follow one another. Where
+// the answer ends early or looks odd, the leader is asked for the next record
+// alone: a message whose headers look like the server's must not end the log.
 func (l *streamLog) page(ctx context.Context, records []Record, after uint64, want int) ([]Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	began := len(records)
+	records, odd, err := l.direct(ctx, records, after, want)
+	if err == nil && !odd && len(records) > began || ctx.Err() != nil {
+		return records, err
+	}
+	next := after + uint64(len(records)) + 1
+	r, one := l.fetchAt(ctx, next)
+	switch {
+	case one == nil:
+		return append(records, r), nil
+	case errors.Is(one, errNoMessage):
+		return records, fmt.Errorf("%w: sequence %d is missing", ErrGap, next)
+	}
+	return records, errors.Join(err, one)
+}
+
+// direct reads many at once; odd says that it was ended by a message that was
+// not the next one.
+func (l *streamLog) direct(ctx context.Context, records []Record, after uint64, want int) (_ []Record, odd bool, err error) {
+	ctx, cancel := question(ctx)
 	defer cancel()
 	next := after + uint64(len(records)) + 1
 	messages, err := jetstreamext.GetBatch(ctx, l.bus.js, l.name, min(want-len(records), readMessages),
 		jetstreamext.GetBatchSeq(next), jetstreamext.GetBatchMaxBytes(readBytes))
 	if err != nil {
-		return records, plain(err)
+		return records, false, plain(err)
 	}
 	for m, err := range messages {
 		switch {
-		case errors.Is(err, jetstreamext.ErrNoMessages): // a replica that is behind
-			return records, nil
+		case errors.Is(err, jetstreamext.ErrNoMessages): // a replica that is behind, or a message that says so
+			return records, true, nil
 		case err != nil:
-			return records, err
-		case m.Sequence != next:
-			return records, fmt.Errorf("%w: sequence %d is missing, %d follows", ErrGap, next, m.Sequence)
+			return records, true, err
+		case m.Sequence != next || forged(m.Header):
+			return records, true, nil
 		}
 		records = append(records, l.record(m.Sequence, m.Time, m.Subject, m.Header, m.Data))
 		next++
 	}
-	return records, ctx.Err()
+	return records, false, ctx.Err()
 }
 
 func (l *streamLog) record(seq uint64, at time.Time, subject string, header nats.Header, data []byte) Record {
@@ -178,13 +208,17 @@ func ownHeader(header nats.Header) map[string][]string {
 // Last asks the stream's leader, or any replica where consumers are not allowed.
 func (l *streamLog) Last(ctx context.Context) (uint64, error) {
 	if l.bus.options.NoConsumers {
-		last, _, err := l.bus.lastDirect(ctx, l.name, ">")
+		last, err := l.lastDirect(ctx, ">")
 		if err != nil {
 			return 0, fmt.Errorf("ask for the end of the log: %w", err)
 		}
 		return last, nil
 	}
-	state, err := l.state(ctx)
+	var state jetstream.StreamState
+	err := l.bus.whenSettled(ctx, func(ctx context.Context) (err error) {
+		state, err = l.state(ctx)
+		return err
+	})
 	if err != nil {
 		return 0, fmt.Errorf("ask for the end of the log: %w", err)
 	}
@@ -192,31 +226,13 @@ func (l *streamLog) Last(ctx context.Context) (uint64, error) {
 }
 
 func (l *streamLog) state(ctx context.Context) (jetstream.StreamState, error) {
-	s, err := l.bus.js.Stream(ctx, l.name)
+	s, err := l.stream(ctx)
 	if err != nil {
-		return jetstream.StreamState{}, plain(err)
+		return jetstream.StreamState{}, err
 	}
 	return s.CachedInfo().State, nil
 }
 
-func (l *streamLog) LastOn(ctx context.Context, subject string) (uint64, error) {
-	if l.bus.options.NoConsumers {
-		last, _, err := l.bus.lastDirect(ctx, l.name, subject)
-		if err != nil {
-			return 0, fmt.Errorf("ask for the end of %s: %w", subject, err)
-		}
-		return last, nil
-	}
-	s, err := l.bus.js.Stream(ctx, l.name)
-	if err != nil {
-		return 0, fmt.Errorf("ask for the end of %s: %w", subject, plain(err))
-	}
-	m, err := s.GetLastMsgForSubject(ctx, subject)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("ask for the end of %s: %w", subject, plain(err))
-	}
-	return m.Sequence, nil
+func (l *streamLog) stream(ctx context.Context) (jetstream.Stream, error) {
+	return ask(ctx, l.bus, func(ctx context.Context) (jetstream.Stream, error) { return l.bus.js.Stream(ctx, l.name) })
 }

@@ -28,7 +28,8 @@ type Sightings interface {
 	// returned, also when there were none; seen is empty where only caughtUp is
 	// news. It falls back to false when the leases have to be read anew,
 	// because the server lost them or the reader lost touch: whoever is not
-	// seen again then may still be there, and needs a lease's time to say so.
+	// seen again then may still be there, and needs a lease's time to say so. What
+	// a node said before is not returned then: it may have been unable to renew it.
 	Next(ctx context.Context) (seen []Sighting, caughtUp bool, err error)
 	Close()
 }
@@ -139,9 +140,16 @@ func checkTTL(value string) error {
 	return nil
 }
 
+// maxSaid is the largest body of what a node says, in bytes: many times what one
+// needs, and little enough that what is copied to the log always fits there.
+const maxSaid = 64 << 10
+
 // admit decodes what came from outside and checks it against its schema. Only
 // type want is expected on the message's subject.
 func admit(subjects events.Subjects, m *nats.Msg, want events.Type) (*events.Event, error) {
+	if len(m.Data) > maxSaid {
+		return nil, &events.Refusal{Reason: events.ReasonOversize, Detail: fmt.Sprintf("body has %d bytes, a node may say %d", len(m.Data), maxSaid)}
+	}
 	e, err := events.Decode(subjects, events.Message{Subject: m.Subject, Header: m.Header, Data: m.Data})
 	if err != nil {
 		return nil, err

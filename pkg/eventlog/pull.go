@@ -32,15 +32,25 @@ var (
 // on an empty message for the server's word. Here that word is a message
 // without an acknowledgement subject, which no node can send.
 type pull struct {
-	bus         *Bus
-	request     string // subject of the requests
-	batch       int
+	bus     *Bus
+	request string // subject of the requests
+	batch   int
+	// maxBytes bounds what one request may bring; 0: nothing does. The server
+	// cuts off whoever has too much waiting.
+	maxBytes int
+	// large says that the next message alone has more than maxBytes.
+	large       bool
+	asked       int // by the request under way
 	sub         *nats.Subscription
 	messages    chan *nats.Msg
 	closed      chan nats.Status
 	reconnected <-chan struct{}
-	// open is how many messages the request under way may still bring.
+	// lost, unless nil, ends the pull as soon as the connection is lost.
+	lost <-chan struct{}
+	// open is how many messages the request under way may still bring, and
+	// brought says that it has brought one.
 	open     int
+	brought  bool
 	deadline time.Time
 }
 
@@ -84,7 +94,7 @@ func (p *pull) stop(unread func(*nats.Msg)) {
 		for p.open > 0 || p.waiting() {
 			select {
 			case m := <-p.messages:
-				if _, err := p.take(m); err == nil {
+				if m, _ := p.take(m); m != nil {
 					unread(m)
 				}
 			case <-p.closed:
@@ -98,7 +108,16 @@ func (p *pull) stop(unread func(*nats.Msg)) {
 
 // next waits for the next message. errPullIdle says that a request ended
 // without one, errPullGone that the consumer has to be made again.
-func (p *pull) next(ctx context.Context) (*nats.Msg, error) {
+func (p *pull) next(ctx context.Context) (m *nats.Msg, err error) {
+	for m == nil && err == nil {
+		m, err = p.wait(ctx)
+	}
+	return m, err
+}
+
+// wait is next, but for a request that ended after it had brought messages:
+// that is no silence to look behind, and the next request follows.
+func (p *pull) wait(ctx context.Context) (*nats.Msg, error) {
 	if p.bus.nc.IsClosed() {
 		return nil, nats.ErrConnectionClosed
 	}
@@ -116,6 +135,8 @@ func (p *pull) next(ctx context.Context) (*nats.Msg, error) {
 		return nil, ctx.Err()
 	case <-p.closed:
 		return nil, nats.ErrConnectionClosed
+	case <-p.lost:
+		return nil, errPullGone
 	case <-p.reconnected: // the server has forgotten the request
 	case <-timer.C:
 	}
@@ -127,7 +148,16 @@ func (p *pull) next(ctx context.Context) (*nats.Msg, error) {
 func (p *pull) waiting() bool { return len(p.messages) > 0 }
 
 func (p *pull) ask() error {
-	body, err := json.Marshal(map[string]any{"batch": p.batch, "expires": pullExpires})
+	question := map[string]any{"batch": p.batch, "expires": pullExpires}
+	p.asked = p.batch
+	switch {
+	case p.large:
+		p.asked, p.large = 1, false
+		question["batch"] = 1
+	case p.maxBytes > 0:
+		question["max_bytes"] = p.maxBytes
+	}
+	body, err := json.Marshal(question)
 	if err != nil {
 		return err
 	}
@@ -135,18 +165,26 @@ func (p *pull) ask() error {
 	if err := p.bus.nc.PublishRequest(p.request, p.sub.Subject, body); err != nil {
 		return plain(err)
 	}
-	p.open, p.deadline = p.batch, time.Now().Add(pullExpires+pullGrace)
+	p.open, p.brought, p.deadline = p.asked, false, time.Now().Add(pullExpires+pullGrace)
 	return nil
 }
 
+// take returns neither message nor error at the end of a request that had
+// brought something.
 func (p *pull) take(m *nats.Msg) (*nats.Msg, error) {
 	if m.Reply != "" {
-		p.open = max(p.open-1, 0)
+		p.open, p.brought = max(p.open-1, 0), true
 		return m, nil
 	}
 	p.open = 0
-	switch status := m.Header.Get("Status"); status {
-	case "404", "408": // none there, or none came in time
+	switch status := m.Header.Get("Status"); {
+	case status == "404", status == "408": // none there, or no more came in time
+		if p.brought {
+			return nil, nil
+		}
+		return nil, errPullIdle
+	case status == "409" && strings.Contains(m.Header.Get("Description"), "MaxBytes"): // more would be too much at once
+		p.large = !p.brought
 		return nil, errPullIdle
 	default:
 		return nil, fmt.Errorf("%w: %s %s", errPullGone, status, m.Header.Get("Description"))

@@ -18,14 +18,17 @@ const (
 	// markerTTL is how long the end of a lease stays readable: well above the
 	// time a planner needs to start again.
 	markerTTL = 5 * time.Minute
+	// awaitTold is how often it is told that streams are waited for.
+	awaitTold = time.Minute
 )
 
-// Names of the streams and of the bucket of one fleet.
+// Names of the streams and of the buckets of one fleet.
 func (b *Bus) streamPrefix() string      { return strings.ToUpper(b.subjects.Prefix()) }
 func (b *Bus) logStream() string         { return b.streamPrefix() }
 func (b *Bus) ingestStream() string      { return b.streamPrefix() + "_INGEST" }
 func (b *Bus) presenceStream() string    { return b.streamPrefix() + "_PRESENCE" }
 func (b *Bus) inventoriesBucket() string { return b.streamPrefix() + "_INVENTORIES" }
+func (b *Bus) snapshotsBucket() string   { return b.streamPrefix() + "_SNAPSHOTS" }
 
 // Mismatch is one setting of a stream that is not as it must be.
 type Mismatch struct {
@@ -49,43 +52,51 @@ func (e *SettingsError) Error() string {
 	return b.String()
 }
 
-// EnsureStreams makes the fleet's streams and its bucket where they are
+// EnsureStreams makes the fleet's streams and its buckets where they are
 // missing. It may be called at any time and by several processes at once. It
 // never changes a stream that exists: if one has other settings, the error is a
 // *SettingsError with all of them.
+//
+// In a cluster it waits for a leader and for enough servers, up to half a minute
+// or the end of ctx; what a person can do about it then is in a *ClusterError.
 func (b *Bus) EnsureStreams(ctx context.Context) error {
-	var wrong []Mismatch
-	for _, want := range []jetstream.StreamConfig{b.logConfig(), b.ingestConfig(), b.presenceConfig()} {
-		have, err := b.ensureStream(ctx, want)
-		if err != nil {
-			return fmt.Errorf("ensure stream %s: %w", want.Name, err)
-		}
-		wrong = append(wrong, compare(want, have, b.options.Replicas)...)
-	}
-	m, err := b.ensureBucket(ctx)
+	var made survey
+	err := b.whenSettled(ctx, func(ctx context.Context) (err error) {
+		made, err = b.ensureAll(ctx)
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("ensure object store %s: %w", b.inventoriesBucket(), err)
+		return err
 	}
-	if wrong = append(wrong, m...); len(wrong) > 0 {
-		return &SettingsError{Mismatches: wrong}
+	b.warnOfWeak(made.replicas)
+	if len(made.wrong) > 0 {
+		return &SettingsError{Mismatches: made.wrong}
 	}
 	return nil
 }
 
-// AwaitStreams waits until the streams and the bucket are there, and makes
-// none: it is for those who may not. The error is that of EnsureStreams.
+// AwaitStreams waits until the streams and the buckets are there, and makes
+// none: it is for those who may not. A cluster is waited for as EnsureStreams
+// does; the error is that of EnsureStreams.
 func (b *Bus) AwaitStreams(ctx context.Context) error {
+	told := time.Time{}
 	for n := 0; ; n++ {
-		wrong, err := b.inspect(ctx)
+		var found survey
+		err := b.whenSettled(ctx, func(ctx context.Context) (err error) {
+			found, err = b.inspect(ctx)
+			return err
+		})
 		switch {
-		case err == nil && len(wrong) > 0:
-			return &SettingsError{Mismatches: wrong}
+		case err == nil && len(found.wrong) > 0:
+			return &SettingsError{Mismatches: found.wrong}
 		case err == nil:
+			b.warnOfWeak(found.replicas)
 			return nil
 		case !errors.Is(err, jetstream.ErrStreamNotFound) && !errors.Is(err, jetstream.ErrBucketNotFound):
 			return fmt.Errorf("look for streams: %w", plain(err))
-		case n == 0:
+		case time.Since(told) > awaitTold:
 			b.tell("waiting for a planner to make the streams", nil)
+			told = time.Now()
 		}
 		if err := b.pause(ctx, n); err != nil {
 			return fmt.Errorf("wait for streams: %w", err)
@@ -93,23 +104,73 @@ func (b *Bus) AwaitStreams(ctx context.Context) error {
 	}
 }
 
-func (b *Bus) inspect(ctx context.Context) (wrong []Mismatch, err error) {
+// inspect fails where something is missing.
+func (b *Bus) inspect(ctx context.Context) (survey, error) {
+	ctx, cancel := question(ctx)
+	defer cancel()
+	found := survey{replicas: make(map[string]int)}
 	for _, want := range []jetstream.StreamConfig{b.logConfig(), b.ingestConfig(), b.presenceConfig()} {
 		s, err := b.js.Stream(ctx, want.Name)
 		if err != nil {
-			return nil, err
+			return survey{}, err
 		}
-		wrong = append(wrong, compare(want, s.CachedInfo().Config, b.options.Replicas)...)
+		found.add(want, s.CachedInfo().Config, b.options.Replicas)
 	}
-	store, err := b.js.ObjectStore(ctx, b.inventoriesBucket())
-	if err != nil {
-		return nil, err
+	for _, name := range []string{b.inventoriesBucket(), b.snapshotsBucket()} {
+		store, err := b.js.ObjectStore(ctx, name)
+		if err != nil {
+			return survey{}, err
+		}
+		have, err := store.Status(ctx)
+		if err != nil {
+			return survey{}, err
+		}
+		found.addBucket(have, b.options.Replicas)
 	}
-	m, err := bucketMismatches(ctx, store)
-	return append(wrong, m...), err
+	return found, nil
+}
+
+// survey is what there is once everything is made.
+type survey struct {
+	wrong    []Mismatch
+	replicas map[string]int // by the name of the stream
+}
+
+func (s *survey) add(want, have jetstream.StreamConfig, replicas int) {
+	s.wrong = append(s.wrong, compare(want, have, replicas)...)
+	s.replicas[want.Name] = have.Replicas
+}
+
+func (s *survey) addBucket(have jetstream.ObjectStoreStatus, replicas int) {
+	s.wrong = append(s.wrong, compareBucket(have, replicas)...)
+	s.replicas[bucketStream+have.Bucket()] = have.Replicas()
+}
+
+func (b *Bus) ensureAll(ctx context.Context) (survey, error) {
+	made := survey{replicas: make(map[string]int)}
+	for _, want := range []jetstream.StreamConfig{b.logConfig(), b.ingestConfig(), b.presenceConfig()} {
+		have, err := b.ensureStream(ctx, want)
+		if err != nil {
+			return survey{}, fmt.Errorf("ensure stream %s: %w", want.Name, err)
+		}
+		made.add(want, have, b.options.Replicas)
+	}
+	for _, want := range []struct{ name, description string }{
+		{b.inventoriesBucket(), "Texts of inventories by digest"},
+		{b.snapshotsBucket(), "Snapshots of the fold of the log"},
+	} {
+		have, err := b.ensureBucket(ctx, want.name, want.description)
+		if err != nil {
+			return survey{}, fmt.Errorf("ensure object store %s: %w", want.name, err)
+		}
+		made.addBucket(have, b.options.Replicas)
+	}
+	return made, nil
 }
 
 func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.StreamConfig, error) {
+	ctx, cancel := question(ctx)
+	defer cancel()
 	s, err := b.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		s, err = b.js.CreateStream(ctx, want)
@@ -123,12 +184,13 @@ func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (je
 	return s.CachedInfo().Config, nil
 }
 
-func (b *Bus) ensureBucket(ctx context.Context) ([]Mismatch, error) {
-	name := b.inventoriesBucket()
+func (b *Bus) ensureBucket(ctx context.Context, name, description string) (jetstream.ObjectStoreStatus, error) {
+	ctx, cancel := question(ctx)
+	defer cancel()
 	store, err := b.js.ObjectStore(ctx, name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		store, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
-			Bucket: name, Description: "Texts of inventories by digest",
+			Bucket: name, Description: description,
 			Storage: jetstream.FileStorage, Replicas: b.replicas(),
 		})
 		if errors.Is(err, jetstream.ErrBucketExists) {
@@ -138,26 +200,24 @@ func (b *Bus) ensureBucket(ctx context.Context) ([]Mismatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bucketMismatches(ctx, store)
+	return store.Status(ctx)
 }
 
-func bucketMismatches(ctx context.Context, store jetstream.ObjectStore) ([]Mismatch, error) {
-	status, err := store.Status(ctx)
-	if err != nil {
-		return nil, err
+// compareBucket lists what of the bucket is not as it must be. replicas of zero
+// accepts any number.
+func compareBucket(have jetstream.ObjectStoreStatus, replicas int) (wrong []Mismatch) {
+	name := have.Bucket()
+	if have.Storage() != jetstream.FileStorage {
+		wrong = append(wrong, Mismatch{name, "storage", have.Storage().String(), jetstream.FileStorage.String()})
 	}
-	name := status.Bucket()
-	var wrong []Mismatch
-	if status.Storage() != jetstream.FileStorage {
-		wrong = append(wrong, Mismatch{name, "storage", status.Storage().String(), jetstream.FileStorage.String()})
+	if have.TTL() != 0 {
+		wrong = append(wrong, Mismatch{name, "max_age", have.TTL().String(), "0s"})
 	}
-	if status.TTL() != 0 {
-		wrong = append(wrong, Mismatch{name, "max_age", status.TTL().String(), "0s"})
+	if replicas > 0 && have.Replicas() != replicas {
+		wrong = append(wrong, Mismatch{name, "num_replicas", fmt.Sprint(have.Replicas()), fmt.Sprint(replicas)})
 	}
-	return wrong, nil
+	return wrong
 }
-
-func (b *Bus) replicas() int { return max(b.options.Replicas, 1) }
 
 func (b *Bus) logConfig() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
@@ -244,5 +304,6 @@ func settings(c jetstream.StreamConfig) []setting {
 		{"subject_transform", show(c.SubjectTransform != nil)},
 		{"republish", show(c.RePublish != nil)},
 		{"mirror", show(c.Mirror != nil)},
+		{"persist_mode", show(c.PersistMode)},
 	}
 }

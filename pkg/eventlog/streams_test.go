@@ -84,7 +84,7 @@ func TestReplicas(t *testing.T) {
 	}
 	defer b.Close()
 	var wrong *SettingsError
-	if err := b.EnsureStreams(patience(t)); !errors.As(err, &wrong) || len(wrong.Mismatches) != 3 {
+	if err := b.EnsureStreams(patience(t)); !errors.As(err, &wrong) || len(wrong.Mismatches) != 5 {
 		t.Errorf("three replicas wanted, one there: %v", err)
 	}
 }

@@ -26,6 +26,8 @@ type tail struct {
 	bus    *Bus
 	stream string
 	config jetstream.ConsumerConfig
+	// hearing watches where the stream sources from; nil where it does not.
+	hearing *hearing
 
 	ctx   context.Context // ends at Close
 	close context.CancelFunc
@@ -33,6 +35,9 @@ type tail struct {
 
 	pull     *pull
 	consumer string
+	// back is closed when the connection that the consumer was made on is
+	// replaced.
+	back <-chan struct{}
 	// next is the consumer's own count of the message to come: a gap in it
 	// means that a message was lost on its way to us.
 	next uint64
@@ -42,7 +47,9 @@ type tail struct {
 	target   uint64
 	behind   int // times in a row that nothing came although something is stored
 	failures int
-	caughtUp bool // everything that was stored at the start has been returned
+	blind    int       // times in a row that the watchdog got no answer
+	made     time.Time // when the stream was that was last read
+	caughtUp bool      // everything that was stored at the start has been returned
 	reported bool
 }
 
@@ -51,12 +58,38 @@ func (b *Bus) newTail(ctx context.Context, stream, filter string, from jetstream
 		FilterSubject: filter, DeliverPolicy: from,
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, InactiveThreshold: tailInactive,
 	}}
+	if stream == b.presenceStream() {
+		t.hearing = &hearing{bus: b, stream: stream, source: b.ingestStream()}
+	}
 	t.ctx, t.close = context.WithCancel(context.Background())
-	if err := t.start(ctx); err != nil {
+	if err := b.whenSettled(ctx, t.first); err != nil && !errors.Is(err, errDeaf) {
 		t.close()
 		return nil, fmt.Errorf("read stream %s: %w", stream, err)
 	}
 	return t, nil
+}
+
+// first is the first start. A stream that was just made hears its source a moment
+// later, and nobody should have to take that for blindness.
+func (t *tail) first(ctx context.Context) error {
+	patience := time.NewTimer(hearingSoon)
+	defer patience.Stop()
+	for {
+		err := t.start(ctx)
+		if !errors.Is(err, errDeaf) {
+			return err
+		}
+		again := time.NewTimer(readPause)
+		select {
+		case <-again.C:
+		case <-patience.C:
+			again.Stop()
+			return err
+		case <-ctx.Done():
+			again.Stop()
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // Close ends a Next that is waiting.
@@ -93,13 +126,12 @@ func (t *tail) Next(ctx context.Context) (got []*nats.Msg, caughtUp bool, err er
 
 // step waits once: for messages, for news of the consumer, or before a retry.
 func (t *tail) step(ctx context.Context) ([]*nats.Msg, error) {
+	if t.pull != nil && t.replaced() {
+		t.reset()
+		return nil, nil // so that the reader hears of it before anything else
+	}
 	if t.pull == nil {
-		if err := t.start(ctx); err != nil {
-			t.bus.complain("cannot read "+t.stream, err)
-			t.failures++
-			return nil, t.bus.pause(ctx, t.failures)
-		}
-		return nil, nil
+		return nil, t.startAgain(ctx)
 	}
 	got, err := t.read(ctx)
 	switch {
@@ -111,9 +143,38 @@ func (t *tail) step(ctx context.Context) ([]*nats.Msg, error) {
 	case errors.Is(err, errPullGone):
 		t.reset()
 		t.failures++
-		return nil, t.bus.pause(ctx, t.failures)
+		return nil, nil // first it is told, then waited
 	}
 	return nil, err
+}
+
+// replaced says that there was an outage since the consumer was made. What is
+// stored then tells how it is now, and nothing of what was while nobody could
+// listen: leases have ended for want of a server. So it is read from the start,
+// as after a start of our own.
+func (t *tail) replaced() bool {
+	select {
+	case <-t.back:
+		return true
+	default:
+		return false
+	}
+}
+
+// startAgain makes a consumer, after a while if the last one failed.
+func (t *tail) startAgain(ctx context.Context) error {
+	if t.failures > 0 {
+		if err := t.bus.pause(ctx, t.failures); err != nil {
+			return err
+		}
+	}
+	if err := t.start(ctx); err != nil {
+		if !errors.Is(err, errDeaf) || t.failures == deafTold {
+			t.bus.complain("cannot read "+t.stream, err)
+		}
+		t.failures++
+	}
+	return nil
 }
 
 // read returns one message and those that are here with it. A message out of
@@ -142,11 +203,21 @@ func (t *tail) read(ctx context.Context) (got []*nats.Msg, err error) {
 }
 
 func (t *tail) start(ctx context.Context) error {
+	// An answer may never come: who was asked may have been lost meanwhile.
+	ctx, cancel := question(ctx)
+	defer cancel()
+	// Before the consumer: a connection that is lost meanwhile must show.
+	connection, back := t.bus.present(), t.bus.nextReconnect()
 	s, err := t.bus.memoryStream(ctx, t.stream)
 	if err != nil {
 		return err
 	}
-	c, err := s.CreateConsumer(ctx, t.config)
+	if t.hearing != nil {
+		if err := t.hearing.check(ctx, s); err != nil {
+			return err
+		}
+	}
+	c, err := s.CreateConsumer(ctx, t.begin(s.CachedInfo()))
 	if err != nil {
 		return fmt.Errorf("create consumer: %w", plain(err))
 	}
@@ -155,13 +226,25 @@ func (t *tail) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.pull, t.consumer, t.next, t.behind = p, info.Name, 1, 0
-	t.target = s.CachedInfo().State.LastSeq
+	p.lost = connection.Done() // who cannot hear must not be taken for one who hears nothing
+	t.pull, t.consumer, t.next, t.behind, t.blind, t.back = p, info.Name, 1, 0, 0, back
+	t.target, t.made = s.CachedInfo().State.LastSeq, s.CachedInfo().Created
 	// What was asked for anew and does not come cannot be had: without this a
 	// message that is deleted while we ask would make us ask for ever.
 	t.seen = t.target
 	t.caughtUp = info.NumPending == 0
 	return nil
+}
+
+// begin says where to read from. Who reads leases anew begins behind what was
+// read before: while we were away nodes may have been unable to renew them, and
+// of a node whose lease then ends nothing is known but that it was there.
+func (t *tail) begin(s *jetstream.StreamInfo) jetstream.ConsumerConfig {
+	c := t.config
+	if t.hearing != nil && s.Created.Equal(t.made) && s.State.LastSeq >= t.seen {
+		c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, t.seen+1
+	}
+	return c
 }
 
 // memoryStream looks a stream up and makes it again after its server was
@@ -200,18 +283,31 @@ func (t *tail) reset() {
 }
 
 // check is the watchdog. It runs when nothing came for a while and starts over
-// when the consumer is gone, when the stream has lost what we have seen, or
-// when something new is stored and has twice not come.
+// when the consumer is gone, when the stream has lost what we have seen, when it
+// hears nothing, or when something new is stored and has twice not come.
 func (t *tail) check(ctx context.Context) error {
+	once, cancel := question(ctx)
+	defer cancel()
+	if err := t.look(once); err != nil {
+		return t.unsure(ctx, err)
+	}
+	return nil
+}
+
+func (t *tail) look(ctx context.Context) error {
 	c, err := t.bus.js.Consumer(ctx, t.stream, t.consumer)
 	if err != nil {
-		return t.unsure(ctx, err)
+		return err
 	}
 	s, err := t.bus.js.Stream(ctx, t.stream)
 	if err != nil {
-		return t.unsure(ctx, err)
+		return err
 	}
-	t.failures = 0
+	t.failures, t.blind = 0, 0
+	if t.hearing != nil && t.hearing.check(ctx, s) != nil {
+		t.reset()
+		return nil
+	}
 	last := s.CachedInfo().State.LastSeq
 	if last < t.seen {
 		t.bus.tell("stream "+t.stream+" was lost, reading it again", nil)
@@ -235,7 +331,7 @@ func (t *tail) lookBehind(ctx context.Context, s jetstream.Stream, last uint64) 
 		t.behind = 0
 		return nil
 	case err != nil:
-		return t.unsure(ctx, err)
+		return err
 	case m.Sequence <= t.seen:
 		t.behind = 0
 		return nil
@@ -247,9 +343,11 @@ func (t *tail) lookBehind(ctx context.Context, s jetstream.Stream, last uint64) 
 	return nil
 }
 
-// unsure handles an error of the watchdog's own questions.
+// unsure handles an error of the watchdog's own questions. A consumer is on one
+// server; where that is lost, asking again would only be answered once it is back.
 func (t *tail) unsure(ctx context.Context, err error) error {
-	if gone(err) {
+	if t.blind++; gone(err) || t.blind > 1 {
+		t.blind = 0
 		t.reset()
 		return nil
 	}

@@ -90,7 +90,7 @@ func checkExtensions(e *Event, f *form) error {
 	if e.TraceParent != "" && !isTraceParent(e.TraceParent) {
 		return refuse(ReasonBadAttribute, "traceparent %q is not of W3C trace context", e.TraceParent)
 	}
-	if len(e.DSSEMaterial) > 0 && e.Type != TypeCredentialProved {
+	if len(e.DSSEMaterial) > 0 && e.Type != TypeCredentialProved && e.Type != TypeRenewalRequested {
 		return refuse(ReasonBadAttribute, "%s carries a dssematerial", e.Type)
 	}
 	s := e.Step

@@ -14,7 +14,7 @@ func checkData(e *Event) error {
 		if err := need(d.Serial != "" && d.Nonce != "", "a credential needs a serial and a nonce"); err != nil {
 			return err
 		}
-		return checkAction(d.Action)
+		return checkIssue(d)
 	case *CredentialRevoked:
 		return need(d.Action == "" || isID(string(d.Action)), "action %q is not a legal id", d.Action)
 	case *EnforcementEnabled:
@@ -29,6 +29,13 @@ func checkData(e *Event) error {
 		return checkTarget(d.Target, e.Node)
 	case *ControlResumed:
 		return checkTarget(d.Target, e.Node)
+	case *RotationRequested:
+		if err := need(d.RatePerSecond > 0 && d.RatePerSecond <= MaxRotationRate, "rate_per_second is %v, not above 0 and at most %d", d.RatePerSecond, MaxRotationRate); err != nil {
+			return err
+		}
+		return checkTarget(d.Target, e.Node)
+	case *RenewalRequested:
+		return need(d.Serial != "" && d.CSRPEM != "" && d.Nonce != "", "a renewal needs a serial, a certificate request and a nonce")
 	case *ActionRequested:
 		if want := TypeOfAction(d.Type); want != e.Type {
 			return refuse(ReasonBadData, "data of %s asks for %q", e.Type, d.Type)
@@ -37,10 +44,29 @@ func checkData(e *Event) error {
 	case *Heartbeat:
 		return checkHeartbeat(e, d)
 	case *CommandAnswered:
-		return checkSpeaker(e)
+		return checkAnswer(e, d)
 	}
 	return checkOutcome(e)
 }
+
+// checkIssue checks that a credential says why it was issued.
+func checkIssue(d *CredentialIssued) error {
+	if d.Renews != "" {
+		return need(d.Action == "", "action %q issued a renewal", d.Action)
+	}
+	return checkAction(d.Action)
+}
+
+// checkAnswer lets an executor speak, too, where it refuses a request.
+func checkAnswer(e *Event, d *CommandAnswered) error {
+	if e.Source == SourceExecutor {
+		return need(d.Error != "" && d.Reason != "", "a refusal needs an error and a reason")
+	}
+	return checkSpeaker(e)
+}
+
+// MaxRotationRate is the highest rate of a rotation, in nodes a second.
+const MaxRotationRate = 1000
 
 func checkOutcome(e *Event) error {
 	switch d := e.Data.(type) {

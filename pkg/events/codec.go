@@ -103,9 +103,19 @@ func sameData(e *Event, f *form, want []byte) error {
 //
 // The subject must be the one that the type, the node and the action belong
 // on. There are two exceptions: a node states credential.proved on its
-// credential subject, and command.answered travels on the inbox of whoever
-// asked, who must check that it comes from the node that was asked.
+// credential subject, and answers travel on the inbox of whoever asked, who
+// must check that they come from whom was asked: command.answered, and those to
+// a request (DecodeAnswer).
 func Decode(s Subjects, m Message) (*Event, error) {
+	return decode(m, s.check)
+}
+
+// DecodeAnswer is Decode for an answer on an inbox, of any type and subject.
+func DecodeAnswer(m Message) (*Event, error) {
+	return decode(m, func(string, *Event, *form) error { return nil })
+}
+
+func decode(m Message, checkSubject func(string, *Event, *form) error) (*Event, error) {
 	if len(m.Data) > MaxBodyBytes {
 		return nil, refuse(ReasonOversize, "body has %d bytes, at most %d are allowed", len(m.Data), MaxBodyBytes)
 	}
@@ -125,7 +135,7 @@ func Decode(s Subjects, m Message) (*Event, error) {
 	if _, err := checkEvent(e); err != nil {
 		return nil, err
 	}
-	if err := s.check(m.Subject, e, f); err != nil {
+	if err := checkSubject(m.Subject, e, f); err != nil {
 		return nil, err
 	}
 	return e, nil

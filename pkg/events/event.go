@@ -22,7 +22,8 @@ type Event struct {
 	TraceParent string
 	// Step places an action in its plan; nil on everything else.
 	Step *Step
-	// DSSEMaterial is the signature envelope of credential.proved; nil elsewhere.
+	// DSSEMaterial is the signature envelope of credential.proved and
+	// credential.renewal-requested; nil elsewhere.
 	DSSEMaterial []byte
 	// Data is the payload that belongs to Type.
 	Data Payload

@@ -2,6 +2,7 @@ package events
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
@@ -22,5 +23,16 @@ const (
 type Refusal = fleet.Refusal
 
 func refuse(reason fleet.Reason, format string, args ...any) *Refusal {
-	return &Refusal{Reason: reason, Detail: fmt.Sprintf(format, args...)}
+	return &Refusal{Reason: reason, Detail: clip(fmt.Sprintf(format, args...))}
+}
+
+// maxDetail bounds what is quoted of a message that does not fit, in bytes: the
+// reason is logged by every reader of the log.
+const maxDetail = 512
+
+func clip(detail string) string {
+	if len(detail) <= maxDetail {
+		return detail
+	}
+	return strings.ToValidUTF8(detail[:maxDetail], "") + "…"
 }

@@ -16,6 +16,7 @@ const (
 	ChannelPresence
 	ChannelCredential
 	ChannelCommand
+	ChannelRequest
 )
 
 // scope says what the CloudEvents subject of a type must be.
@@ -66,6 +67,7 @@ func actionTail(e *Event) string {
 
 func presenceTail(e *Event) string { return "presence." + Token(e.Node) }
 func commandTail(e *Event) string  { return "command." + Token(e.Node) }
+func requestTail(e *Event) string  { return "request." + Token(e.Node) }
 
 func payloadOf[T any, P interface {
 	*T
@@ -109,6 +111,11 @@ var registry = []Descriptor{
 	{Type: TypeCredentialDelivered, Channel: ChannelCommand, scope: scopeNode, fresh: payloadOf[CredentialDelivered], tail: commandTail},
 	{Type: TypeNodeStopRequested, Channel: ChannelCommand, scope: scopeNode, fresh: payloadOf[NodeStopRequested], tail: commandTail},
 	{Type: TypeCommandAnswered, Channel: ChannelCommand, scope: scopeNode, fresh: payloadOf[CommandAnswered], tail: commandTail},
+
+	{Type: TypeRotationRequested, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[RotationRequested], tail: fixed("events.control")},
+	{Type: TypeRenewalRequested, Channel: ChannelRequest, scope: scopeNode, fresh: payloadOf[RenewalRequested], tail: requestTail},
+	{Type: TypeCredentialConfirmed, Channel: ChannelCommand, scope: scopeNode, fresh: payloadOf[CredentialConfirmed], tail: commandTail},
+	{Type: TypeCredentialRotationRequested, Channel: ChannelCommand, scope: scopeNode, fresh: payloadOf[CredentialRotationRequested], tail: commandTail},
 }
 
 var byType = func() map[Type]*Descriptor {

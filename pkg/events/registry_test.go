@@ -195,6 +195,7 @@ func TestSubjectsFollowTheChannel(t *testing.T) {
 		ChannelAction:   {"fleet.actions."},
 		ChannelPresence: {"fleet.presence."},
 		ChannelCommand:  {"fleet.command."},
+		ChannelRequest:  {"fleet.request."},
 	}
 	for _, d := range registry {
 		_, m := example(t, d.Type)

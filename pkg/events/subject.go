@@ -152,6 +152,12 @@ func (s Subjects) Credential(id fleet.NodeID) string { return s.prefix + ".crede
 // Command is the subject an agent takes commands on.
 func (s Subjects) Command(id fleet.NodeID) string { return s.prefix + ".command." + Token(id) }
 
+// Request is the subject of a node's requests to the services.
+func (s Subjects) Request(id fleet.NodeID) string { return s.prefix + ".request." + Token(id) }
+
+// AllRequests matches the requests of all nodes.
+func (s Subjects) AllRequests() string { return s.prefix + ".request.*" }
+
 // AllEvents, AllActions, AllPresence and AllCredentials are the filters of the streams.
 func (s Subjects) AllEvents() string { return s.prefix + ".events.>" }
 
@@ -169,6 +175,15 @@ func (s Subjects) PresenceNode(subject string) (fleet.NodeID, error) {
 	token, ok := strings.CutPrefix(subject, s.prefix+".presence.")
 	if !ok {
 		return "", refuse(ReasonWrongSubject, "%q is not a presence subject", subject)
+	}
+	return ParseToken(token)
+}
+
+// RequestNode is the node that a request subject belongs to.
+func (s Subjects) RequestNode(subject string) (fleet.NodeID, error) {
+	token, ok := strings.CutPrefix(subject, s.prefix+".request.")
+	if !ok {
+		return "", refuse(ReasonWrongSubject, "%q is not a request subject", subject)
 	}
 	return ParseToken(token)
 }

@@ -28,6 +28,7 @@ const (
 	TypePlanApproved        Type = "plan.approved"
 	TypeControlPaused       Type = "control.paused"
 	TypeControlResumed      Type = "control.resumed"
+	TypeRotationRequested   Type = "rotation.requested"
 	TypeActionSucceeded     Type = "action.succeeded"
 	TypeActionFailed        Type = "action.failed"
 	TypeActionRefused       Type = "action.refused"
@@ -49,6 +50,10 @@ const (
 	TypeCredentialDelivered  Type = "credential.delivered"
 	TypeNodeStopRequested    Type = "node.stop-requested"
 	TypeCommandAnswered      Type = "command.answered"
+
+	TypeRenewalRequested            Type = "credential.renewal-requested"
+	TypeCredentialConfirmed         Type = "credential.confirmed"
+	TypeCredentialRotationRequested Type = "credential.rotation-requested"
 )
 
 // Payload is the data of an event: one of the types below.
@@ -104,8 +109,12 @@ type NodeRemoved struct {
 // CredentialIssued says which certificate a node was given, and the challenge
 // it must answer with the certificate's key before it counts as able to sign.
 type CredentialIssued struct {
-	Epoch  uint64         `json:"epoch"`
-	Action fleet.ActionID `json:"action"`
+	Epoch uint64 `json:"epoch"`
+	// Action that issued it; empty on a renewal, which no plan asked for.
+	Action fleet.ActionID `json:"action,omitempty"`
+	// Renews is the serial of the credential that a renewal is to replace; empty
+	// where an action issued.
+	Renews string `json:"renews,omitempty"`
 	// Serial of the certificate in lower-case hex.
 	Serial         string    `json:"serial"`
 	Nonce          string    `json:"nonce"`
@@ -229,6 +238,16 @@ type ControlResumed struct {
 	Note  string `json:"note,omitempty"`
 }
 
+// RotationRequested says that a person wants every credential of a target
+// renewed that was issued before this fact, as the sequence of the log tells.
+type RotationRequested struct {
+	fleet.Target
+	// RatePerSecond bounds how many nodes are asked a second; above 0.
+	RatePerSecond float64 `json:"rate_per_second"`
+	Actor         string  `json:"actor"`
+	Note          string  `json:"note,omitempty"`
+}
+
 // ActionRequested is the data of the five action types.
 type ActionRequested struct {
 	Type fleet.ActionType `json:"type"`
@@ -261,7 +280,7 @@ type ActionFailed struct {
 }
 
 // ActionRefused is the one terminal outcome of an action that was no longer
-// wanted when an executor took it up.
+// wanted, or held, when an executor took it up.
 type ActionRefused struct {
 	Type   fleet.ActionType `json:"type"`
 	ID     fleet.NodeID     `json:"id,omitempty"`
@@ -297,3 +316,8 @@ func (*CertificateRequested) payload() {}
 func (*CredentialDelivered) payload()  {}
 func (*NodeStopRequested) payload()    {}
 func (*CommandAnswered) payload()      {}
+
+func (*RotationRequested) payload()           {}
+func (*RenewalRequested) payload()            {}
+func (*CredentialConfirmed) payload()         {}
+func (*CredentialRotationRequested) payload() {}

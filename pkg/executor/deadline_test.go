@@ -25,7 +25,8 @@ func TestAHandlerThatHangsIsEndedByItsDeadline(t *testing.T) {
 			return executor.Result{}, nil
 		})
 		s.handle(fleet.DecommissionNode, func(context.Context, executor.Task) (executor.Result, error) { return executor.Result{}, nil })
-		s.want(false, "a", "b", "c")
+		s.want(false, "a", "b", "c", "keeper")
+		s.keep("keeper")
 		s.appear("z")
 		s.publish("p1", enroll("a"), enroll("b"), enroll("c"), remove("z"))
 		s.open()

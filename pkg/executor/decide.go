@@ -5,22 +5,24 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/fleetfold/fleetfold/pkg/decide"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
-// decision says whether an action is wanted, on one fold and one inventory.
+// decision says whether an action may begin, on one fold and one inventory.
 type decision struct {
 	flight   projection.Flight
 	inFlight bool
-	wanted   bool
-	// why is one sentence on an action that is not wanted.
+	// refuse is why the action must not begin, empty if it may; why is one
+	// sentence on that.
+	refuse     fleet.Reason
 	why        string
 	basis      uint64
 	digest     string
 	generation uint64
-	catalog    *catalog
+	desired    *decide.Desired
 }
 
 // decide folds to the end of the log and decides again. Fetching an inventory
@@ -32,70 +34,45 @@ func (e *Executor) decide(ctx context.Context, id fleet.ActionID) (decision, err
 	for {
 		var digest string
 		e.View.Read(func(s *projection.State) { digest = s.Inventory().Digest })
-		c, err := e.catalogs.get(ctx, e.Inventories, digest)
+		in, err := e.inForce.get(ctx, e.Inventories, digest)
 		if err != nil {
 			return decision{}, err
 		}
 		var d decision
-		e.View.Read(func(s *projection.State) { d = decideOn(s, c, id) })
+		e.View.Read(func(s *projection.State) { d = e.decideOn(s, in, id) })
 		if d.digest == digest {
 			return d, nil
 		}
 	}
 }
 
-func decideOn(s *projection.State, c *catalog, id fleet.ActionID) decision {
+func (e *Executor) decideOn(s *projection.State, in *decide.Desired, id fleet.ActionID) decision {
 	inventory := s.Inventory()
-	d := decision{basis: s.Sequence(), digest: inventory.Digest, generation: inventory.Generation, catalog: c}
+	d := decision{basis: s.Sequence(), digest: inventory.Digest, generation: inventory.Generation, desired: in}
 	d.flight, d.inFlight = s.Ledger().Flight(id)
-	if d.inFlight {
-		d.wanted = wanted(s, c, d.flight.Action)
-		if !d.wanted {
-			d.why = whyUnwanted(s, c, d.flight.Action)
-		}
+	if !d.inFlight {
+		return d
+	}
+	if !decide.Wanted(s, in, d.flight.Action) {
+		d.refuse, d.why = ReasonNoLongerWanted, whyUnwanted(s, in, d.flight.Action)
+	} else if held, ok := e.holds.Of(s, in, d.flight.Action); ok {
+		d.refuse, d.why = ReasonHeld, string(held.Reason)+": "+held.Detail
 	}
 	return d
 }
 
-// wanted asks engine.Reconcile, the one rule there is. What it says of a node
-// follows from that node alone, so it is shown only that node: the cost of a
-// fleet of any size stays that of one.
-func wanted(s *projection.State, c *catalog, a fleet.Action) bool {
-	if !a.Type.ConcernsNode() {
-		return engine.Reconcile(c.inventory, s.Observed()).Has(a)
-	}
-	var desired fleet.Inventory
-	if node := c.nodes[a.ID]; node != nil {
-		desired.Regions = []fleet.Region{{Nodes: []fleet.Node{*node}}}
-	}
-	var observed fleet.ObservedState
-	if node, ok := s.Node(a.ID); ok {
-		observed.Nodes = []fleet.ObservedNode{{ID: a.ID, Present: node.Present, CanSign: s.CanSign(a.ID)}}
-	}
-	return engine.Reconcile(&desired, &observed).Has(a)
-}
-
-// stillAsked says whether the inventory still asks for what a running handler
-// does. That its node has meanwhile appeared is the handler's own doing.
-func stillAsked(s *projection.State, c *catalog, a fleet.Action) bool {
-	if !a.Type.ConcernsNode() {
-		return wanted(s, c, a)
-	}
-	return (c.nodes[a.ID] != nil) == (a.Type != fleet.DecommissionNode)
-}
-
 // whyUnwanted puts the decision into words; it decides nothing.
-func whyUnwanted(s *projection.State, c *catalog, a fleet.Action) string {
+func whyUnwanted(s *projection.State, in *decide.Desired, a fleet.Action) string {
 	node, observed := s.Node(a.ID)
-	desired := c.nodes[a.ID] != nil
+	desired := in.Node(a.ID) != nil
 	switch {
-	case a.Type == fleet.EnableStrictEnforcement && !c.inventory.RequireSig:
+	case a.Type == fleet.EnableStrictEnforcement && !in.Inventory.RequireSig:
 		return "the inventory does not ask for strict enforcement"
 	case a.Type == fleet.EnableStrictEnforcement && s.Observed().StrictEnforced:
 		return "strict enforcement is on already"
 	case a.Type == fleet.EnableStrictEnforcement:
-		return blockedBy(engine.Blocking(c.inventory, s.Observed()))
-	case a.Type == fleet.DisableStrictEnforcement && c.inventory.RequireSig:
+		return blockedBy(engine.Blocking(in.Inventory, s.Observed()))
+	case a.Type == fleet.DisableStrictEnforcement && in.Inventory.RequireSig:
 		return "the inventory asks for strict enforcement"
 	case a.Type == fleet.DisableStrictEnforcement:
 		return "strict enforcement is off already"
@@ -127,38 +104,40 @@ func blockedBy(blockers []engine.Blocker) string {
 	return first
 }
 
-// catalog is an inventory with an index.
-type catalog struct {
-	inventory *fleet.Inventory
-	nodes     map[fleet.NodeID]*fleet.Node
-}
-
-// catalogs keeps the catalog in force, since every decision asks for it.
-type catalogs struct {
+// inForce keeps the inventory in force, since every decision asks for it.
+type inForce struct {
 	mu     sync.Mutex
 	digest string
-	last   *catalog
+	last   *decide.Desired
 }
 
-// get returns the empty catalog for the empty digest: before the first
-// inventory nothing is wanted.
-func (c *catalogs) get(ctx context.Context, from Inventories, digest string) (*catalog, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.last != nil && c.digest == digest {
-		return c.last, nil
+// get returns the empty inventory for the empty digest: before the first one
+// nothing is wanted.
+func (i *inForce) get(ctx context.Context, from Inventories, digest string) (*decide.Desired, error) {
+	if have := i.find(digest); have != nil {
+		return have, nil
 	}
-	made := &catalog{inventory: new(fleet.Inventory), nodes: make(map[fleet.NodeID]*fleet.Node)}
+	// Nobody waits for a lock while the server is asked: who was told to stop
+	// would not hear it.
+	var inventory *fleet.Inventory
 	if digest != "" {
-		inventory, err := from.Get(ctx, digest)
-		if err != nil {
+		var err error
+		if inventory, err = from.Get(ctx, digest); err != nil {
 			return nil, fmt.Errorf("get inventory %s: %w", digest, err)
 		}
-		made.inventory = inventory
-		for node := range inventory.Nodes() {
-			made.nodes[node.ID] = node
-		}
 	}
-	c.digest, c.last = digest, made
+	made := decide.NewDesired(inventory)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.digest, i.last = digest, made
 	return made, nil
+}
+
+func (i *inForce) find(digest string) *decide.Desired {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.digest == digest {
+		return i.last
+	}
+	return nil
 }

@@ -8,9 +8,10 @@
 //     action.succeeded, action.failed or action.refused. An action that has one
 //     is acknowledged and never run again.
 //   - Before a handler runs, the kit folds the log to its end and decides
-//     again, with the same rule as the planner and the inventory then in
-//     force. What is no longer wanted is refused, and the refusal is on the log
-//     before the action is acknowledged.
+//     again, with the same rules as the planner and the inventory then in
+//     force. What is no longer wanted, or what a safeguard holds by then (a
+//     pause, blindness, the quorum, a removal without approval), is refused, and
+//     the refusal is on the log before the action is acknowledged.
 //   - The facts that a handler returns and the outcome are stored as one batch
 //     or not at all. If one of their fences does not hold, the kit folds on,
 //     decides again and runs the handler again, until the action's deadline.
@@ -28,7 +29,8 @@
 // # What a handler must do
 //
 //   - End when its context ends. The context ends at the deadline, when the
-//     executor stops, and when the action is no longer wanted.
+//     executor stops, and when the action is no longer wanted; not when a
+//     safeguard begins to hold it, for what has begun is better finished.
 //   - Be ready to run again for the same action: a crash, a lost race or another
 //     executor's crash leaves it open how far the last run came. ActionID is the
 //     same each time and names the attempt.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fleetfold/fleetfold/pkg/decide"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 )
 
@@ -16,8 +17,9 @@ const retryDelay = time.Second
 // Executor carries out actions. New makes one, Run lets it work.
 type Executor struct {
 	Config
-	catalogs catalogs
-	overdue  overdue
+	inForce inForce
+	holds   decide.Holds
+	overdue overdue
 }
 
 // New checks the configuration. The error names all that is wrong with it.

@@ -118,7 +118,8 @@ func TestAnActionWaitsForEarlierPhasesOfItsOwnPlan(t *testing.T) {
 		s.handle(fleet.EnrollNode, r.Handle)
 		s.handle(fleet.DecommissionNode, r.Handle)
 		s.config.Concurrency = 2
-		s.want(false, "a", "b", "c")
+		s.want(false, "a", "b", "c", "keeper")
+		s.keep("keeper")
 		s.appear("old")
 		s.publish("p1", enroll("a"), enroll("b"), remove("old"))
 		s.publish("p2", enroll("c"))
@@ -176,6 +177,9 @@ func TestTheStrictFlipIsDecidedAgainWhenAnythingWasAppended(t *testing.T) {
 		"a desired node was lost": {func() *events.Event {
 			return fact(events.TypeNodeLost, "a", &events.NodeLost{Epoch: 1, Reason: "lease_expired"})
 		}, `[p1-1 refused: node "a" is absent]`},
+		"the fleet was paused": {func() *events.Event {
+			return fact(events.TypeControlPaused, "", &events.ControlPaused{Target: everything, Actor: "kim"})
+		}, `[p1-1 refused: paused: the fleet was paused by kim at 2000-01-01T00:00:00Z]`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			story(t, func(s *shop) {
@@ -252,7 +256,7 @@ func TestAHandlerIsCancelledWhenTheInventoryStopsAsking(t *testing.T) {
 		after  []fleet.NodeID
 	}{
 		"the node to enrol leaves the inventory":           {enroll("a"), []fleet.NodeID{"a", "b"}, []fleet.NodeID{"b"}},
-		"the node to remove comes back into the inventory": {remove("old"), nil, []fleet.NodeID{"old"}},
+		"the node to remove comes back into the inventory": {remove("old"), []fleet.NodeID{"keeper"}, []fleet.NodeID{"old", "keeper"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			story(t, func(s *shop) {
@@ -260,6 +264,7 @@ func TestAHandlerIsCancelledWhenTheInventoryStopsAsking(t *testing.T) {
 				s.handle(c.action.Type, r.Handle)
 				s.want(false, c.before...)
 				s.appear("old")
+				s.keep("keeper")
 				s.publish("p1", c.action)
 				s.open()
 				s.want(false, append(c.before, "other")...)

@@ -76,6 +76,9 @@ const (
 	// node; a second one must not run beside it.
 	ReasonStillRunning   fleet.Reason = "still_running"
 	ReasonNoLongerWanted fleet.Reason = "no_longer_wanted"
+	// ReasonHeld: a safeguard holds the action that was free when it was
+	// published. The detail begins with the reason of engine.Hold.
+	ReasonHeld fleet.Reason = "held"
 	// ReasonMisfit: a parked message is no action that this executor knows.
 	ReasonMisfit fleet.Reason = "misfit"
 	// ReasonNotCounted: the ledger took no notice of a parked action, since its

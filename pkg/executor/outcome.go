@@ -55,21 +55,21 @@ func (e *Executor) failed(t Task, f *Failure, began time.Time) ([]eventlog.Entry
 	})}, Outcome{Flight: t.Flight, Kind: KindFailed, Reason: f.Reason, Detail: f.Detail, Duration: took}
 }
 
-func (e *Executor) refused(t Task, why string, began time.Time) ([]eventlog.Entry, Outcome) {
+func (e *Executor) refused(t Task, reason fleet.Reason, why string, began time.Time) ([]eventlog.Entry, Outcome) {
 	a := t.Flight.Action
 	return []eventlog.Entry{e.outcome(t, events.TypeActionRefused, &events.ActionRefused{
-		Type: a.Type, ID: a.ID, Action: t.Flight.ID, Reason: ReasonNoLongerWanted, Detail: why, Basis: t.Basis,
-	})}, Outcome{Flight: t.Flight, Kind: KindRefused, Reason: ReasonNoLongerWanted, Detail: why, Duration: e.Now().Sub(began)}
+		Type: a.Type, ID: a.ID, Action: t.Flight.ID, Reason: reason, Detail: why, Basis: t.Basis,
+	})}, Outcome{Flight: t.Flight, Kind: KindRefused, Reason: reason, Detail: why, Duration: e.Now().Sub(began)}
 }
 
-// outcome may be appended only while its subject is empty: one for each action, ever.
+// outcome is fenced by whoever appends it: one for each action, ever.
 func (e *Executor) outcome(t Task, kind events.Type, data events.Payload) eventlog.Entry {
-	return eventlog.Entry{Event: t.Fact(e.Now(), kind, data), Fence: eventlog.LastOnSubject(0)}
+	return eventlog.Entry{Event: t.Fact(e.Now(), kind, data)}
 }
 
-func (e *Executor) hasOutcome(ctx context.Context, h *held) (bool, error) {
-	last, err := e.Log.LastOn(ctx, e.Log.Subjects().Outcome(h.request.Action))
-	return last > 0, err
+// lastOutcome is the last sequence on the subject of the action's outcome.
+func (e *Executor) lastOutcome(ctx context.Context, h *held) (uint64, error) {
+	return e.Log.LastOn(ctx, e.Log.Subjects().Outcome(h.request.Action))
 }
 
 // alreadySettled tells an action that is over from one that the ledger never
@@ -78,8 +78,8 @@ func (e *Executor) alreadySettled(ctx context.Context, h *held) (Outcome, error)
 	flight := projection.Flight{
 		Action: fleet.Action{Type: h.request.Type, ID: h.request.ID}, ID: h.request.Action, Sequence: h.seq,
 	}
-	known, err := e.hasOutcome(ctx, h)
-	if err != nil || known {
+	last, err := e.lastOutcome(ctx, h)
+	if err != nil || last > 0 {
 		return Outcome{Flight: flight, Kind: KindKnown}, err
 	}
 	return Outcome{Flight: flight, Kind: KindParked, Reason: ReasonNotCounted, Detail: "the ledger does not count the action"}, nil

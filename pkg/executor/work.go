@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fleetfold/fleetfold/internal/field"
+	"github.com/fleetfold/fleetfold/pkg/decide"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
@@ -30,21 +31,29 @@ func (e *Executor) work(ctx context.Context, h *held) {
 }
 
 // settle returns once the log holds the action's outcome. Each turn folds on
-// and decides anew; only a lost race leads to another turn.
+// and decides anew; only a lost race leads to another turn. A race is also lost
+// to what stands on the outcome's subject and is none: what does not fit, or
+// came before the action. The next turn folds it, and if the action is still in
+// flight then, its outcome goes behind it.
 func (e *Executor) settle(ctx context.Context, h *held) (Outcome, error) {
 	began, timeout := e.Now(), e.deadline(h.request.Type)
 	runCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	for {
+	for stands := uint64(0); ; {
 		d, err := e.decide(ctx, h.request.Action)
 		if err != nil {
 			return Outcome{}, err
+		}
+		if d.basis < stands {
+			return Outcome{}, fmt.Errorf("fold up to %d, which stands where the outcome belongs: the log ends at %d", stands, d.basis)
 		}
 		if !d.inFlight || d.flight.Sequence != h.seq {
 			return e.alreadySettled(ctx, h)
 		}
 		t := e.task(h, d, timeout)
 		entries, out := e.attempt(runCtx, t, d, began)
+		// The fold has read what stands there, and it has not ended the action.
+		entries[len(entries)-1].Fence = eventlog.LastOnSubject(stands)
 		if ctx.Err() != nil {
 			return Outcome{}, ctx.Err() // told to stop: what was done counts for nothing yet
 		}
@@ -52,8 +61,8 @@ func (e *Executor) settle(ctx context.Context, h *held) (Outcome, error) {
 		if !errors.Is(err, eventlog.ErrConflict) {
 			return out, wrapAppend(err)
 		}
-		if known, err := e.hasOutcome(ctx, h); err != nil || known {
-			return Outcome{Flight: d.flight, Kind: KindKnown}, err
+		if stands, err = e.lastOutcome(ctx, h); err != nil {
+			return Outcome{}, err
 		}
 		e.Logger.Debug().Str(field.Action, string(h.request.Action)).Uint64(field.Basis, d.basis).Msg("log moved on, deciding again")
 	}
@@ -68,15 +77,15 @@ func wrapAppend(err error) error {
 
 func (e *Executor) task(h *held, d decision, timeout time.Duration) Task {
 	return Task{
-		Flight: d.flight, Node: d.catalog.nodes[d.flight.Action.ID], Inventory: d.catalog.inventory,
+		Flight: d.flight, Node: d.desired.Node(d.flight.Action.ID), Inventory: d.desired.Inventory,
 		Generation: d.generation, Basis: d.basis, Timeout: timeout, TraceParent: h.event.TraceParent,
 	}
 }
 
 // attempt returns what is to be appended, the outcome last.
 func (e *Executor) attempt(ctx context.Context, t Task, d decision, began time.Time) ([]eventlog.Entry, Outcome) {
-	if !d.wanted {
-		return e.refused(t, d.why, began)
+	if d.refuse != "" {
+		return e.refused(t, d.refuse, d.why, began)
 	}
 	handler := e.Handlers[t.Flight.Action.Type]
 	if handler == nil {
@@ -93,7 +102,7 @@ func (e *Executor) attempt(ctx context.Context, t Task, d decision, began time.T
 	case err == nil:
 		return e.succeeded(t, result, began)
 	case errors.Is(err, errUnwanted):
-		return e.refused(t, "the inventory changed while the action was running", began)
+		return e.refused(t, ReasonNoLongerWanted, "the inventory changed while the action was running", began)
 	}
 	return e.failed(t, failureOf(err, ctx.Err() != nil), began)
 }
@@ -127,7 +136,8 @@ func guarded(ctx context.Context, handler Handler, t Task) (result Result, err e
 
 func firstBytes(b []byte, n int) []byte { return b[:min(len(b), n)] }
 
-// watch cancels with errUnwanted as soon as the fold says so.
+// watch cancels with errUnwanted as soon as the fold says so. A hold does not
+// cancel: what has begun is better finished than left half done.
 func (e *Executor) watch(ctx context.Context, d decision, cancel context.CancelCauseFunc) {
 	action := d.flight.Action
 	for {
@@ -135,7 +145,7 @@ func (e *Executor) watch(ctx context.Context, d decision, cancel context.CancelC
 		asked := true
 		err := e.View.Wait(ctx, func(s *projection.State) bool {
 			digest = s.Inventory().Digest
-			asked = digest != d.digest || stillAsked(s, d.catalog, action)
+			asked = digest != d.digest || decide.StillAsked(s, d.desired, action)
 			return digest != d.digest || !asked
 		})
 		if err != nil {
@@ -145,12 +155,12 @@ func (e *Executor) watch(ctx context.Context, d decision, cancel context.CancelC
 			cancel(errUnwanted)
 			return
 		}
-		c, err := e.catalogs.get(ctx, e.Inventories, digest)
+		in, err := e.inForce.get(ctx, e.Inventories, digest)
 		if err != nil {
 			// The handler goes on with what it knows; its outcome is decided anew.
 			e.Logger.Warn().Err(err).Str(field.Digest, digest).Msg("could not look at new inventory")
 			return
 		}
-		d.digest, d.catalog = digest, c
+		d.digest, d.desired = digest, in
 	}
 }

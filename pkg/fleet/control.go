@@ -12,7 +12,7 @@ const (
 	ScopeNode   Scope = "node"
 )
 
-// Target is the part of a fleet that a pause covers: all of it, the desired
+// Target is the part of a fleet that a pause or a rotation covers: all of it, the desired
 // nodes of one region, or one node. Two targets are the same when they compare
 // equal.
 type Target struct {
@@ -33,6 +33,17 @@ func (t Target) Valid() bool {
 		return t.Region == "" && t.ID != ""
 	}
 	return false
+}
+
+// Covers says whether the target takes in a node of a region.
+func (t Target) Covers(region string, id NodeID) bool {
+	switch t.Scope {
+	case ScopeRegion:
+		return t.Region == region
+	case ScopeNode:
+		return t.ID == id
+	}
+	return t.Scope == ScopeFleet
 }
 
 // String names the target for a person.

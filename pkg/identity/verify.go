@@ -14,8 +14,8 @@ const maxChain = 2
 
 // Verification says what a node's chain is checked against.
 type Verification struct {
-	// Roots are PEM certificates, one each. One that cannot be read is an error
-	// of the caller's and not a *Refusal.
+	// Roots are PEM certificates, one each. One that cannot be read vouches for
+	// nobody, and takes nothing from the others.
 	Roots       [][]byte
 	TrustDomain string
 	Node        fleet.NodeID
@@ -44,10 +44,7 @@ func VerifyLeaf(chainPEM []byte, roots [][]byte, trustDomain string, id fleet.No
 //
 // Without CRLs, whether the serial was revoked is the caller's to know.
 func (v Verification) Leaf(chainPEM []byte) (*x509.Certificate, error) {
-	roots, err := parseRoots(v.Roots)
-	if err != nil {
-		return nil, err
-	}
+	roots := readableRoots(v.Roots)
 	want, err := SPIFFEID(v.TrustDomain, v.Node)
 	if err != nil {
 		return nil, err
@@ -92,6 +89,15 @@ func checkName(leaf *x509.Certificate, want string) error {
 		return refuse(SPIFFEIDMismatch, "the certificate has other names besides the SPIFFE ID")
 	}
 	return nil
+}
+
+func readableRoots(pems [][]byte) (roots []*x509.Certificate) {
+	for _, pemBytes := range pems {
+		if root, err := parseCertificate(pemBytes); err == nil {
+			roots = append(roots, root)
+		}
+	}
+	return roots
 }
 
 func parseRoots(pems [][]byte) ([]*x509.Certificate, error) {

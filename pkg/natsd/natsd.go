@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -30,11 +31,35 @@ type Options struct {
 	// listener at all: only InProcessConn connects.
 	Port int
 	// Config is a file that says who may do what; empty for a server that asks
-	// nobody. Where the server keeps its streams and where it listens is said
-	// here all the same, and it has no monitoring.
+	// nobody. Where the server keeps its streams, where it listens and what it
+	// syncs is said here all the same.
 	Config string
+	// MonitorPort of the monitoring pages at 127.0.0.1, where the server tells
+	// how it is set. RandomPort takes a free one; 0 means that there are none.
+	MonitorPort int
+	// SyncInterval is how long what was acknowledged may wait for the disk: a
+	// power cut takes it back. 0 means that it never waits, and nothing else is
+	// fit for a log.
+	SyncInterval time.Duration
+	// Cluster makes the server one of several; nil means that it stands alone.
+	Cluster *Cluster
 	// Logger hears the server's warnings and, at debug level, its notices.
 	Logger zerolog.Logger
+}
+
+// Cluster is one server's part in a cluster on this machine. Streams with three
+// replicas outlive the loss of any one of three servers.
+type Cluster struct {
+	// Name of the cluster, the same for all its servers.
+	Name string
+	// Server is the name of this one. Replicas are kept by it, so it must be
+	// unique and stay the same over restarts.
+	Server string
+	// Port for the routes between the servers, at 127.0.0.1.
+	Port int
+	// Routes are the HOST:PORT of the other servers' routes, at least one; this
+	// server's own may be among them.
+	Routes []string
 }
 
 // Server is a running NATS server.
@@ -43,7 +68,8 @@ type Server struct {
 	options Options
 }
 
-// Start starts a server and waits until it answers.
+// Start starts a server and waits until it answers. In a cluster it does not
+// wait for the others, without which there are no streams.
 func Start(o Options) (*Server, error) {
 	if o.Dir == "" {
 		return nil, errors.New("start nats server: no directory given")
@@ -68,16 +94,21 @@ func Start(o Options) (*Server, error) {
 }
 
 func (o Options) settings() (*server.Options, error) {
-	s := &server.Options{MaxPayload: maxPayload}
+	// Its own name would be a key, new at each start, and none to tell a person.
+	s := &server.Options{ServerName: "embedded", MaxPayload: maxPayload}
 	if o.Config != "" {
 		var err error
 		if s, err = server.ProcessConfigFile(o.Config); err != nil {
 			return nil, err
 		}
-		s.HTTPHost, s.HTTPPort = "", 0
 	}
 	s.Host, s.Port, s.DontListen = loopback, o.Port, o.Port == 0
-	s.JetStream, s.StoreDir, s.SyncAlways, s.NoSigs = true, o.Dir, true, true
+	s.HTTPHost, s.HTTPPort = loopback, o.MonitorPort
+	s.JetStream, s.StoreDir, s.NoSigs = true, o.Dir, true
+	s.SyncAlways, s.SyncInterval = o.SyncInterval == 0, o.SyncInterval
+	if o.Cluster != nil {
+		return s, o.Cluster.join(s)
+	}
 	return s, nil
 }
 
@@ -90,6 +121,21 @@ func (s *Server) Reload() error {
 	}
 	if err != nil {
 		return fmt.Errorf("reload nats server: %w", err)
+	}
+	return nil
+}
+
+func (c *Cluster) join(settings *server.Options) error {
+	switch {
+	case c.Name == "" || c.Server == "":
+		return errors.New("a cluster and each of its servers need a name")
+	case c.Port <= 0 || len(c.Routes) == 0:
+		return errors.New("a server of a cluster needs a port for routes, and the routes of the others")
+	}
+	settings.ServerName = c.Server
+	settings.Cluster = server.ClusterOpts{Name: c.Name, Host: loopback, Port: c.Port}
+	for _, r := range c.Routes {
+		settings.Routes = append(settings.Routes, &url.URL{Scheme: "nats-route", Host: r})
 	}
 	return nil
 }
@@ -120,6 +166,20 @@ func (s *Server) URL() string {
 		return ""
 	}
 	return s.ns.ClientURL()
+}
+
+// MonitorURL of the monitoring pages; empty when there are none.
+func (s *Server) MonitorURL() string {
+	if a := s.ns.MonitorAddr(); a != nil {
+		return "http://" + a.String()
+	}
+	return ""
+}
+
+// SyncAlways says that what the server acknowledges is on disk.
+func (s *Server) SyncAlways() bool {
+	c := s.ns.JetStreamConfig()
+	return c != nil && c.SyncAlways
 }
 
 // InProcessConn is a new connection without a socket.

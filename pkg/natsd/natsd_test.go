@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fleetfold/fleetfold/internal/leak"
+	"github.com/fleetfold/fleetfold/internal/port"
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 )
 
@@ -96,14 +97,16 @@ func TestWhatKeepsItFromStarting(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	port := taken.Addr().(*net.TCPAddr).Port
+	busy := taken.Addr().(*net.TCPAddr).Port
 	for name, tt := range map[string]struct {
 		options natsd.Options
 		want    string
 	}{
-		"no folder":            {natsd.Options{}, "no directory"},
-		"a file for a folder":  {natsd.Options{Dir: file}, file},
-		"a port that is taken": {natsd.Options{Dir: t.TempDir(), Port: port}, "address already in use"},
+		"no folder":               {natsd.Options{}, "no directory"},
+		"a file for a folder":     {natsd.Options{Dir: file}, file},
+		"a cluster without names": {natsd.Options{Dir: t.TempDir(), Cluster: &natsd.Cluster{Port: natsd.RandomPort}}, "need a name"},
+		"no port for routes":      {natsd.Options{Dir: t.TempDir(), Cluster: &natsd.Cluster{Name: "c", Server: "s"}}, "needs a port for routes"},
+		"a port that is taken":    {natsd.Options{Dir: t.TempDir(), Port: busy}, "address already in use"},
 	} {
 		var log bytes.Buffer
 		tt.options.Logger = zerolog.New(zerolog.SyncWriter(&log))
@@ -113,6 +116,21 @@ func TestWhatKeepsItFromStarting(t *testing.T) {
 		}
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q; log:\n%s", name, err, tt.want, log.String())
+		}
+	}
+}
+
+// A server greets with the name of its cluster, and by it a client knows that
+// there may be others.
+func TestAServerOfAClusterSaysSo(t *testing.T) {
+	one, two := port.Hold(t), port.Hold(t)
+	routes := []string{port.At(one), port.At(two)}
+	for name, at := range map[string]int{"one": one, "two": two} {
+		s := start(t, natsd.Options{Dir: t.TempDir(), Port: natsd.RandomPort, Logger: zerolog.Nop(), Cluster: &natsd.Cluster{
+			Name: "pair", Server: name, Port: at, Routes: routes,
+		}})
+		if got := inProcess(t, s); !strings.Contains(got, `"cluster":"pair"`) || !strings.Contains(got, `"server_name":"`+name+`"`) {
+			t.Errorf("greeting %s", got)
 		}
 	}
 }

@@ -34,6 +34,7 @@ func (p *Planner) sense(s sighted) {
 	for _, sighting := range s.seen {
 		if sighting.Err != nil {
 			p.refuse("presence", sighting.Node, sighting.Err)
+			p.sensor.veil(sighting.Node, p.Now())
 			continue
 		}
 		p.sensor.see(sighting)
@@ -42,13 +43,20 @@ func (p *Planner) sense(s sighted) {
 }
 
 // watch begins to watch once all leases were read. It needs a fold of the whole
-// log, for on a shorter one nobody would be missed.
-func (p *Planner) watch() {
+// log, for on a shorter one nobody would be missed; after an outage the view may
+// come back later than the leases.
+func (p *Planner) watch(ctx context.Context) error {
 	if !p.leasesRead || p.sensor.caughtUp {
-		return
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
+	defer cancel()
+	if err := p.View.CatchUp(ctx); err != nil {
+		return fmt.Errorf("catch up before watching leases: %w", err)
 	}
 	p.View.Read(func(st *projection.State) { p.sensor.beginWatch(st, p.Now()) })
 	p.Logger.Info().Int(field.Unseen, len(p.sensor.unseen)).Dur(field.Lease, p.Lease).Msg("watching leases")
+	return nil
 }
 
 // hear checks what nodes said of their credentials, on a fold that is at least
@@ -118,12 +126,17 @@ func (p *Planner) verify(e *events.Event, issued projection.Credential, roots []
 	return proof.VerifyEvent(e, leaf.PublicKey)
 }
 
+// reasonOf is the reason of a refusal as a label.
+func reasonOf(err error) fleet.Reason {
+	if reason := fleet.ReasonOf(err); reason != "" {
+		return reason
+	}
+	return RefusedUnreadable
+}
+
 // refuse counts and reports what did not hold; it harms nobody else.
 func (p *Planner) refuse(channel string, id fleet.NodeID, err error) {
-	reason := fleet.ReasonOf(err)
-	if reason == "" {
-		reason = RefusedUnreadable
-	}
+	reason := reasonOf(err)
 	p.Metrics.refused.WithLabelValues(channel, string(reason)).Inc()
 	p.Logger.Warn().Str(field.Channel, channel).Str(field.Node, string(id)).Str(field.Reason, string(reason)).Err(err).Msg("refused a message")
 }
@@ -133,7 +146,7 @@ func (p *Planner) appendFacts(ctx context.Context) (bool, error) {
 	var entries []eventlog.Entry
 	var looked []fleet.NodeID
 	p.View.Read(func(st *projection.State) {
-		p.sensor.folded(st, p.touched.take())
+		p.sensor.folded(st, p.touched.take(), p.Now())
 		entries, looked = p.sensor.conclude(st, p.Now())
 	})
 	if len(entries) == 0 {

@@ -48,6 +48,21 @@ func Approve(ctx context.Context, log eventlog.Log, id fleet.ApprovalID, basis u
 	return say(ctx, log, events.TypePlanApproved, "", data, basis, w)
 }
 
+// Rotate records that every credential of the target is to be renewed that was
+// issued before this, and returns the sequence that is meant by it. rate is how
+// many nodes are asked a second, above 0 and at most events.MaxRotationRate.
+func Rotate(ctx context.Context, log eventlog.Log, target fleet.Target, rate float64, w Word) (uint64, error) {
+	data := &events.RotationRequested{Target: target, RatePerSecond: rate, Actor: w.Actor, Note: w.Note}
+	seq, err := log.Append(ctx, eventlog.Entry{Event: &events.Event{
+		ID:     events.NewID(string(events.TypeRotationRequested), fmt.Sprintf("%+v", data), strconv.FormatInt(w.At.UnixNano(), 10)),
+		Source: events.SourceOperator, Type: events.TypeRotationRequested, Node: target.ID, Time: w.At, Data: data,
+	}})
+	if err != nil {
+		return 0, fmt.Errorf("append %s: %w", events.TypeRotationRequested, err)
+	}
+	return seq, nil
+}
+
 func pausedNow(ctx context.Context, v *view.View, target fleet.Target) (paused bool, basis uint64, err error) {
 	if err := v.CatchUp(ctx); err != nil {
 		return false, 0, fmt.Errorf("catch up before pausing or resuming: %w", err)

@@ -14,7 +14,14 @@
 // node is called lost before one whole lease has been watched since the start
 // or since the lease stream began anew. Until each node that the log calls
 // present has been seen once, or that lease has passed, nothing is
-// decommissioned and strict enforcement is not switched on.
+// decommissioned and strict enforcement is not switched on. An outage of the bus
+// counts as a start. Neither is published on a view that has stalled: just
+// before, the log has to confirm that the fold is whole.
+//
+// No message stops a planner. What nodes say and does not hold is refused and
+// counted; what does not fit on the log is folded over, counted and logged. When
+// nothing can be decided, as on an inventory that cannot be read, Trouble says
+// why, and the planner goes on by itself once it can.
 //
 // What the caller owes: the View's Run beside the Planner's Run, and streams
 // that exist.

@@ -10,6 +10,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
@@ -72,6 +73,31 @@ func TestAPlanThatHasArrivedInPartIsNotPublishedAgain(t *testing.T) {
 		if published != want {
 			t.Fatalf("with the log read up to %d, it ends at %d, want %d", upTo, published, want)
 		}
+	}
+}
+
+// A plan whose actions never came, as no honest planner leaves one, is the end
+// of the log: nobody would ever decide again if it counted as still arriving.
+func TestAPlanThatIsCutShortKeepsNobodyFromDeciding(t *testing.T) {
+	log := eventlog.NewMemory(events.DefaultSubjects(), nil)
+	add(t, log, events.TypeInventoryApplied, "", &events.InventoryApplied{Digest: inventory.Digest([]byte(oneNode)), Generation: 1, Actor: "test"})
+	hollow := &events.PlanDecided{Plan: "plan-hollow", Basis: 1, InventoryDigest: "x", Generation: 1, RuleVersion: "1", DecidedAt: dawn}
+	for range 1000 {
+		hollow.Actions = append(hollow.Actions, events.ActionRequested{Type: fleet.EnrollNode, ID: "n1", Action: "a", Attempt: 1, Epoch: 1, Generation: 1})
+	}
+	add(t, log, events.TypePlanDecided, "", hollow)
+	if end := decideOnce(t, log, 2); end != 5 {
+		t.Errorf("the log ends at %d, want 5: a plan for two nodes behind the hollow one", end)
+	}
+}
+
+func add(t *testing.T, log eventlog.Log, typ events.Type, node fleet.NodeID, data events.Payload) {
+	t.Helper()
+	_, err := log.Append(t.Context(), eventlog.Entry{Event: &events.Event{
+		ID: "x", Source: events.SourcePlanner, Type: typ, Node: node, Time: dawn, Data: data,
+	}})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

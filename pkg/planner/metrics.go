@@ -5,14 +5,18 @@ import (
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
 // Metrics counts what a planner does. It is a prometheus.Collector.
 type Metrics struct {
 	facts, actions, refused  *prometheus.CounterVec
-	plans, conflicts, unfit  prometheus.Counter
+	unfit                    *prometheus.CounterVec
+	plans, conflicts         prometheus.Counter
 	sequence, wanted, strict prometheus.Gauge
+	blocked                  prometheus.Gauge
 	held, nodes, stuck       *prometheus.GaugeVec
+	durable                  *prometheus.GaugeVec // has a value once it is known
 }
 
 // NewMetrics returns metrics that stand at zero.
@@ -35,18 +39,23 @@ func NewMetrics() *Metrics {
 		refused:   counters("messages_refused_total", "Messages of nodes refused at the border, by channel and reason.", "channel", "reason"),
 		plans:     counter("plans_published_total", "Plans this planner published."),
 		conflicts: counter("append_conflicts_total", "Appends that lost a race and were decided again."),
-		unfit:     counter("log_unfit_total", "Messages of the log that are no event of a known type."),
+		unfit:     counters("log_unfit_total", "Messages of the log that do not fit, by reason.", "reason"),
 		sequence:  gauge("log_sequence", "Sequence of the log that has been folded."),
 		wanted:    gauge("plan_actions", "Actions that the last decision wants, published or held."),
+		blocked:   gauge("planner_blocked", "1 while the planner cannot decide or publish; /readyz and its log say why."),
 		held:      gauges("held_actions", "Actions that the last decision holds, by reason.", "reason"),
 		nodes:     gauges("nodes", "Observed nodes, by state: observed, present, signing.", "state"),
 		stuck:     gauges("stuck_nodes", "Nodes whose action keeps failing, by action type; 1 for the fleet itself.", "action_type"),
 		strict:    gauge("strict_enforced", "1 while receivers refuse unsigned posts."),
+		durable:   gauges("durability_ok", "1 if the servers sync what they acknowledge and a cluster keeps 3 replicas of the log, 0 if not, as found at the start. Absent when it could not be known."),
 	}
 }
 
 func (m *Metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.facts, m.actions, m.refused, m.plans, m.conflicts, m.unfit, m.sequence, m.wanted, m.held, m.nodes, m.stuck, m.strict}
+	return []prometheus.Collector{
+		m.facts, m.actions, m.refused, m.plans, m.conflicts, m.unfit, m.sequence, m.wanted, m.held, m.nodes, m.stuck, m.strict,
+		m.blocked, m.durable,
+	}
 }
 
 // Describe implements prometheus.Collector.
@@ -63,11 +72,28 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+// begin counts what the fold begins with.
+func (m *Metrics) begin(st *projection.State) {
+	m.sequence.Set(float64(st.Sequence()))
+	// A snapshot counts them, and does not say why they did not fit.
+	m.unfit.WithLabelValues("before_snapshot").Add(float64(st.Unfit()))
+}
+
 func (m *Metrics) record(r eventlog.Record) {
 	m.sequence.Set(float64(r.Sequence))
 	if r.Err != nil {
-		m.unfit.Inc()
+		m.unfit.WithLabelValues(string(reasonOf(r.Err))).Inc()
 	}
+}
+
+// Durable records whether what is acknowledged survives a power cut and, in a
+// cluster, the loss of a server. Whoever does not know leaves it.
+func (m *Metrics) Durable(ok bool) {
+	value := 0.0
+	if ok {
+		value = 1
+	}
+	m.durable.WithLabelValues().Set(value)
 }
 
 func (m *Metrics) account(wanted int, held map[fleet.Reason]int) {

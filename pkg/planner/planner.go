@@ -88,7 +88,12 @@ type Planner struct {
 	// published counts plans; others read it.
 	published atomic.Uint64
 	// stuck are the needs that were logged as stuck.
-	stuck   map[fleet.Action]bool
+	stuck map[fleet.Action]bool
+	// cutShort is the sequence of the last plan that was reported as not whole.
+	cutShort uint64
+	// misfits are the messages of the log that do not fit and were not reported.
+	misfits misfits
+	trouble trouble
 	settled chan struct{}
 }
 
@@ -115,6 +120,7 @@ func New(c Config) (*Planner, error) {
 		settled: make(chan struct{}),
 		stuck:   make(map[fleet.Action]bool),
 	}
+	c.View.OnStart(p.onStart)
 	c.View.OnRecord(p.onRecord)
 	return p, nil
 }
@@ -127,8 +133,16 @@ func (p *Planner) Settled() <-chan struct{} { return p.settled }
 // from any goroutine.
 func (p *Planner) Published() uint64 { return p.published.Load() }
 
+// onStart does for the records that a snapshot stands for what onRecord does for
+// each: every observed node is news, and what was counted is counted.
+func (p *Planner) onStart(st *projection.State) {
+	p.touched.begin(st.Observed())
+	p.Metrics.begin(st)
+}
+
 func (p *Planner) onRecord(r eventlog.Record, c projection.Change) {
 	p.touched.add(c)
+	p.misfits.add(r)
 	p.Metrics.record(r)
 }
 
@@ -204,7 +218,10 @@ func (p *Planner) step(ctx context.Context) error {
 	if !p.View.CaughtUp() {
 		return nil
 	}
-	p.watch()
+	if err := p.watch(ctx); err != nil {
+		return p.tolerate(ctx, err)
+	}
+	p.misfits.tell(p.Logger)
 	behind := false
 	p.View.Read(func(st *projection.State) { behind = st.Sequence() < p.awaiting })
 	if behind {
@@ -219,7 +236,7 @@ func (p *Planner) step(ctx context.Context) error {
 func (p *Planner) progress(ctx context.Context) error {
 	if p.owed {
 		p.owed = false
-		if published, err := p.decide(ctx); published || err != nil {
+		if published, err := p.decideNow(ctx); published || err != nil {
 			return err
 		}
 	}
@@ -228,8 +245,18 @@ func (p *Planner) progress(ctx context.Context) error {
 		p.owed = appended
 		return err
 	}
-	_, err = p.decide(ctx)
+	_, err = p.decideNow(ctx)
 	return err
+}
+
+// decideNow also ends the trouble there was: facts may go on while no plan can.
+func (p *Planner) decideNow(ctx context.Context) (published bool, err error) {
+	published, err = p.decide(ctx)
+	if err == nil && p.trouble.end() {
+		p.Metrics.blocked.Set(0)
+		p.Logger.Info().Msg("going on")
+	}
+	return published, err
 }
 
 // retryDelay is how long the planner waits after the bus failed it.
@@ -252,7 +279,10 @@ func (p *Planner) tolerate(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return nil
 	}
-	p.Logger.Warn().Err(err).Msg("could not go on, trying again")
+	if p.trouble.begin(err) { // the same is said once, however long it lasts
+		p.Metrics.blocked.Set(1)
+		p.Logger.Warn().Err(err).Msg("could not go on, trying again")
+	}
 	p.wake = p.Now().Add(retryDelay)
 	return nil
 }

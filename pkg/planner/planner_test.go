@@ -81,7 +81,22 @@ func (s *site) planner() (*view.View, *planner.Metrics) {
 
 func (s *site) guardedPlanner(safeguards engine.Safeguards) (*view.View, *planner.Metrics) {
 	s.t.Helper()
-	bus := s.connect()
+	return s.planning(s.connect(), safeguards)
+}
+
+// plannerThrough is a planner whose connection goes through a door.
+func (s *site) plannerThrough(d *door) (*view.View, *planner.Metrics) {
+	s.t.Helper()
+	bus, err := eventlog.Connect(s.ctx, eventlog.Options{InProcess: d, Name: s.t.Name()})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(bus.Close)
+	return s.planning(bus, engine.DefaultSafeguards())
+}
+
+func (s *site) planning(bus *eventlog.Bus, safeguards engine.Safeguards) (*view.View, *planner.Metrics) {
+	s.t.Helper()
 	sightings, err := bus.Sightings(s.ctx)
 	if err != nil {
 		s.t.Fatal(err)

@@ -28,8 +28,11 @@ const (
 type presence struct {
 	beat *events.Heartbeat // nil: the lease has ended
 	at   time.Time
-	// outlived: the log has ended the node's life since. Whoever goes on beating
-	// after that lives again, whether or not its session is a new one.
+	// agreed: the log once called the node present in the session of the beat.
+	agreed bool
+	// outlived: the log has ended the node's life or its presence since, or has a
+	// proof that is newer. Whoever goes on beating after that is looked at again,
+	// whether or not its session is a new one.
 	outlived bool
 }
 
@@ -42,9 +45,10 @@ type sensor struct {
 	agenda agenda
 	// proofs are verified statements on their way to the log.
 	proofs map[fleet.NodeID]*events.Event
-	// unseen are the nodes that the log called present when watching began and
-	// that have not been seen since; nil until watching began.
-	unseen   map[fleet.NodeID]struct{}
+	// unseen are the nodes that are present on the log's word alone, each with
+	// when a whole lease of watching will have passed without a sign of it; nil
+	// until watching began.
+	unseen   map[fleet.NodeID]time.Time
 	caughtUp bool
 	// warmAt is when one whole lease will have been watched.
 	warmAt time.Time
@@ -55,6 +59,9 @@ type sensor struct {
 	// sessions is when a node's session last changed on the log, so that two
 	// processes that claim one id cannot fill the log with their quarrel.
 	sessions map[fleet.NodeID]time.Time
+	// veiled is until when a node may be present whose newest heartbeat could not
+	// be read: that one took the place of the lease, whose end nobody will tell.
+	veiled map[fleet.NodeID]time.Time
 	// damped are the nodes whose change of session waits for an alarm.
 	damped map[fleet.NodeID]struct{}
 }
@@ -67,6 +74,7 @@ func newSensor(lease time.Duration) *sensor {
 		expiring: make(map[fleet.NodeID]string),
 		sessions: make(map[fleet.NodeID]time.Time),
 		damped:   make(map[fleet.NodeID]struct{}),
+		veiled:   make(map[fleet.NodeID]time.Time),
 	}
 }
 
@@ -80,10 +88,11 @@ func (s *sensor) see(sighting eventlog.Sighting) {
 	if now == nil && (!known || before.beat == nil) {
 		return
 	}
-	s.presence[sighting.Node] = presence{beat: now, at: sighting.Time}
 	delete(s.unseen, sighting.Node)
+	delete(s.veiled, sighting.Node)
 	same := known && !before.outlived && before.beat != nil && now != nil && before.beat.Session == now.Session &&
 		before.beat.Leaving == now.Leaving && before.beat.KeyFingerprint == now.KeyFingerprint
+	s.presence[sighting.Node] = presence{beat: now, at: sighting.Time, agreed: same && before.agreed}
 	if !same {
 		s.agenda.add(sighting.Node)
 	}
@@ -93,6 +102,7 @@ func (s *sensor) see(sighting eventlog.Sighting) {
 func (s *sensor) loseSight() {
 	s.caughtUp, s.warm = false, false
 	clear(s.presence)
+	clear(s.veiled)
 }
 
 // beginWatch starts the lease that must pass before anyone unseen is lost.
@@ -100,10 +110,10 @@ func (s *sensor) beginWatch(st *projection.State, now time.Time) {
 	s.caughtUp = true
 	s.warm = false
 	s.warmAt = now.Add(s.lease)
-	s.unseen = make(map[fleet.NodeID]struct{})
+	s.unseen = make(map[fleet.NodeID]time.Time)
 	for _, n := range st.Observed().Nodes {
 		if p, seen := s.presence[n.ID]; n.Present && (!seen || p.beat == nil) {
-			s.unseen[n.ID] = struct{}{}
+			s.unseen[n.ID] = s.warmAt
 		}
 	}
 }
@@ -123,15 +133,21 @@ func (s *sensor) warmUp(now time.Time) {
 }
 
 // folded notes that the fold changed what the log says of nodes.
-func (s *sensor) folded(st *projection.State, ids []fleet.NodeID) {
+func (s *sensor) folded(st *projection.State, ids []fleet.NodeID, now time.Time) {
 	for _, id := range ids {
 		s.agenda.add(id)
 		n, known := st.Node(id)
 		if !known {
 			delete(s.sessions, id)
 			delete(s.expiring, id)
+		}
+		if !n.Present {
+			delete(s.unseen, id) // should it appear again, it has a lease anew
+		}
+		if !known {
 			continue
 		}
+		s.await(n, now)
 		if c := n.Proved; c != nil && s.expiring[id] != c.Serial {
 			s.expiring[id] = c.Serial
 			heap.Push(&s.alarms, alarm{c.NotAfter.Add(-identity.SkewMargin), id})
@@ -195,7 +211,7 @@ func (s *sensor) facts(st *projection.State, id fleet.NodeID, now time.Time) []e
 		f.add(events.TypeNodeLeft, &events.NodeLeft{Epoch: epoch})
 	case seen:
 		f.add(events.TypeNodeLost, &events.NodeLost{Epoch: epoch, Reason: LostLeaseExpired})
-	case s.warm:
+	case s.overdue(id, now):
 		f.add(events.TypeNodeLost, &events.NodeLost{Epoch: epoch, Reason: LostNoLease})
 	}
 	if proof := s.proofs[id]; proof != nil && len(f.entries) == 0 {
@@ -210,19 +226,49 @@ func (s *sensor) facts(st *projection.State, id fleet.NodeID, now time.Time) []e
 	return f.entries
 }
 
+// await notes that the log calls a node present that was not seen: another
+// sensor has seen it, and its heartbeat may still be on its way to this one.
+func (s *sensor) await(n projection.Node, now time.Time) {
+	p, seen := s.presence[n.ID]
+	if _, waits := s.unseen[n.ID]; waits || !s.caughtUp || !n.Present || seen && p.beat != nil {
+		return
+	}
+	until := now.Add(s.lease)
+	s.unseen[n.ID] = until
+	heap.Push(&s.alarms, alarm{until, n.ID})
+}
+
+// overdue says that a whole lease was watched without a sign of a node that the
+// log calls present.
+func (s *sensor) overdue(id fleet.NodeID, now time.Time) bool {
+	until, waits := s.unseen[id]
+	return s.caughtUp && waits && !now.Before(until)
+}
+
 // alive adds what a running lease means.
 func (s *sensor) alive(f *factMaker, st *projection.State, n projection.Node, known bool, epoch uint64, p presence) {
 	// Who came back without the credential it proved cannot sign, however often
 	// it came back lately: that is never damped.
-	lost := known && n.Proved != nil && n.Session != p.beat.Session && p.beat.Serial != n.Proved.Serial
+	// A renewed one that it holds beside the old one is not lost.
+	lost := known && n.Proved != nil && n.Session != p.beat.Session &&
+		p.beat.Serial != n.Proved.Serial && p.beat.PendingSerial != n.Proved.Serial
 	switch {
-	case !known && !p.at.After(st.RemovedAt(f.id)):
+	case !known && !p.at.After(st.RemovedAt(f.id)), lost && !p.at.After(n.ProvedAt):
 		// The last heartbeat of a life that the log has ended, or an early one of
-		// the next: another one tells.
+		// the next; or one of before the proof, which says nothing of what was
+		// proved: another one tells.
 		p.outlived = true
 		s.presence[f.id] = p
 		return
 	case known && n.Present && n.Session == p.beat.Session:
+		p.agreed = true
+		s.presence[f.id] = p
+		return
+	case known && !n.Present && p.agreed:
+		// Another sensor has heard that the node is gone, and this one will. If it
+		// is not gone, another heartbeat tells.
+		p.outlived = true
+		s.presence[f.id] = p
 		return
 	case known && n.Present && !lost && s.damp(f.id, f.now):
 		return
@@ -261,6 +307,7 @@ func (s *sensor) ring(now time.Time) {
 	for len(s.alarms) > 0 && !now.Before(s.alarms[0].at) {
 		a := heap.Pop(&s.alarms).(alarm)
 		delete(s.damped, a.id)
+		s.unveil(a.id, now)
 		s.agenda.add(a.id)
 	}
 }

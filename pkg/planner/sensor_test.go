@@ -37,7 +37,7 @@ func (c *scene) log(typ events.Type, id fleet.NodeID, data events.Payload) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.s.folded(c.st, change.Nodes)
+	c.s.folded(c.st, change.Nodes, c.now)
 }
 
 func (c *scene) beat(id fleet.NodeID, b events.Heartbeat) {
@@ -152,6 +152,57 @@ func TestSensorIsBlindAndNotMistakenWhenTheLeasesBeginAnew(t *testing.T) {
 	if n, _ := c.st.Node("gone"); n.Present {
 		t.Error("the node that was not seen again is still present")
 	}
+}
+
+// Two sensors see a heartbeat one after the other. The second one must not take
+// for lost whom the first one put on the log, however long it has watched; but
+// if it never sees that node, it does not believe in it for ever.
+func TestSensorGivesWhomAnotherSawALeaseToBeSeen(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	c.later(time.Hour)
+	c.want("nobody is there", "")
+	for _, id := range []fleet.NodeID{"there", "gone"} {
+		c.log(events.TypeNodeAppeared, id, &events.NodeAppeared{Epoch: 1, Session: "a"})
+	}
+	c.want("another sensor saw two nodes", "")
+	if want := c.now.Add(lease); !c.s.nextDeadline().Equal(want) {
+		t.Errorf("next deadline %s, want %s", c.s.nextDeadline(), want)
+	}
+	c.later(time.Second)
+	c.beat("there", events.Heartbeat{Session: "a"})
+	c.later(lease - 2*time.Second)
+	c.want("less than a lease later", "")
+	c.later(time.Second)
+	c.want("a lease later", "node.lost")
+	if n, _ := c.st.Node("there"); !n.Present {
+		t.Error("the node that was seen is not present")
+	}
+	c.log(events.TypeNodeAppeared, "gone", &events.NodeAppeared{Epoch: 1, Session: "b"})
+	c.want("it comes back, and has a lease anew", "")
+}
+
+// The end of a lease is read by two sensors one after the other. The second one
+// must not bring back whom the first one called lost on what it saw before.
+func TestSensorDoesNotBringBackWhomAnotherKnowsToBeGone(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	beat := events.Heartbeat{Session: "a", KeyFingerprint: "key"}
+	for _, id := range []fleet.NodeID{"gone", "there"} {
+		c.beat(id, beat)
+		c.want("a first heartbeat", "node.appeared")
+		c.want("the log agrees", "")
+		c.beat(id, beat)
+	}
+	c.log(events.TypeNodeLost, "gone", &events.NodeLost{Epoch: 1, Reason: LostLeaseExpired})
+	c.log(events.TypeNodeLost, "there", &events.NodeLost{Epoch: 1, Reason: LostLeaseExpired})
+	c.want("another sensor calls both lost", "")
+	c.leaseEnds("gone")
+	c.want("one of them is", "")
+	c.beat("there", beat)
+	c.want("the other one goes on beating", "node.appeared")
+	c.beat("gone", beat)
+	c.want("the first one comes back in its old session", "node.appeared")
 }
 
 func TestSensorEndsACredentialTheSkewMarginEarly(t *testing.T) {
@@ -323,6 +374,7 @@ func TestSensorFencesOnlyTheFirstFactOfANode(t *testing.T) {
 	c.s.beginWatch(c.st, c.now)
 	c.signing("n", dawn.Add(time.Hour))
 	c.log(events.TypeNodeLost, "n", &events.NodeLost{Epoch: 1})
+	c.later(time.Second)
 	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key"})
 	entries, looked := c.s.conclude(c.st, c.now)
 	if len(entries) != 2 || len(looked) != 1 {
@@ -338,4 +390,37 @@ func TestSensorFencesOnlyTheFirstFactOfANode(t *testing.T) {
 	if again, _ := c.s.conclude(c.st, c.now); len(again) != 2 || again[0].Event.ID != entries[0].Event.ID {
 		t.Error("after a lost race the same facts are concluded with the same ids")
 	}
+}
+
+// A node that restarts in the midst of a renewal holds two credentials, and
+// what it beat before a proof says nothing of what it has proved.
+func TestSensorTakesNoRenewedCredentialForLost(t *testing.T) {
+	for name, beat := range map[string]events.Heartbeat{
+		"the old and the pending": {Session: "b", KeyFingerprint: "key", Serial: "s0", PendingSerial: "s1"},
+		"the new one":             {Session: "b", KeyFingerprint: "key", Serial: "s1"},
+	} {
+		c := newScene(t)
+		c.s.beginWatch(c.st, c.now)
+		c.signing("n", dawn.Add(time.Hour))
+		c.later(lease)
+		c.beat("n", beat)
+		c.want(name, "node.appeared")
+	}
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key", Serial: "s0"})
+	c.signing("n", dawn.Add(time.Hour))
+	c.want("a heartbeat of before the proof", "")
+	c.later(time.Second)
+	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key", Serial: "s0", PendingSerial: "s1"})
+	c.want("the next one", "node.appeared")
+
+	c = newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key", Serial: "s0"})
+	c.signing("n", dawn.Add(time.Hour))
+	c.want("a heartbeat of before the proof", "")
+	c.later(time.Second)
+	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key", Serial: "s0"})
+	c.want("the next one lacks it, too", "node.appeared credential.revoked")
 }

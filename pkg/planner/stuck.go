@@ -10,9 +10,9 @@ import (
 // when one becomes stuck and when it no longer is, however often it fails
 // between the two.
 func (p *Planner) tellStuck(d decision) {
-	now := make(map[fleet.Action]bool, len(d.stuck))
+	now := make(map[fleet.Action]bool, len(d.Stuck))
 	byType := make(map[fleet.ActionType]int)
-	for _, s := range d.stuck {
+	for _, s := range d.Stuck {
 		now[s.Action] = true
 		byType[s.Type]++
 		if p.stuck[s.Action] {

@@ -14,6 +14,15 @@ type touched struct {
 	nodes []fleet.NodeID
 }
 
+// begin takes all nodes for changed that the fold begins with.
+func (t *touched) begin(o *fleet.ObservedState) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, n := range o.Nodes {
+		t.nodes = append(t.nodes, n.ID)
+	}
+}
+
 func (t *touched) add(c projection.Change) {
 	if len(c.Nodes) == 0 {
 		return

@@ -12,6 +12,9 @@ func (s *State) applyAction(seq uint64, at time.Time, e *events.Event) (c Change
 	if !ok || events.TypeOfAction(d.Type) != e.Type || d.ID != e.Node || d.Type.ConcernsNode() != (d.ID != "") {
 		return Change{}, false
 	}
+	if s.inventory.Generation > 0 && d.Generation > s.inventory.Generation {
+		return Change{}, true // of an inventory that is not there yet
+	}
 	f := Flight{
 		Action: fleet.Action{Type: d.Type, ID: d.ID}, ID: d.Action, Sequence: seq, At: at,
 		Attempt: d.Attempt, Epoch: d.Epoch, Generation: d.Generation,

@@ -22,7 +22,7 @@ type Change struct {
 	// Inventory, Enforcement and Trust say that it changed, Ledger that an
 	// action began or ended.
 	Inventory, Enforcement, Trust, Ledger bool
-	// Control says that something was paused, resumed or approved.
+	// Control says that something was paused, resumed, approved or is to be rotated.
 	Control bool
 }
 
@@ -58,6 +58,7 @@ func (s *State) Apply(seq uint64, at time.Time, e *events.Event) (Change, error)
 	if err := s.advance(seq); err != nil {
 		return Change{}, err
 	}
+	at = plainTime(at)
 	if e == nil {
 		s.unfit++
 		s.planEnd = seq
@@ -76,6 +77,10 @@ func (s *State) Apply(seq uint64, at time.Time, e *events.Event) (Change, error)
 	}
 	return change, nil
 }
+
+// plainTime is the same moment without a zone and without the clock of the
+// process that read it: else equal moments would make unequal states.
+func plainTime(t time.Time) time.Time { return t.Round(0).UTC() }
 
 func (s *State) advance(seq uint64) error {
 	if seq != s.sequence+1 {
@@ -131,7 +136,7 @@ func (s *State) apply(seq uint64, at time.Time, e *events.Event) (c Change, fits
 			s.planEnd = seq + uint64(len(d.Actions))
 		}
 		return Change{}, ok
-	case events.TypePlanApproved, events.TypeControlPaused, events.TypeControlResumed:
+	case events.TypePlanApproved, events.TypeControlPaused, events.TypeControlResumed, events.TypeRotationRequested:
 		changed, fits := s.applyControl(at, e)
 		return Change{Control: changed}, fits
 	}
@@ -148,14 +153,19 @@ func data[T any](e *events.Event) (*T, bool) {
 	return d, ok && d != nil
 }
 
+// maxLeap is how far a counter may move at once. Whoever counts moves it by one;
+// a leap to the end of the numbers would leave nobody a next one.
+const maxLeap = 1 << 20
+
 // applyInventory takes the newer generation only, so that a generation means
 // one inventory for ever.
 func (s *State) applyInventory(seq uint64, d *events.InventoryApplied) bool {
-	if d.Generation <= s.inventory.Generation {
+	if d.Generation <= s.inventory.Generation || d.Generation-s.inventory.Generation > maxLeap {
 		return false
 	}
 	s.inventory = InventoryRef{Digest: d.Digest, Generation: d.Generation, Sequence: seq, Actor: d.Actor, Note: d.Note}
 	s.ledger.forgetStrangers()
+	s.ledger.forgetFuture(d.Generation)
 	s.forgetApprovals()
 	return true
 }

@@ -41,9 +41,14 @@ func (s *State) Pauses() []fleet.Pause {
 		list = append(list, p)
 	}
 	slices.SortFunc(list, func(a, b fleet.Pause) int {
-		return cmp.Or(cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Region, b.Region), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(width(b.Scope), width(a.Scope)), cmp.Compare(a.Region, b.Region), cmp.Compare(a.ID, b.ID))
 	})
 	return list
+}
+
+// width orders the scopes: the wider, the more.
+func width(s fleet.Scope) int {
+	return slices.Index([]fleet.Scope{fleet.ScopeNode, fleet.ScopeRegion, fleet.ScopeFleet}, s)
 }
 
 // Approvals lists what was approved under the inventory in force, oldest first.
@@ -123,6 +128,11 @@ func (s *State) applyControl(at time.Time, e *events.Event) (changed, fits bool)
 		_, paused := s.control.pauses[d.Target]
 		delete(s.control.pauses, d.Target)
 		return paused, true
+	case *events.RotationRequested:
+		if d == nil || e.Type != events.TypeRotationRequested || !d.Valid() || d.ID != e.Node || d.RatePerSecond <= 0 {
+			return false, false
+		}
+		return s.rotate(at, d), true
 	case *events.PlanApproved:
 		if d == nil || e.Type != events.TypePlanApproved {
 			return false, false

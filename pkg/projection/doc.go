@@ -33,6 +33,10 @@
 //   - plan.approved counts if its basis lies between the inventory in force and
 //     the approval itself. Another inventory ends all approvals.
 //
+//   - rotation.requested asks for every credential of its target anew that was
+//     issued before it. The newest of a target counts; one of the fleet takes the
+//     place of all before it.
+//
 //   - A loss adds to the node's penalty, a farewell does not. A removal ends the
 //     penalty.
 //
@@ -40,7 +44,9 @@
 // removed and comes back stands last. Of what is past only this is kept: for
 // each id ever seen its epoch, when it was last removed and the last sequence
 // on its subject, for each living node its newest losses, and for each need of
-// one its newest attempts.
+// one its newest attempts. The attempts at an id that is not observed are
+// forgotten with the inventory they were made under, once none is in flight:
+// from there on the fold cannot tell an action of theirs from a new one.
 //
 // The caller must hand over every sequence, in order, from 1: else Apply
 // returns ErrGap. When a message does not fit but its subject is known, Skip

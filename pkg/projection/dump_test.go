@@ -62,6 +62,14 @@ func tellControl(s *projection.State, ids []fleet.NodeID) string {
 	for _, p := range s.Pauses() {
 		fmt.Fprintln(&b, strings.TrimSpace(fmt.Sprintf("paused: %s by %s since %s %s", p.Target, p.Actor, p.Since.Format("15:04:05"), p.Note)))
 	}
+	for _, r := range s.Rotations() {
+		fmt.Fprintf(&b, "to be rotated: %s by %s, what was issued before %d\n", r.Target, r.Actor, r.Sequence)
+	}
+	for _, id := range ids {
+		if r, due := s.RotationDue(id, "nyc"); due {
+			fmt.Fprintf(&b, "due for rotation: %s in nyc, because of %s\n", id, r.Target)
+		}
+	}
 	for _, a := range s.Approvals() {
 		fmt.Fprintf(&b, "approved: %s by %s on %d\n", a.ID, a.Actor, a.Basis)
 	}

@@ -25,7 +25,7 @@ func anyLine(t *rapid.T) string {
 	generation := " generation=" + pick("generation", "1", "2", "3")
 	verb := pick("verb", "appeared", "appeared", "lost", "left", "removed", "issued", "issued", "proved", "proved", "expired",
 		"revoked", "enroll", "issue", "decommission", "enable", "disable", "succeeded", "failed", "refused", "enabled", "disabled",
-		"inventory", "trust", "plan", "paused", "resumed", "approved", "unfit", "heartbeat")
+		"inventory", "trust", "plan", "paused", "resumed", "rotate", "approved", "unfit", "heartbeat")
 	switch verb {
 	case "appeared":
 		return verb + node + epoch + key + " session=" + pick("session", "s1", "s2")
@@ -39,7 +39,7 @@ func anyLine(t *rapid.T) string {
 		return verb + " " + action
 	case "enabled", "disabled":
 		return verb + " action=" + action
-	case "paused", "resumed":
+	case "paused", "resumed", "rotate":
 		return verb + pick("target", "", " region=r1", node)
 	case "approved":
 		return verb + " " + action + " basis=" + pick("basis", "1", "5", "20", "60")

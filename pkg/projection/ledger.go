@@ -57,12 +57,12 @@ type queue struct {
 	length int
 }
 
-func newLedger(ids map[fleet.NodeID]*record) Ledger {
+func newLedger(ids map[fleet.NodeID]*record, room int) Ledger {
 	return Ledger{
 		ids:      ids,
 		byID:     make(map[fleet.ActionID]*Flight),
 		busy:     make(map[fleet.NodeID]queue),
-		attempts: make(map[fleet.Action]Attempts),
+		attempts: make(map[fleet.Action]Attempts, room),
 	}
 }
 
@@ -130,11 +130,17 @@ func (l *Ledger) begin(f Flight) bool {
 	switch {
 	case l.byID[f.ID] != nil, f.Epoch != l.Epoch(f.Action.ID):
 		return false
-	case f.Generation < past.Generation, f.Attempt <= past.Published:
+	case f.Generation < past.Generation, f.Attempt <= past.Published, f.Attempt-past.Published > maxLeap:
 		return false
 	}
 	past.Published = f.Attempt
 	l.attempts[f.Action] = past
+	l.fly(f)
+	return true
+}
+
+// fly adds a flight behind all others.
+func (l *Ledger) fly(f Flight) {
 	l.flights = append(l.flights, &f)
 	l.byID[f.ID] = &f
 	q := l.busy[f.Action.ID]
@@ -142,7 +148,6 @@ func (l *Ledger) begin(f Flight) bool {
 		q.oldest = &f
 	}
 	l.busy[f.Action.ID] = q
-	return true
 }
 
 // land ends the flight of an action. It is nil when there is none, such as for
@@ -200,6 +205,17 @@ func (l *Ledger) forget(id fleet.NodeID) {
 func (l *Ledger) forgetStrangers() {
 	for need := range l.attempts {
 		if r := l.ids[need.ID]; need.ID != "" && (r == nil || r.node == nil) && l.busy[need.ID].length == 0 {
+			delete(l.attempts, need)
+		}
+	}
+}
+
+// forgetFuture drops, when the inventory of a generation comes, the accounts
+// that claim to be of that generation or a later one already: nobody can have
+// decided on it, and they would keep what is decided now from counting.
+func (l *Ledger) forgetFuture(generation uint64) {
+	for need, a := range l.attempts {
+		if a.Generation >= generation {
 			delete(l.attempts, need)
 		}
 	}

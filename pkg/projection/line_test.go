@@ -120,6 +120,9 @@ func (l line) fleetFact() *events.Event {
 	case "resumed":
 		t := l.target()
 		return &events.Event{Type: events.TypeControlResumed, Node: t.ID, Data: &events.ControlResumed{Target: t, Actor: "kim"}}
+	case "rotate":
+		t := l.target()
+		return &events.Event{Type: events.TypeRotationRequested, Node: t.ID, Data: &events.RotationRequested{Target: t, RatePerSecond: 5, Actor: "kim"}}
 	case "plan":
 		return &events.Event{Type: events.TypePlanDecided, Data: &events.PlanDecided{Plan: fleet.PlanID(l.who)}}
 	}

@@ -28,10 +28,10 @@ func (s *State) applyNodeFact(at time.Time, e *events.Event) (changed, fits bool
 		return ok && s.remove(at, s.living(e, d.Epoch)), ok
 	case events.TypeCredentialIssued:
 		d, ok := data[events.CredentialIssued](e)
-		return ok && s.issue(s.living(e, d.Epoch), d), ok
+		return ok && s.issue(at, s.living(e, d.Epoch), d), ok
 	case events.TypeCredentialProved:
 		d, ok := data[events.CredentialProved](e)
-		return ok && s.prove(s.living(e, d.Epoch), d), ok
+		return ok && s.prove(at, s.living(e, d.Epoch), d), ok
 	case events.TypeCredentialExpired:
 		d, ok := data[events.CredentialExpired](e)
 		return ok && s.void(s.living(e, d.Epoch), d.Serial), ok
@@ -70,8 +70,7 @@ func (s *State) appear(e *events.Event, d *events.NodeAppeared) bool {
 	}
 	n.Present, n.Lost, n.Session, n.KeyFingerprint = true, false, d.Session, d.KeyFingerprint
 	// A node with another key cannot sign with what the old key was given.
-	n.Issued = n.Issued.ofKey(d.KeyFingerprint)
-	n.Proved = n.Proved.ofKey(d.KeyFingerprint)
+	n.keep(n.Issued.ofKey(d.KeyFingerprint), n.Proved.ofKey(d.KeyFingerprint))
 	s.observed.update(r)
 	return true
 }

@@ -18,6 +18,7 @@ func TestNodeRules(t *testing.T) {
 		"an unknown node cannot be lost, leave, be removed or be given a credential": {
 			"lost n1\n left n1\n removed n1\n issued n1\n proved n1\n expired n1\n revoked n1", "permissive\n"},
 		"a node that appears is present and cannot sign":                    {"appeared n1", "permissive\nn1 present unsigned\n"},
+		"nobody cannot appear":                                              {"appeared", "permissive\n"},
 		"nodes stand in the order of their first appearance":                {"appeared n2\n appeared n1\n lost n2\n appeared n2", "permissive\nn2 present unsigned\nn1 present unsigned\n"},
 		"a lost node keeps its credential":                                  {signing + "lost n1", "permissive\nn1 absent signs\n"},
 		"a node that left keeps its credential":                             {signing + "left n1", "permissive\nn1 absent signs\n"},

@@ -15,7 +15,9 @@ func (s *State) Skip(seq uint64, subjects events.Subjects, subject string) error
 		return err
 	}
 	s.unfit++
-	s.planEnd = seq
+	if !strings.HasPrefix(subject, strings.TrimSuffix(subjects.AllActions(), ">")) {
+		s.planEnd = seq // an action that cannot be read is one of its plan all the same
+	}
 	switch subject {
 	case subjects.Plan():
 		s.last.plan = seq

@@ -21,6 +21,7 @@ type State struct {
 	trust       [][]byte
 	enforcement fleet.ActionID
 	control     control
+	rotations   map[fleet.Target]Rotation
 	safeguards  events.HoldSafeguards
 	policy      events.DispatchPolicy
 
@@ -72,6 +73,8 @@ type Node struct {
 	// key it has proved to hold. Nil: none that still counts. Both may name the
 	// same one; what they point to never changes.
 	Issued, Proved *Credential
+	// ProvedAt is when the log stored the proof; zero while Proved is nil.
+	ProvedAt time.Time
 }
 
 // Credential is a certificate and the challenge that came with it.
@@ -82,14 +85,21 @@ type Credential struct {
 	Epoch               uint64
 	NotBefore, NotAfter time.Time
 	CertificatePEM      string
+	// Sequence of credential.issued, and IssuedAt when the log stored it.
+	Sequence uint64
+	IssuedAt time.Time
 }
 
 // New is the state before the first event.
-func New() *State {
-	ids := make(map[fleet.NodeID]*record)
+func New() *State { return newState(0) }
+
+// newState is empty, with room for that many ids.
+func newState(room int) *State {
+	ids := make(map[fleet.NodeID]*record, room)
 	return &State{
-		ids: ids, ledger: newLedger(ids), ignored: make(map[string]int),
-		control: control{pauses: make(map[fleet.Target]fleet.Pause)},
+		ids: ids, ledger: newLedger(ids, room), ignored: make(map[string]int),
+		control:   control{pauses: make(map[fleet.Target]fleet.Pause)},
+		rotations: make(map[fleet.Target]Rotation),
 	}
 }
 
@@ -147,7 +157,8 @@ func (s *State) LastPlan() uint64 { return s.last.plan }
 
 // InsidePlan says that the newest plan is folded in part only, as happens while
 // its batch is arriving. A decision on such a state would publish the rest of it
-// once more: fold on first.
+// once more: fold on first. It stays so where the rest never comes, as no honest
+// planner leaves it: then only a fence on the whole log tells.
 func (s *State) InsidePlan() bool { return s.sequence < s.planEnd }
 
 // LastEnforcement is the last sequence on the enforcement subject; 0 for none.

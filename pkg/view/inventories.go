@@ -26,19 +26,23 @@ type Inventories struct {
 	recent []parsed // last used first
 }
 
+// parsed is a text that was read. What is wrong with it will always be.
 type parsed struct {
 	digest    string
 	inventory *fleet.Inventory
+	err       error
 }
 
 // NewInventories returns an empty cache in front of fetch.
 func NewInventories(fetch Fetch) *Inventories { return &Inventories{fetch: fetch} }
 
 // Get returns the inventory whose text has that digest. It is shared: the
-// caller must not change it. A failure is not kept: the next Get tries again.
+// caller must not change it. A text that could not be had is asked for again by
+// the next Get; one that is no inventory is not read again, however often it is
+// asked for.
 func (i *Inventories) Get(ctx context.Context, digest string) (*fleet.Inventory, error) {
-	if inv := i.find(digest); inv != nil {
-		return inv, nil
+	if known, ok := i.find(digest); ok {
+		return known.inventory, known.err
 	}
 	text, err := i.fetch(ctx, digest)
 	if err != nil {
@@ -48,35 +52,37 @@ func (i *Inventories) Get(ctx context.Context, digest string) (*fleet.Inventory,
 		return nil, fmt.Errorf("fetch inventory %s: the text that came has digest %s", digest, have)
 	}
 	inv, report := inventory.Parse(text)
+	read := parsed{digest: digest, inventory: inv}
 	if err := report.Err(); err != nil {
-		return nil, fmt.Errorf("parse inventory %s: %w", digest, err)
+		read = parsed{digest: digest, err: fmt.Errorf("parse inventory %s: %w", digest, err)}
 	}
-	return i.keep(digest, inv), nil
+	read = i.keep(read)
+	return read.inventory, read.err
 }
 
-func (i *Inventories) find(digest string) *fleet.Inventory {
+func (i *Inventories) find(digest string) (parsed, bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	at := i.index(digest)
 	if at < 0 {
-		return nil
+		return parsed{}, false
 	}
 	found := i.recent[at]
 	i.recent = slices.Insert(slices.Delete(i.recent, at, at+1), 0, found)
-	return found.inventory
+	return found, true
 }
 
-// keep returns the inventory that is kept: when two fetched the same at once,
-// the one that came first.
-func (i *Inventories) keep(digest string, inv *fleet.Inventory) *fleet.Inventory {
+// keep returns what is kept: when two fetched the same at once, the one that
+// came first.
+func (i *Inventories) keep(read parsed) parsed {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if at := i.index(digest); at >= 0 {
-		return i.recent[at].inventory
+	if at := i.index(read.digest); at >= 0 {
+		return i.recent[at]
 	}
-	i.recent = slices.Insert(i.recent, 0, parsed{digest, inv})
+	i.recent = slices.Insert(i.recent, 0, read)
 	i.recent = i.recent[:min(len(i.recent), kept)]
-	return inv
+	return read
 }
 
 func (i *Inventories) index(digest string) int {

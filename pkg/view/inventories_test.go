@@ -72,7 +72,7 @@ func TestInventoriesKeepTheLastFewUsed(t *testing.T) {
 	}
 }
 
-func TestInventoriesDoNotKeepAFailure(t *testing.T) {
+func TestInventoriesKeepOnlyFailuresThatStay(t *testing.T) {
 	s, d := newShelf(text(1), "trust_domain: ''\n")
 	good := s.texts[d[0]]
 	cache := view.NewInventories(s.fetch)
@@ -91,8 +91,13 @@ func TestInventoriesDoNotKeepAFailure(t *testing.T) {
 	}
 
 	var bad *inventory.Error
-	if _, err := cache.Get(t.Context(), d[1]); !errors.As(err, &bad) {
-		t.Errorf("a text that is no inventory: got %v", err)
+	for range 3 {
+		if _, err := cache.Get(t.Context(), d[1]); !errors.As(err, &bad) {
+			t.Errorf("a text that is no inventory: got %v", err)
+		}
+	}
+	if n := s.fetched[d[1]]; n != 1 {
+		t.Errorf("a text that is no inventory was read %d times", n)
 	}
 }
 

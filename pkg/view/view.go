@@ -10,6 +10,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/snapshot"
 )
 
 // Errors a caller branches on. A log with a gap is eventlog.ErrGap.
@@ -25,11 +26,15 @@ const chunk = 256
 // View folds a log as it grows. All methods may be called from any goroutine,
 // except from within a function that Read, Wait or a hook was given.
 type View struct {
-	log   eventlog.Log
-	hooks []func(eventlog.Record, projection.Change)
+	log     eventlog.Log
+	source  Source
+	hooks   []func(eventlog.Record, projection.Change)
+	onStart []func(*projection.State)
 
 	mu        sync.RWMutex
 	state     *projection.State
+	mark      snapshot.Mark // of the last record folded
+	began     uint64        // sequence of the snapshot that the fold began with
 	changed   chan struct{} // closed and replaced at each fold
 	cursor    eventlog.Cursor
 	confirmed time.Time // by the cursor that was closed
@@ -39,13 +44,36 @@ type View struct {
 	err       error
 }
 
-// New returns a View of the log. It knows nothing until it runs.
+// New returns a View that folds the log from its beginning. It knows nothing
+// until it runs.
 func New(log eventlog.Log) *View {
 	return &View{log: log, state: projection.New(), changed: make(chan struct{})}
 }
 
-// OnRecord adds a hook that sees each record, old ones first, and what it
-// changed. Readers wait while a hook runs. Add hooks before Run.
+// Source returns the snapshot to begin with, nil for none: then the log is
+// folded from its beginning. An error ends Run.
+type Source func(ctx context.Context) (*snapshot.Snapshot, error)
+
+// Resume returns a View that begins with a snapshot and folds what the log has
+// behind it. Apart from the hooks nobody can tell it from one that folded the
+// whole log. The source is asked once, by Run.
+func Resume(log eventlog.Log, source Source) *View {
+	v := New(log)
+	v.source = source
+	return v
+}
+
+// OnStart adds a hook that sees the state that the fold begins with, once and
+// before any record: that of a snapshot, or the empty one. Whoever counts or
+// collects records counts or collects first what that state holds. The hook must
+// not change it or keep it. Add hooks before Run.
+func (v *View) OnStart(hook func(*projection.State)) {
+	v.onStart = append(v.onStart, hook)
+}
+
+// OnRecord adds a hook that sees each record that is folded, old ones first, and
+// what it changed. Those that a snapshot stands for are not folded: see OnStart.
+// Readers wait while a hook runs. Add hooks before Run.
 func (v *View) OnRecord(hook func(eventlog.Record, projection.Change)) {
 	v.hooks = append(v.hooks, hook)
 }
@@ -70,16 +98,20 @@ func (v *View) Run(ctx context.Context) error {
 }
 
 func (v *View) follow(ctx context.Context) error {
+	first, err := v.first(ctx)
+	if err != nil {
+		return err
+	}
 	end, err := v.log.Last(ctx)
 	if err != nil {
 		return fmt.Errorf("find the end of the log: %w", err)
 	}
-	cursor, err := v.log.Follow(ctx, 0)
+	cursor, err := v.log.Follow(ctx, first.Mark.Sequence)
 	if err != nil {
 		return fmt.Errorf("follow the log: %w", err)
 	}
 	defer cursor.Close()
-	v.begin(cursor, end)
+	v.begin(first, cursor, end)
 	for {
 		records, err := cursor.Next(ctx)
 		if err != nil {
@@ -93,11 +125,31 @@ func (v *View) follow(ctx context.Context) error {
 	}
 }
 
-// begin also wakes everybody: with an empty log the view has caught up.
-func (v *View) begin(cursor eventlog.Cursor, end uint64) {
+// first is the snapshot to begin with; that of an empty log when there is none.
+func (v *View) first(ctx context.Context) (*snapshot.Snapshot, error) {
+	if v.source == nil {
+		return &snapshot.Snapshot{State: projection.New()}, nil
+	}
+	s, err := v.source(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find a snapshot to begin with: %w", err)
+	}
+	if s == nil {
+		return &snapshot.Snapshot{State: projection.New()}, nil
+	}
+	return s, nil
+}
+
+// begin also wakes everybody: with an empty log, or with one that a snapshot
+// holds to its end, the view has caught up.
+func (v *View) begin(first *snapshot.Snapshot, cursor eventlog.Cursor, end uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.state, v.mark, v.began = first.State, first.Mark, first.Mark.Sequence
 	v.cursor, v.end, v.followed = cursor, end, true
+	for _, hook := range v.onStart {
+		hook(v.state)
+	}
 	v.wake()
 }
 
@@ -108,27 +160,16 @@ func (v *View) fold(records []eventlog.Record) error {
 	// Tidy up here, so that Observed only reads when many readers call it.
 	defer v.state.Observed()
 	for _, r := range records {
-		change, err := v.apply(r)
+		change, err := snapshot.Fold(v.state, v.log.Subjects(), r)
 		if err != nil {
 			return err
 		}
+		v.mark = snapshot.MarkOf(r)
 		for _, hook := range v.hooks {
 			hook(r, change)
 		}
 	}
 	return nil
-}
-
-func (v *View) apply(r eventlog.Record) (change projection.Change, err error) {
-	if r.Event == nil {
-		err = v.state.Skip(r.Sequence, v.log.Subjects(), r.Message.Subject)
-	} else {
-		change, err = v.state.Apply(r.Sequence, r.Time, r.Event)
-	}
-	if err != nil {
-		return change, fmt.Errorf("fold the log: %w: %w", eventlog.ErrGap, err)
-	}
-	return change, nil
 }
 
 func (v *View) stop(err error) {
@@ -154,6 +195,28 @@ func (v *View) Read(read func(*projection.State)) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	read(v.state)
+}
+
+// Image is a copy of the state for a snapshot, and the record that it ends with.
+// The fold waits while it is made.
+func (v *View) Image() (projection.Image, snapshot.Mark) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.state.Image(), v.mark
+}
+
+// Mark is the last record folded.
+func (v *View) Mark() snapshot.Mark {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.mark
+}
+
+// Began is the sequence of the snapshot that the fold began with, 0 without one.
+func (v *View) Began() uint64 {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.began
 }
 
 // Changed is closed at the next fold, when the view has caught up for the

@@ -30,6 +30,9 @@ func (b quietBus) Beat(_ context.Context, _ fleet.NodeID, e *events.Event, _ tim
 	b.beats <- e.Data.(*events.Heartbeat)
 	return nil
 }
+func (quietBus) Request(context.Context, fleet.NodeID, *events.Event) (*events.Event, error) {
+	return nil, errors.New("no executor listens")
+}
 func (quietBus) State(context.Context, *events.Event) error { return nil }
 func (quietBus) ServeCommands(context.Context, fleet.NodeID, func(context.Context, *events.Event) *events.Event) (func(), error) {
 	return func() {}, nil

@@ -18,7 +18,9 @@ import (
 	"github.com/fleetfold/fleetfold/internal/busdir"
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/announce"
+	"github.com/fleetfold/fleetfold/internal/cli/follow"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
+	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
@@ -56,14 +58,18 @@ func New() *cobra.Command {
 		Use:   "executor",
 		Short: "Carry out the actions of a fleet and report their outcomes",
 		Long: `The executor takes the actions up in the order of the log, decides again
-whether each is still wanted, carries it out, and puts its outcome on the log. Any
-number of executors may share a fleet; those that issue credentials need the same
-root issuer in their folder. It waits until a planner has made the streams.
+whether each is still wanted and not held meanwhile, such as by a pause, carries it
+out, and puts its outcome on the log. Any number of executors may share a fleet;
+those that issue credentials need the same root issuer in their folder. It waits
+until a planner has made the streams.
 
 A node gets a credential only when it has shown who it is, in the way that the
 inventory names for it: by the client certificate that it has already
 (mtls-cert, --attest-ca), or to a program (node-plugin, --attest-plugin). The
-agents that --driver local runs are given their evidence by the executor.`,
+agents that --driver local runs are given their evidence by the executor.
+
+It also renews credentials, at the request of nodes and without a plan: the
+signature by the old credential is evidence enough. See 'fleetfold rotate'.`,
 		Example: `  executor --nats nats://127.0.0.1:4222 --dir /var/lib/fleetfold --attest-ca /etc/ssl/clients.crt
   executor --nats tls://bus.example.org:4222 --identity ./identity --attest-ca ./identity/ca.crt --dir /var/lib/fleetfold
   executor --driver local --dir ./fleet --listen :8081`,
@@ -82,7 +88,7 @@ agents that --driver local runs are given their evidence by the executor.`,
 	fs.IntVar(&f.concurrency, "concurrency", executor.DefaultConcurrency, "most actions that run side by side, `N` of 1 to 256; 1 is strict one by one")
 	fs.DurationVar(&f.enrollTimeout, "enroll-timeout", handlers.DefaultEnrollTimeout, "`DURATION` after which an enrolment has failed")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8081; empty means none")
-	fs.IntVar(&f.replicas, "replicas", 1, "`N` replicas that the planner makes the streams with, 1, 3 or 5: 3 in a cluster")
+	fs.IntVar(&f.replicas, "replicas", 0, "`N` replicas that the planner makes the streams with, 1, 3 or 5; without it any number will do")
 	return cmd
 }
 
@@ -96,7 +102,7 @@ func (f *flags) check() error {
 		return cli.Usagef("--attest-plugin-timeout is %s, must be above 0", f.attest.pluginTimeout)
 	case f.enrollTimeout <= 0:
 		return cli.Usagef("--enroll-timeout is %s, must be above 0", f.enrollTimeout)
-	case f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
+	case f.replicas != 0 && f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
 		return cli.Usagef("--replicas is %d, must be 1, 3 or 5", f.replicas)
 	case f.lease < time.Second || f.lease%time.Second != 0:
 		return cli.Usagef("--lease is %s, must be whole seconds, at least 1", f.lease)
@@ -183,14 +189,17 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Dr
 		return fmt.Errorf("consume actions: %w", err)
 	}
 	defer actions.Close()
-	v, metrics := view.New(bus.Log()), executor.NewMetrics()
+	v, metrics, renewals, gap := snapshots.View(bus, logger), executor.NewMetrics(), handlers.NewRenewalMetrics(), follow.NewGap()
 	defer announce.Executor(bus, v, &f.running, logger)()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return v.Run(ctx) })
-	g.Go(func() error { return f.execute(ctx, bus, v, actions, driver, verifiers, metrics, logger) })
+	g.Go(func() error {
+		return follow.Run(ctx, v, gap, logger, func(ctx context.Context) error {
+			return f.execute(ctx, bus, v, actions, driver, verifiers, metrics, renewals, logger)
+		})
+	})
 	if f.listen != "" {
 		g.Go(func() error {
-			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, metrics, logger)
+			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, obs.Collectors{metrics, renewals, gap}, logger)
 		})
 	}
 	logger.Info().Str(field.URL, bus.URL()).Str("driver", *f.driver).Str(field.Dir, f.dir).Msg("executor started")
@@ -202,12 +211,17 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Dr
 	return err
 }
 
-func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, actions executor.Actions, driver handlers.Driver, verifiers attest.Verifiers, metrics *executor.Metrics, logger zerolog.Logger) error {
+func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, actions executor.Actions, driver handlers.Driver, verifiers attest.Verifiers, metrics *executor.Metrics, renewals *handlers.RenewalMetrics, logger zerolog.Logger) error {
 	inventories := view.NewInventories(bus.GetInventory)
-	set, err := handlers.New(ctx, handlers.Config{
+	config := handlers.Config{
 		Log: bus.Log(), View: v, Inventories: inventories, Commands: bus, Driver: driver, Attest: verifiers,
 		CADir: filepath.Join(f.dir, "ca"), EnrollTimeout: f.enrollTimeout, Logger: logger,
-	})
+	}
+	set, err := handlers.New(ctx, config)
+	if err != nil {
+		return err
+	}
+	renewer, err := handlers.NewRenewer(config, bus, renewals)
 	if err != nil {
 		return err
 	}
@@ -223,5 +237,8 @@ func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, ac
 	if err != nil {
 		return err
 	}
-	return e.Run(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.Run(ctx) })
+	g.Go(func() error { return renewer.Run(ctx) })
+	return g.Wait()
 }

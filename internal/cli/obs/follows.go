@@ -38,3 +38,15 @@ func Follows(c Connection, f Follower) func() error {
 		return nil
 	}
 }
+
+// All holds when all the checks do; the first that does not says why.
+func All(checks ...func() error) func() error {
+	return func() error {
+		for _, check := range checks {
+			if err := check(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}

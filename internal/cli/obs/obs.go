@@ -26,6 +26,23 @@ type Checks struct {
 	Ready func() error
 }
 
+// Collectors are several collectors as one.
+type Collectors []prometheus.Collector
+
+// Describe implements prometheus.Collector.
+func (c Collectors) Describe(ch chan<- *prometheus.Desc) {
+	for _, one := range c {
+		one.Describe(ch)
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c Collectors) Collect(ch chan<- prometheus.Metric) {
+	for _, one := range c {
+		one.Collect(ch)
+	}
+}
+
 // Serve listens on address until ctx ends, and then ends what is under way.
 func Serve(ctx context.Context, address string, checks Checks, metrics prometheus.Collector, logger zerolog.Logger) error {
 	listener, err := net.Listen("tcp", address)

@@ -14,25 +14,30 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/announce"
+	"github.com/fleetfold/fleetfold/internal/cli/follow"
 	"github.com/fleetfold/fleetfold/internal/cli/inventoryfile"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
+	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
 	"github.com/fleetfold/fleetfold/pkg/planner"
+	"github.com/fleetfold/fleetfold/pkg/snapshot"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
 type flags struct {
 	nats              cli.NATSFlags
 	log               cli.LogFlags
+	monitor           cli.MonitorFlags
 	inventory, listen string
 	lease             time.Duration
 	replicas          int
 	policy            engine.Policy
 	safeguards        engine.Safeguards
+	snapshots         snapshots.Flags
 }
 
 // New returns the command.
@@ -52,15 +57,17 @@ actions. Any number of planners may run side by side.`,
 	fs := cmd.Flags()
 	f.nats.AddTo(fs)
 	f.log.AddTo(fs)
+	f.monitor.AddTo(fs)
 	fs.StringVar(&f.inventory, "inventory", "", "`FILE` to watch; each valid version is put into force. Without it others apply inventories")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8080; empty means none")
 	fs.DurationVar(&f.lease, "lease", 15*time.Second, "longest lease that agents ask for: this `DURATION` after a start nobody is called lost")
-	fs.IntVar(&f.replicas, "replicas", 1, "`N` replicas of the streams when they are created, 1, 3 or 5: 3 in a cluster")
+	fs.IntVar(&f.replicas, "replicas", 0, "`N` replicas of the streams when they are created, 1, 3 or 5; without it 3 in a cluster, 1 elsewhere")
 	fs.IntVar(&f.policy.MaxInFlight, "max-in-flight", f.policy.MaxInFlight, "most actions without an outcome, `N`")
 	fs.DurationVar(&f.policy.BackoffBase, "backoff-base", f.policy.BackoffBase, "`DURATION` before the second attempt, doubled by each further failure")
 	fs.DurationVar(&f.policy.BackoffCap, "backoff-cap", f.policy.BackoffCap, "longest `DURATION` between attempts")
 	fs.IntVar(&f.policy.StuckAfter, "stuck-after", f.policy.StuckAfter, "failures in a row, `N` of 1 to 100, after which an action is shown as stuck; it is tried on all the same")
 	f.addSafeguards(fs)
+	f.snapshots.AddTo(fs)
 	return cmd
 }
 
@@ -79,13 +86,13 @@ func (f *flags) check() error {
 	switch {
 	case f.lease < time.Second || f.lease > time.Hour:
 		return cli.Usagef("--lease is %s, must be 1s to 1h", f.lease)
-	case f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
+	case f.replicas != 0 && f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
 		return cli.Usagef("--replicas is %d, must be 1, 3 or 5", f.replicas)
 	}
 	if f.policy.StuckAfter == 0 {
 		return cli.Usagef("--stuck-after is 0, must be 1 to %d", engine.MaxStuckAfter)
 	}
-	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate()))
+	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate(), f.monitor.Check()))
 }
 
 func (f *flags) run(cmd *cobra.Command) error {
@@ -106,11 +113,13 @@ func (f *flags) run(cmd *cobra.Command) error {
 	if err := bus.EnsureStreams(cmd.Context()); err != nil {
 		return err
 	}
-	return f.serve(cmd.Context(), bus, logger)
+	metrics := planner.NewMetrics()
+	f.checkDurability(cmd.Context(), bus, metrics, logger)
+	return f.serve(cmd.Context(), bus, metrics, logger)
 }
 
 // serve runs view, planner, file watch and HTTP server until one cannot go on.
-func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Logger) error {
+func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, metrics *planner.Metrics, logger zerolog.Logger) error {
 	sightings, err := bus.Sightings(ctx)
 	if err != nil {
 		return fmt.Errorf("watch leases: %w", err)
@@ -122,8 +131,7 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Log
 	}
 	defer statements.Close()
 
-	v := view.New(bus.Log())
-	metrics := planner.NewMetrics()
+	v, saved := snapshots.View(bus, logger), snapshot.NewMetrics()
 	p, err := planner.New(planner.Config{
 		Log: bus.Log(), View: v, Inventories: view.NewInventories(bus.GetInventory),
 		Sightings: sightings, Statements: statements, Lease: f.lease, Policy: f.policy, Safeguards: f.safeguards,
@@ -133,19 +141,23 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, logger zerolog.Log
 		return err
 	}
 	defer announce.Planner(bus, v, p, logger)()
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return v.Run(ctx) })
-	g.Go(func() error { return p.Run(ctx) })
+	saver := snapshots.Saver(bus, v, f.snapshots.Every, saved, logger)
+	gap := follow.NewGap()
+	work := []func(context.Context) error{p.Run, func(ctx context.Context) error { saver.Run(ctx); return nil }}
 	if f.inventory != "" {
-		g.Go(func() error { return f.watch(ctx, bus, v, logger) })
+		work = append(work, func(ctx context.Context) error { return f.watch(ctx, bus, v, logger) })
 	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return follow.Run(ctx, v, gap, logger, work...) })
 	if f.listen != "" {
+		ready := obs.All(obs.Follows(bus, v), p.Trouble)
 		g.Go(func() error {
-			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, metrics, logger)
+			return obs.Serve(ctx, f.listen, obs.Checks{Ready: ready}, obs.Collectors{metrics, saved, gap}, logger)
 		})
 	}
 	logger.Info().Str(field.URL, bus.URL()).Dur(field.Lease, f.lease).Msg("planner started")
 	err = g.Wait()
+	snapshots.Finish(ctx, bus, saver)
 	logger.Info().Msg("planner stopped")
 	if errors.Is(err, context.Canceled) {
 		return nil

@@ -36,8 +36,9 @@ func TestMisuseIsSaidBeforeAnythingIsConnected(t *testing.T) {
 		"nothing may be in flight":       {[]string{"--max-in-flight", "0"}, "max_in_flight is 0"},
 		"no wait after a failure":        {[]string{"--backoff-base", "0s"}, "backoff_base is 0s"},
 		"a longest wait below the first": {[]string{"--backoff-base", "1m", "--backoff-cap", "1s"}, "backoff_cap is 1s"},
-		"no replica":                     {[]string{"--replicas", "0"}, "--replicas is 0, must be 1, 3 or 5"},
+		"fewer replicas than none":       {[]string{"--replicas", "-1"}, "--replicas is -1, must be 1, 3 or 5"},
 		"replicas that make no majority": {[]string{"--replicas", "2"}, "--replicas is 2"},
+		"a monitor that is no page":      {[]string{"--monitor", "nats://127.0.0.1:4222"}, "--monitor: "},
 		"a prefix of two tokens":         {[]string{"--prefix", "a.b"}, "a.b"},
 		"an argument":                    {[]string{"fleet.yaml"}, "fleet.yaml"},
 	} {
@@ -89,6 +90,7 @@ func TestThePlannerPutsEachValidVersionOfItsFileIntoForce(t *testing.T) {
 	p.answers("/healthz", "ok")
 	p.answers("/readyz", "ok")
 	p.answers("/metrics", "fleetfold_plans_published_total 1")
+	p.answers("/metrics", "fleetfold_snapshot_sequence 0")
 
 	const refused = "inventory is not valid, the last good one stays in force"
 	p.write(unknownKey)
@@ -125,17 +127,28 @@ type running struct {
 
 func start(ctx context.Context, t *testing.T, text string) *running {
 	t.Helper()
-	server, err := natsd.Start(natsd.Options{Dir: t.TempDir(), Port: natsd.RandomPort, Logger: zerolog.Nop()})
+	return startOn(ctx, t, serve(t, natsd.Options{}), text)
+}
+
+func serve(t *testing.T, o natsd.Options) *natsd.Server {
+	t.Helper()
+	o.Dir, o.Port, o.Logger = t.TempDir(), natsd.RandomPort, zerolog.Nop()
+	server, err := natsd.Start(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Shutdown)
+	return server
+}
+
+func startOn(ctx context.Context, t *testing.T, server *natsd.Server, text string, more ...string) *running {
+	t.Helper()
 	p := &running{t: t, ctx: ctx, file: filepath.Join(t.TempDir(), "fleet.yaml"), log: new(clitest.Log)}
 	p.write(text)
 
 	cmd := New()
 	cmd.SetErr(p.log)
-	cmd.SetArgs([]string{"--nats", server.URL(), "--inventory", p.file, "--listen", "127.0.0.1:0"})
+	cmd.SetArgs(append([]string{"--nats", server.URL(), "--inventory", p.file, "--listen", "127.0.0.1:0"}, more...))
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan int, 1)
 	go func() { ended <- cli.Run(ctx, cmd) }()

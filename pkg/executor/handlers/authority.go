@@ -6,8 +6,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"sync"
 
+	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor"
@@ -19,9 +19,17 @@ import (
 // authority lends the root issuer once its certificate is on the log.
 type authority struct {
 	Config
-	mu     sync.Mutex
+	// turn holds a token while nobody uses the fields below. The log is asked
+	// meanwhile, and who waits for that must hear of its own end.
+	turn   chan struct{}
 	domain string
 	ca     *identity.CA
+}
+
+func newAuthority(c Config) *authority {
+	a := &authority{Config: c, turn: make(chan struct{}, 1)}
+	a.turn <- struct{}{}
+	return a
 }
 
 // prepare publishes trust at the start, if it is known by then which.
@@ -35,6 +43,12 @@ func (a *authority) prepare(ctx context.Context) error {
 		return nil
 	}
 	inventory, err := a.Inventories.Get(ctx, digest)
+	if err != nil && ctx.Err() == nil {
+		// It may be that nobody can ever read it. Then another one is needed, and
+		// to end here, again and again, would bring it no sooner.
+		a.Logger.Error().Err(err).Str(field.Digest, digest).Msg("cannot read the inventory in force, the root issuer waits for another")
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("get inventory %s: %w", digest, err)
 	}
@@ -43,8 +57,12 @@ func (a *authority) prepare(ctx context.Context) error {
 }
 
 func (a *authority) issuer(ctx context.Context, domain string) (*identity.CA, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	select {
+	case <-a.turn:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the root issuer: %w", ctx.Err())
+	}
+	defer func() { a.turn <- struct{}{} }()
 	if a.ca != nil && a.domain == domain {
 		return a.ca, nil
 	}
@@ -112,12 +130,15 @@ func fingerprintOf(certificate string) (string, error) {
 	return identity.Fingerprint(cert.PublicKey)
 }
 
-// bundle is all roots of the fold, one PEM text.
+// bundle is all roots of the fold that can be read, one PEM text: one that
+// cannot must not keep agents from taking their credentials.
 func bundle(view executor.View) string {
 	var text []byte
 	view.Read(func(s *projection.State) {
 		for _, root := range s.Trust() {
-			text = append(text, root...)
+			if _, err := fingerprintOf(string(root)); err == nil {
+				text = append(text, root...)
+			}
 		}
 	})
 	return string(text)

@@ -12,6 +12,8 @@
 //     all was appended since the decision.
 //   - The root certificate is on the log before the first credential is issued
 //     from it.
+//   - A renewal is issued to whoever signs for the credential that the log says
+//     is proved, once, and without an action. See Renewer.
 //
 // # In which order
 //
@@ -20,7 +22,10 @@
 // answer, credential.issued on the log, credential.delivered until
 // credential.proved is on the log. Decommissioning: node.stop-requested, wait
 // shortly for the agent to go, Driver.Remove, then credential.revoked and
-// node.removed together with the outcome.
+// node.removed together with the outcome. Renewing: the node's signed request,
+// credential.issued on the log, credential.delivered as the answer, and
+// credential.confirmed once credential.proved is on the log; the node asks again
+// where one of them gets lost.
 //
 // # What the caller must do
 //

@@ -99,7 +99,7 @@ func New(ctx context.Context, c Config) (map[fleet.ActionType]executor.Handler, 
 	if err != nil {
 		return nil, err
 	}
-	auth := &authority{Config: c}
+	auth := newAuthority(c)
 	if err := auth.prepare(ctx); err != nil {
 		return nil, err
 	}

@@ -204,7 +204,8 @@ func TestADecommissionEndsCredentialAndEpochTogether(t *testing.T) {
 		s.appear("a")
 		s.open()
 		s.publish("i1", issue("a"))
-		s.want(false)
+		s.want(false, keeper)
+		s.keep()
 		s.publish("d1", remove("a"))
 		s.check("appeared, published, issued, proved, succeeded, left, revoked, removed, succeeded")
 		if removed != "a" {
@@ -229,7 +230,8 @@ func TestADecommissionDoesNotNeedTheAgent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			story(t, func(s *shop) {
-				s.want(false)
+				s.want(false, keeper)
+				s.keep()
 				c.manners(s)
 				s.appear("a")
 				s.open()
@@ -256,7 +258,8 @@ func TestADecommissionThatLosesARaceIsDecidedAgain(t *testing.T) {
 			}
 			return nil
 		}}
-		s.want(false)
+		s.want(false, keeper)
+		s.keep()
 		s.appear("a")
 		s.open()
 		s.publish("d1", remove("a"))

@@ -153,6 +153,9 @@ func (s *shop) history() string {
 	}
 	var words []string
 	for _, r := range records {
+		if r.Event.Node == keeper {
+			continue
+		}
 		switch d := r.Event.Data.(type) {
 		case *events.InventoryApplied, *events.PlanDecided, *events.ActionRequested:
 		case *events.ActionFailed:
@@ -215,6 +218,21 @@ func (s *shop) agent(id fleet.NodeID, manners ...func(*played)) {
 
 func (s *shop) appear(id fleet.NodeID) {
 	s.append(events.TypeNodeAppeared, id, &events.NodeAppeared{Epoch: 1, Session: "s", KeyFingerprint: s.fingerprint(id)})
+	synctest.Wait()
+}
+
+// keeper is the node that a fleet keeps: nothing is removed while nobody signs.
+const keeper fleet.NodeID = "keeper"
+
+// keep lets the keeper appear and sign. It is not in the history.
+func (s *shop) keep() {
+	const number = "00112233445566778899aabbccddeeff"
+	s.appear(keeper)
+	s.append(events.TypeCredentialIssued, keeper, &events.CredentialIssued{
+		Epoch: 1, Action: "issue-x", Serial: number, Nonce: number, KeyFingerprint: s.fingerprint(keeper),
+		NotBefore: time.Now(), NotAfter: time.Now().Add(time.Hour), CertificatePEM: "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
+	})
+	s.append(events.TypeCredentialProved, keeper, &events.CredentialProved{Epoch: 1, Serial: number, Nonce: number})
 	synctest.Wait()
 }
 

@@ -160,7 +160,7 @@ func (h *issuer) record(ctx context.Context, t executor.Task, c credential) erro
 func (h *issuer) deliver(ctx context.Context, t executor.Task, c credential) error {
 	delivery := t.Fact(h.Now(), events.TypeCredentialDelivered, &events.CredentialDelivered{
 		Epoch: c.epoch, Serial: c.Serial, Nonce: c.nonce, TrustDomain: t.Inventory.TrustDomain,
-		CertificatePEM: string(c.CertificatePEM), BundlePEM: bundle(h.View),
+		CertificatePEM: string(c.CertificatePEM), BundlePEM: bundle(h.View), RenewBeforeSeconds: wholeSeconds(t.Node.RenewBefore),
 	}, c.Serial)
 	for {
 		answer, err := h.promptly(ctx, delivery)

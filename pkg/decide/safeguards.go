@@ -1,0 +1,56 @@
+package decide
+
+import (
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/engine"
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/projection"
+)
+
+// Safeguards are those of the newest plan on the log: who is no planner does not
+// know how planners were started. Before the first plan they are the defaults.
+func Safeguards(s *projection.State) engine.Safeguards {
+	r := s.Safeguards()
+	g := engine.Safeguards{
+		RemovalMin: r.RemovalMin, RemovalFraction: r.RemovalFraction,
+		BlindFraction: r.BlindFraction, BlindMin: r.BlindMin, LostWait: seconds(r.LostWaitSeconds),
+		FlapThreshold: r.FlapThreshold, FlapHalfLife: seconds(r.FlapHalfLifeSeconds),
+	}
+	if g.Validate() != nil {
+		return engine.DefaultSafeguards()
+	}
+	return g
+}
+
+// Policy is that of the newest plan on the log, as Safeguards are.
+func Policy(s *projection.State) engine.Policy {
+	r := s.Policy()
+	p := engine.Policy{
+		MaxInFlight: r.MaxInFlight, Jitter: r.Jitter, StuckAfter: r.StuckAfter,
+		BackoffBase: seconds(r.BackoffBaseSeconds), BackoffCap: seconds(r.BackoffCapSeconds),
+	}
+	if p.Validate() != nil {
+		return engine.DefaultPolicy()
+	}
+	return p
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// Recorded are safeguards as plan.decided carries them.
+func Recorded(g engine.Safeguards) events.HoldSafeguards {
+	return events.HoldSafeguards{
+		RemovalMin: g.RemovalMin, RemovalFraction: g.RemovalFraction,
+		BlindFraction: g.BlindFraction, BlindMin: g.BlindMin, LostWaitSeconds: g.LostWait.Seconds(),
+		FlapThreshold: g.FlapThreshold, FlapHalfLifeSeconds: g.FlapHalfLife.Seconds(),
+	}
+}
+
+// RecordedPolicy is a policy as plan.decided carries it.
+func RecordedPolicy(p engine.Policy) events.DispatchPolicy {
+	return events.DispatchPolicy{
+		MaxInFlight: p.MaxInFlight, Jitter: p.Jitter,
+		BackoffBaseSeconds: p.BackoffBase.Seconds(), BackoffCapSeconds: p.BackoffCap.Seconds(), StuckAfter: p.StuckAfter,
+	}
+}

@@ -1,0 +1,139 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server/ats"
+
+	"github.com/fleetfold/fleetfold/pkg/natsd"
+)
+
+// wire is a way to a server that can be made deaf, so that no answer comes any
+// more, and cut, once and for all.
+type wire struct {
+	server *natsd.Server
+	mu     sync.Mutex
+	deaf   bool
+	cut    chan struct{}
+	conns  []net.Conn
+}
+
+func (w *wire) InProcessConn() (net.Conn, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	select {
+	case <-w.cut:
+		return nil, errors.New("the wire is cut")
+	default:
+	}
+	c, err := w.server.InProcessConn()
+	w.conns = append(w.conns, c)
+	return &wired{c, w}, err
+}
+
+func (w *wire) deafen() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deaf = true
+}
+
+func (w *wire) sever() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	close(w.cut)
+	for _, c := range w.conns {
+		_ = c.Close()
+	}
+}
+
+type wired struct {
+	net.Conn
+	wire *wire
+}
+
+func (c *wired) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.wire.mu.Lock()
+	deaf := c.wire.deaf
+	c.wire.mu.Unlock()
+	if deaf && err == nil {
+		<-c.wire.cut
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
+
+// onWire runs test on a connection that can be cut.
+func onWire(t *testing.T, test func(t *testing.T, b *Bus, w *wire)) {
+	ats.Register()
+	defer ats.Unregister()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{server: startServer(t, dir, 0), cut: make(chan struct{})}
+		defer w.server.Shutdown()
+		b, err := Connect(t.Context(), Options{InProcess: w, Name: t.Name()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		if err := b.EnsureStreams(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		test(t, b, w)
+	})
+}
+
+// However much time its caller has, a request ends when its answer cannot come
+// any more.
+func TestARequestEndsWithItsConnection(t *testing.T) {
+	for name, ask := range map[string]func(ctx context.Context, l Log) error{
+		"one entry": func(ctx context.Context, l Log) error { _, err := l.Append(ctx, appeared(1)); return err },
+		"a batch":   func(ctx context.Context, l Log) error { _, err := l.Append(ctx, appeared(1), appeared(2)); return err },
+		"the end":   func(ctx context.Context, l Log) error { _, err := l.Last(ctx); return err },
+		"a subject": func(ctx context.Context, l Log) error { _, err := l.LastOn(ctx, l.Subjects().Outcome("a")); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			onWire(t, func(t *testing.T, b *Bus, w *wire) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				w.deafen()
+				began, ended := time.Now(), make(chan error, 1)
+				go func() { ended <- ask(ctx, b.Log()) }()
+				time.Sleep(time.Second) // fake time
+				w.sever()
+				err := <-ended
+				if took := time.Since(began); took != time.Second {
+					t.Errorf("it took %s", took)
+				}
+				if !errors.Is(err, errUnanswered) || errors.Is(err, context.Canceled) {
+					t.Errorf("error is %v", err)
+				}
+			})
+		})
+	}
+}
+
+// Who cannot hear must not be taken for one who hears that nobody is there.
+func TestAReaderOfLeasesIsBlindFromTheLossOfItsConnection(t *testing.T) {
+	onWire(t, func(t *testing.T, b *Bus, w *wire) {
+		s := watch(t, b)
+		defer s.s.Close()
+		s.wait()
+		if !s.caughtUp {
+			t.Fatal("not caught up with no leases at all")
+		}
+		time.Sleep(time.Minute) // fake time
+		w.sever()
+		cut := time.Now()
+		s.wait()
+		if s.caughtUp || time.Since(cut) != 0 {
+			t.Errorf("caught up is %v, %s after the loss", s.caughtUp, time.Since(cut))
+		}
+	})
+}

@@ -1,0 +1,169 @@
+package projection
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+// FoldVersion names the rules of the fold. It is one more whenever the same log
+// would give another Image: when a rule changes, when an event type is added,
+// when an Image says more than before. An Image of another version is of no use.
+const FoldVersion = 1
+
+// Image is a State as plain values, for a snapshot. Equal states have equal
+// images, however they were reached, and nothing that a State answers now or
+// later depends on anything that is not in its Image. All times are UTC.
+type Image struct {
+	// Sequence is the last one folded.
+	Sequence uint64
+	// IDs has one entry for each id ever heard of: first the observed nodes in
+	// order of first appearance, then the others by name.
+	IDs []IDImage
+	// StrictEnforced as receivers were last told, by the action Enforcement.
+	StrictEnforced bool
+	Enforcement    fleet.ActionID
+	Inventory      InventoryRef
+	// Trust is the roots of the trust bundle as PEM, in the order published.
+	Trust [][]byte
+	// Pauses by scope and name, Approvals oldest first. ApprovedTo is the
+	// highest basis of an approval.
+	Pauses     []fleet.Pause
+	Approvals  []Approval
+	ApprovedTo uint64
+	// Rotations as State.Rotations lists them.
+	Rotations []Rotation
+	// Safeguards and Policy of the newest plan.
+	Safeguards events.HoldSafeguards
+	Policy     events.DispatchPolicy
+	// The last sequences on the subjects that are no node's; 0 for none.
+	LastPlan, LastEnforcement, LastInventory, LastTrust uint64
+	// PlanEnd is where the last action of the newest plan stands, or will.
+	PlanEnd uint64
+	// Ignored counts the events that counted for nothing, by type, in the order
+	// of the types' names.
+	Ignored []IgnoredCount
+	Unfit   int
+	// Flights in stream order.
+	Flights []Flight
+}
+
+// IDImage is what is kept of one id.
+type IDImage struct {
+	ID fleet.NodeID
+	// Epoch of the id, from 1. It is 0 when no fact ever named the id and only
+	// actions did; then nothing but Attempts is set.
+	Epoch uint64
+	// Last sequence on the id's subject.
+	Last      uint64
+	RemovedAt time.Time
+	// Losses of the present life, oldest first, at most 16.
+	Losses []time.Time
+	// Node is nil for an id that is not observed. Its Last is not set.
+	Node *Node
+	// Attempts in the order of fleet.ActionTypes; the empty ID has those of the
+	// two enforcement actions.
+	Attempts []NeedImage
+}
+
+// NeedImage is what was tried for one need of an id.
+type NeedImage struct {
+	Type fleet.ActionType
+	Attempts
+}
+
+// IgnoredCount is how many events of a type counted for nothing.
+type IgnoredCount struct {
+	Type  string
+	Count int
+}
+
+// Image copies the state. It shares with it only what neither ever changes: the
+// credentials and the roots.
+func (s *State) Image() Image {
+	return Image{
+		Sequence: s.sequence, IDs: s.idImages(),
+		StrictEnforced: s.observed.state.StrictEnforced, Enforcement: s.enforcement,
+		Inventory: s.inventory, Trust: slices.Clone(s.trust),
+		Pauses: s.Pauses(), Approvals: s.Approvals(), ApprovedTo: s.control.approvedTo, Rotations: s.Rotations(), Safeguards: s.safeguards, Policy: s.policy,
+		LastPlan: s.last.plan, LastEnforcement: s.last.enforcement, LastInventory: s.last.inventory, LastTrust: s.last.trust,
+		PlanEnd: s.planEnd, Ignored: s.ignoredCounts(), Unfit: s.unfit, Flights: s.ledger.Flights(),
+	}
+}
+
+func (s *State) ignoredCounts() []IgnoredCount {
+	list := make([]IgnoredCount, 0, len(s.ignored))
+	for _, t := range slices.Sorted(maps.Keys(s.ignored)) {
+		list = append(list, IgnoredCount{t, s.ignored[t]})
+	}
+	return list
+}
+
+// idImages sorts only the ids that are not observed: in a large fleet those are
+// few, and whoever folds waits for this.
+func (s *State) idImages() []IDImage {
+	c := imageCopier{State: s, list: make([]IDImage, 0, len(s.ids)), needs: make([]NeedImage, 0, len(s.ledger.attempts))}
+	c.nodes = make([]Node, 0, len(s.observed.order)-s.observed.holes)
+	for _, r := range s.observed.order {
+		if r != nil {
+			c.add(r.node.ID, r)
+		}
+	}
+	living := len(c.list)
+	for id, r := range s.ids {
+		if r.node == nil {
+			c.add(id, r)
+		}
+	}
+	if len(c.needs) < len(s.ledger.attempts) {
+		c.addStrangers()
+	}
+	slices.SortFunc(c.list[living:], func(a, b IDImage) int { return cmp.Compare(a.ID, b.ID) })
+	return c.list
+}
+
+// imageCopier copies nodes and needs into one piece each: a million of each are
+// then two allocations.
+type imageCopier struct {
+	*State
+	list  []IDImage
+	nodes []Node
+	needs []NeedImage
+}
+
+func (c *imageCopier) add(id fleet.NodeID, r *record) {
+	i := IDImage{ID: id, Epoch: r.epoch, Last: r.last, RemovedAt: r.removedAt, Losses: slices.Clone(r.losses), Attempts: c.attempts(id)}
+	if r.node != nil {
+		c.nodes = append(c.nodes, *r.node)
+		i.Node = &c.nodes[len(c.nodes)-1]
+	}
+	c.list = append(c.list, i)
+}
+
+// addStrangers adds the ids that only actions have named.
+func (c *imageCopier) addStrangers() {
+	seen := make(map[fleet.NodeID]bool)
+	for need := range c.ledger.attempts {
+		if c.ids[need.ID] == nil && !seen[need.ID] {
+			seen[need.ID] = true
+			c.list = append(c.list, IDImage{ID: need.ID, Attempts: c.attempts(need.ID)})
+		}
+	}
+}
+
+func (c *imageCopier) attempts(id fleet.NodeID) []NeedImage {
+	from := len(c.needs)
+	for _, t := range fleet.ActionTypes {
+		if a, tried := c.ledger.attempts[fleet.Action{Type: t, ID: id}]; tried {
+			c.needs = append(c.needs, NeedImage{t, a})
+		}
+	}
+	if from == len(c.needs) {
+		return nil
+	}
+	return c.needs[from:len(c.needs):len(c.needs)]
+}

@@ -1,0 +1,160 @@
+package projection
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
+
+// FromImage is the state that the image was taken of. It takes the image's
+// nodes over: the caller must not use the image again. An image that no fold
+// can have led to is an error.
+func FromImage(img Image) (*State, error) {
+	s := newState(len(img.IDs))
+	s.sequence = img.Sequence
+	for _, restore := range []func(*Image) error{s.restoreFleet, s.restoreControl, s.restoreIDs, s.restoreFlights} {
+		if err := restore(&img); err != nil {
+			return nil, fmt.Errorf("restore state from image: %w", err)
+		}
+	}
+	return s, nil
+}
+
+func (s *State) restoreFleet(img *Image) error {
+	s.observed.state.StrictEnforced, s.enforcement = img.StrictEnforced, img.Enforcement
+	s.inventory, s.trust = img.Inventory, slices.Clone(img.Trust)
+	s.safeguards, s.policy = img.Safeguards, img.Policy
+	s.last = fences{plan: img.LastPlan, enforcement: img.LastEnforcement, inventory: img.LastInventory, trust: img.LastTrust}
+	s.planEnd, s.unfit = img.PlanEnd, img.Unfit
+	if newest := max(img.LastPlan, img.LastEnforcement, img.LastInventory, img.LastTrust, img.Inventory.Sequence); newest > img.Sequence {
+		return fmt.Errorf("a subject ends at %d, after the log's %d", newest, img.Sequence)
+	}
+	if img.Unfit < 0 {
+		return fmt.Errorf("%d messages did not fit", img.Unfit)
+	}
+	for i, n := range img.Ignored {
+		if n.Count <= 0 || i > 0 && img.Ignored[i-1].Type >= n.Type {
+			return fmt.Errorf("count of ignored %q is out of order or %d", n.Type, n.Count)
+		}
+		s.ignored[n.Type] = n.Count
+	}
+	return nil
+}
+
+func (s *State) restoreControl(img *Image) error {
+	for _, p := range img.Pauses {
+		if !p.Valid() {
+			return fmt.Errorf("pause of %+v is of nothing", p.Target)
+		}
+		s.control.pauses[p.Target] = p
+	}
+	if !slices.Equal(s.Pauses(), img.Pauses) {
+		return fmt.Errorf("%d pauses are out of order or doubled", len(img.Pauses))
+	}
+	for _, r := range img.Rotations {
+		if !r.Valid() || r.Sequence == 0 || r.Sequence > img.Sequence {
+			return fmt.Errorf("rotation of %+v at %d is of nothing", r.Target, r.Sequence)
+		}
+		s.rotations[r.Target] = r
+	}
+	if !slices.Equal(s.Rotations(), img.Rotations) {
+		return fmt.Errorf("%d rotations are out of order or doubled", len(img.Rotations))
+	}
+	for _, a := range img.Approvals {
+		if _, known := s.Approved(a.ID); known {
+			return fmt.Errorf("approval %q is doubled", a.ID)
+		}
+		s.control.approvals = append(s.control.approvals, a)
+		s.control.approvedTo = max(s.control.approvedTo, a.Basis)
+	}
+	if s.control.approvedTo != img.ApprovedTo {
+		return fmt.Errorf("approved to %d, but the approvals say %d", img.ApprovedTo, s.control.approvedTo)
+	}
+	return nil
+}
+
+func (s *State) restoreIDs(img *Image) error {
+	records := make([]record, len(img.IDs)) // in one piece: a large fleet has many, and none is ever let go
+	for i := range img.IDs {
+		image := &img.IDs[i]
+		if err := image.check(img.Sequence); err != nil {
+			return fmt.Errorf("id %q: %w", image.ID, err)
+		}
+		if i > 0 && !image.follows(&img.IDs[i-1]) {
+			return fmt.Errorf("id %q is out of order", image.ID)
+		}
+		for _, need := range image.Attempts {
+			s.ledger.attempts[fleet.Action{Type: need.Type, ID: image.ID}] = need.Attempts
+		}
+		if image.Epoch == 0 {
+			continue
+		}
+		if s.ids[image.ID] != nil {
+			return fmt.Errorf("id %q is doubled", image.ID)
+		}
+		r := &records[i]
+		*r = record{epoch: image.Epoch, last: image.Last, removedAt: image.RemovedAt, losses: slices.Clone(image.Losses), node: image.Node}
+		s.ids[image.ID] = r
+		if r.node != nil {
+			s.observed.add(r)
+		}
+	}
+	return nil
+}
+
+// follows says that i may stand behind the other: the observed come first, and
+// the others are sorted.
+func (i *IDImage) follows(other *IDImage) bool {
+	if i.Node != nil {
+		return other.Node != nil
+	}
+	return other.Node != nil || other.ID < i.ID
+}
+
+func (i *IDImage) check(end uint64) error {
+	switch {
+	case i.Last > end:
+		return fmt.Errorf("its subject ends at %d, after the log's %d", i.Last, end)
+	case i.Epoch == 0 && (i.Last != 0 || !i.RemovedAt.IsZero() || len(i.Losses) > 0 || i.Node != nil || len(i.Attempts) == 0):
+		return errors.New("something is known of an id that was never heard of")
+	case len(i.Losses) > maxLosses:
+		return fmt.Errorf("%d losses are remembered, at most %d can be", len(i.Losses), maxLosses)
+	case i.Node == nil && len(i.Losses) > 0:
+		return errors.New("it has losses and no node")
+	}
+	if n := i.Node; n != nil {
+		if n.ID != i.ID || n.ID == "" || n.Epoch != i.Epoch || n.Last != 0 || n.Began > end {
+			return fmt.Errorf("its node is %q, epoch %d, from %d on", n.ID, n.Epoch, n.Began)
+		}
+		if n.Lost && (n.Present || len(i.Losses) == 0) {
+			return errors.New("it is lost, and yet was never lost or is present")
+		}
+	}
+	for at, need := range i.Attempts {
+		if !plausible(fleet.Action{Type: need.Type, ID: i.ID}) || at > 0 && i.Attempts[at-1].Type.Phase() >= need.Type.Phase() {
+			return fmt.Errorf("attempts of %q are out of order or not its own", need.Type)
+		}
+	}
+	return nil
+}
+
+// plausible says that the action is of a known type and names a node exactly
+// when it must.
+func plausible(a fleet.Action) bool {
+	return a.Type.Phase() > 0 && a.Type.ConcernsNode() == (a.ID != "")
+}
+
+func (s *State) restoreFlights(img *Image) error {
+	for i, f := range img.Flights {
+		switch {
+		case f.Sequence > img.Sequence || i > 0 && img.Flights[i-1].Sequence >= f.Sequence:
+			return fmt.Errorf("action %q is out of order at %d", f.ID, f.Sequence)
+		case !plausible(f.Action) || s.ledger.byID[f.ID] != nil:
+			return fmt.Errorf("action %q is doubled or none", f.ID)
+		}
+		s.ledger.fly(f)
+	}
+	return nil
+}
