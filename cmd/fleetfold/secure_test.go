@@ -79,7 +79,7 @@ func TestSeparateProcessesConvergeOnTheSecureBus(t *testing.T) {
 		return string(out)
 	}
 
-	planner := process(t, "planner", service(busconf.Planner, "--inventory", file, "--lease", "3s")...)
+	planner := process(t, "planner", service(busconf.Planner, "--inventory", file, "--lease", "3s", "--snapshot-every", "3")...)
 	process(t, "executor", service(busconf.Executor, "--dir", filepath.Join(dir, "executor"),
 		"--attest-ca", filepath.Join(busdir.Service(bus, busconf.Executor), busdir.CAFile))...)
 	for _, id := range []fleet.NodeID{"a", "b", "rack/c.1"} {
@@ -99,6 +99,9 @@ func TestSeparateProcessesConvergeOnTheSecureBus(t *testing.T) {
 		{busconf.Auditor, []string{"status"}, "executor"},
 		{busconf.Operator, []string{"pause", "--node", "a", "-m", "works"}, "paused node a"},
 		{busconf.Operator, []string{"resume", "--node", "a"}, "resumed node a"},
+		{busconf.Operator, []string{"rotate", "--all", "--wait"}, "rotated the fleet"},
+		{busconf.Operator, []string{"doctor"}, "folded again and found right"},
+		{busconf.Auditor, []string{"doctor"}, "folded again and found right"},
 	} {
 		if out := run(service(c.role, c.args...)...); !strings.Contains(out, c.want) || strings.Contains(out, "none answered") {
 			t.Errorf("%s %q says\n%s", c.role, c.args, out)

@@ -73,6 +73,8 @@ func (l *streamLog) fetch(ctx context.Context, asked map[string]any) (stored, er
 func (l *streamLog) fetchAt(ctx context.Context, seq uint64) (Record, error) {
 	m, err := l.fetch(ctx, map[string]any{"seq": seq})
 	switch {
+	case errors.Is(err, errNoPlace): // it is the one that was asked for
+		m.Seq = seq
 	case err != nil:
 		return Record{}, fmt.Errorf("fetch sequence %d: %w", seq, err)
 	case m.Seq != seq:
@@ -89,6 +91,13 @@ func (l *streamLog) fetchAt(ctx context.Context, seq uint64) (Record, error) {
 
 // LastOn asks the stream's leader, or any replica where that is not allowed.
 func (l *streamLog) LastOn(ctx context.Context, subject string) (uint64, error) {
+	if l.bus.options.NoConsumers {
+		last, err := l.lastDirect(ctx, subject)
+		if err != nil {
+			return 0, fmt.Errorf("ask for the end of %s: %w", subject, err)
+		}
+		return last, nil
+	}
 	var last stored
 	err := l.bus.whenSettled(ctx, func(ctx context.Context) (err error) {
 		last, err = l.fetch(ctx, map[string]any{"last_by_subj": subject})

@@ -208,7 +208,7 @@ func ownHeader(header nats.Header) map[string][]string {
 // Last asks the stream's leader, or any replica where consumers are not allowed.
 func (l *streamLog) Last(ctx context.Context) (uint64, error) {
 	if l.bus.options.NoConsumers {
-		last, err := l.lastDirect(ctx, ">")
+		last, err := l.lastDirect(ctx, everything)
 		if err != nil {
 			return 0, fmt.Errorf("ask for the end of the log: %w", err)
 		}
