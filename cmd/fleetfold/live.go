@@ -30,6 +30,11 @@ func connect(ctx context.Context, cmd *cobra.Command, flags *cli.NATSFlags) (*ev
 	if err != nil {
 		return nil, err
 	}
+	options.Logger = func(event string, err error) {
+		if event == eventlog.NotAllowed {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s: %v\n", event, err)
+		}
+	}
 	bus, err := eventlog.Connect(ctx, options)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,6 +26,7 @@ type upProcess struct {
 	cmd   *exec.Cmd
 	file  string
 	url   string
+	flags []string // besides --nats
 	lines chan map[string]any
 	notes chan string
 }
@@ -37,14 +39,18 @@ func fleetfold(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func startUp(t *testing.T, inventory string) *upProcess {
+func startUp(t *testing.T, inventory string, more ...string) *upProcess {
 	t.Helper()
 	// Not t.Context: it ends before the cleanup that stops the fleet gently.
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	p := &upProcess{t: t, file: filepath.Join(t.TempDir(), "fleet.yaml"), lines: make(chan map[string]any, 4096), notes: make(chan string, 4096)}
 	p.write(inventory)
-	p.cmd = fleetfold(ctx, "up", "--inventory", p.file, "--dir", filepath.Join(t.TempDir(), "fleet"), "--lease", "2s", "-o", "jsonl", "--log-level", "info")
+	dir := filepath.Join(t.TempDir(), "fleet")
+	if slices.Contains(more, "--secure") {
+		p.flags = []string{"--identity", filepath.Join(dir, "bus", "identities", "operator")}
+	}
+	p.cmd = fleetfold(ctx, append([]string{"up", "--inventory", p.file, "--dir", dir, "--lease", "2s", "-o", "jsonl", "--log-level", "info"}, more...)...)
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +135,7 @@ func (p *upProcess) event(typ, node string) map[string]any {
 
 func (p *upProcess) run(args ...string) string {
 	p.t.Helper()
-	out, err := fleetfold(p.t.Context(), append(args, "--nats", p.url)...).Output()
+	out, err := fleetfold(p.t.Context(), append(append(args, "--nats", p.url), p.flags...)...).Output()
 	if err != nil {
 		p.t.Fatalf("fleetfold %s: %v", strings.Join(args, " "), err)
 	}
@@ -178,8 +184,12 @@ func fleetOf(strict bool, ids ...string) string {
 	return b.String()
 }
 
-func TestARunningFleetFollowsItsFile(t *testing.T) {
-	p := startUp(t, fleetOf(true, "a", "b"))
+func TestARunningFleetFollowsItsFile(t *testing.T) { followsItsFile(t) }
+
+func TestASecureFleetFollowsItsFile(t *testing.T) { followsItsFile(t, "--secure") }
+
+func followsItsFile(t *testing.T, flags ...string) {
+	p := startUp(t, fleetOf(true, "a", "b"), flags...)
 	p.event("enforcement.enabled", "")
 
 	p.write(fleetOf(true, "a", "b", "region/x/c"))

@@ -62,6 +62,9 @@ func (f *logFlags) run(cmd *cobra.Command) error {
 		return f.print(w, records, &columns)
 	}
 	last, err := printHistory(cmd.Context(), bus.Log(), print)
+	if f.follow && errors.Is(err, context.Canceled) {
+		return nil // interrupting is how one ends --follow
+	}
 	if err != nil {
 		return err
 	}
@@ -73,7 +76,7 @@ func (f *logFlags) run(cmd *cobra.Command) error {
 	}
 	err = printLive(cmd.Context(), bus.Log(), last, print)
 	if errors.Is(err, context.Canceled) {
-		return nil // interrupting is how one ends --follow
+		return nil
 	}
 	return err
 }

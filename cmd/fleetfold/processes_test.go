@@ -114,7 +114,7 @@ func TestSeparateProcessesConverge(t *testing.T) {
 	apply("a", "b")
 	process(t, "planner", nats, "--inventory", file, "--lease", "3s")
 	process(t, "executor", executorArgs...)
-	if err := waitFact(t, nats, "node.removed", "c"); err != nil {
+	if err := waitFact(t, "node.removed", "c", nats); err != nil {
 		t.Fatal(err)
 	}
 	converged()
@@ -196,11 +196,11 @@ func keyProgram() {
 }
 
 // waitFact follows the log until it shows that fact of that node.
-func waitFact(t *testing.T, nats, typ, node string) error {
+func waitFact(t *testing.T, typ, node string, flags ...string) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := fleetfold(ctx, "log", "--follow", "--node", node, nats)
+	cmd := fleetfold(ctx, append([]string{"log", "--follow", "--node", node}, flags...)...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err

@@ -56,12 +56,16 @@ func (s *screen) close() error {
 func (s *screen) broken() <-chan struct{} { return s.out.Broken() }
 
 // begin says where the fleet runs. With jsonl it is said on standard error.
-func (s *screen) begin(dir, url string) {
+func (s *screen) begin(dir, url, identity string) {
 	to := s.out
 	if s.jsonl {
 		to = s.err
 	}
-	say(to, fmt.Sprintf("folder  %s\nserver  %s", dir, url))
+	text := fmt.Sprintf("folder  %s\nserver  %s", dir, url)
+	if identity != "" {
+		text += "\nidentity " + identity
+	}
+	say(to, text)
 }
 
 func say(to *spool, text string) {

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fleetfold/fleetfold/internal/cli/agentcmd"
+	"github.com/fleetfold/fleetfold/internal/cli/natscmd"
 )
 
 // newRoot is the command tree: one line and one file for each command.
@@ -40,6 +41,7 @@ compares it with what is, says what lies between, and carries that out.`,
 		newCA(),
 		newHealth(),
 		newDoctor(),
+		natscmd.New(),
 		agentcmd.New(),
 	)
 	return root

@@ -28,7 +28,7 @@ import (
 
 type upFlags struct {
 	inventory, dir, prefix string
-	untilConverged         bool
+	untilConverged, secure bool
 	timeout, lease, enroll time.Duration
 	safeguards             engine.Safeguards
 	port, concurrency      int
@@ -47,10 +47,12 @@ func newUp() *cobra.Command {
 planner, the executor, and a node-agent process for each node of the inventory.
 
 The first lines say the folder and the address of the server; a second terminal
-can use every other command with --nats. The inventory file is watched: a valid
+can use every other command with --nats, and --identity where the server asks for
+one (--secure). The inventory file is watched: a valid
 edit takes effect at once, an invalid one is reported and changes nothing.`,
 		Example: `  fleetfold up --inventory examples/three-nodes.yaml
   fleetfold up --inventory fleet.yaml --dir ./fleet --until-converged --timeout 2m
+  fleetfold up --inventory fleet.yaml --secure --dir ./fleet
   fleetfold up --inventory fleet.yaml --until-converged -o jsonl > log.jsonl`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
@@ -67,6 +69,7 @@ edit takes effect at once, an invalid one is reported and changes nothing.`,
 	flags.IntVar(&f.port, "port", 0, "`PORT` of the server on 127.0.0.1, 0 to 65535; 0 means a free one")
 	flags.IntVar(&f.monitorPort, "monitor-port", 0, "`PORT` of the server's monitoring pages on 127.0.0.1, 0 to 65535, for 'fleetfold doctor --monitor'; 0 means none")
 	flags.IntVar(&f.concurrency, "concurrency", 16, "`N` actions of a phase side by side, 1 to 256; 1 is strictly one by one")
+	flags.BoolVar(&f.secure, "secure", false, "let the server ask everybody who they are, by TLS and client certificates, which are kept in DIR/bus")
 	flags.StringVar(&f.prefix, "prefix", events.DefaultPrefix, "first `TOKEN` of every subject")
 	f.output = addOutput(flags, "`FORMAT` on standard output; jsonl prints each message this run appends to the log", "text", "jsonl")
 	f.snapshots.AddTo(flags)
@@ -107,7 +110,8 @@ func (f *upFlags) run(cmd *cobra.Command) (err error) {
 	if err := f.check(); err != nil {
 		return err
 	}
-	if _, _, rep := inventory.Read(func() ([]byte, error) { return planner.ReadFile(f.inventory) }); !rep.Valid() {
+	_, inv, rep := inventory.Read(func() ([]byte, error) { return planner.ReadFile(f.inventory) })
+	if !rep.Valid() {
 		return cli.WithHint(rep.Err(), fmt.Sprintf("run 'fleetfold validate %s', and mend the file", f.inventory))
 	}
 	out := newScreen(cmd.OutOrStdout(), cmd.ErrOrStderr(), *f.output == "jsonl")
@@ -123,14 +127,15 @@ func (f *upFlags) run(cmd *cobra.Command) (err error) {
 	defer func() { err = errors.Join(err, removeDir()) }()
 	logger := quieter(f.log.Logger(cmd.ErrOrStderr()))
 	fl, err := standalone.Start(cmd.Context(), standalone.Options{
-		Dir: dir, Port: f.port, MonitorPort: f.monitorPort, Prefix: f.prefix, Lease: f.lease, Concurrency: f.concurrency, EnrollTimeout: f.enroll,
-		Safeguards: f.safeguards, SnapshotEvery: f.snapshots.Every, OnStart: out.resume, OnRecord: out.record, OnAgentExit: out.agentExit, Logger: logger,
+		Dir: dir, Port: f.port, MonitorPort: f.monitorPort, Prefix: f.prefix, Secure: f.secure, Inventory: inv,
+		Lease: f.lease, Concurrency: f.concurrency, EnrollTimeout: f.enroll, Safeguards: f.safeguards, SnapshotEvery: f.snapshots.Every,
+		OnStart: out.resume, OnRecord: out.record, OnAgentExit: out.agentExit, Logger: logger,
 	})
 	if err != nil {
 		return err
 	}
 	defer fl.Close()
-	out.begin(dir, fl.URL())
+	out.begin(dir, fl.URL(), fl.Identity())
 	return f.attend(cmd.Context(), fl, out, logger)
 }
 

@@ -18,7 +18,10 @@ const DefaultNATS = "nats://127.0.0.1:4222"
 // variables of the nats command are understood too.
 type NATSFlags struct {
 	URL, Context, Creds, Prefix string
-	flags                       *pflag.FlagSet
+	// Identity is a folder with the three files that TLS could name.
+	Identity string
+	TLS      eventlog.TLSFiles
+	flags    *pflag.FlagSet
 }
 
 // AddTo defines the flags.
@@ -27,10 +30,17 @@ func (n *NATSFlags) AddTo(flags *pflag.FlagSet) {
 	flags.StringVar(&n.URL, "nats", "", "`URL` of the NATS server; without it and --context the selected context of the nats command, or else "+DefaultNATS)
 	flags.StringVar(&n.Context, "context", "", "`NAME` of a context of the nats command, with its server and credentials")
 	flags.StringVar(&n.Creds, "creds", "", "`FILE` with NATS credentials")
+	flags.StringVar(&n.Identity, "identity", "", "`FOLDER` of an identity that \"fleetfold nats config\" made, in place of --tlscert, --tlskey and --tlsca")
+	flags.StringVar(&n.TLS.Cert, "tlscert", "", "`FILE` with the client certificate")
+	flags.StringVar(&n.TLS.Key, "tlskey", "", "`FILE` with the key of the client certificate")
+	flags.StringVar(&n.TLS.CA, "tlsca", "", "`FILE` with the CA of the server's certificate")
 	flags.StringVar(&n.Prefix, "prefix", events.DefaultPrefix, "first `TOKEN` of every subject; fleets that share a server have different ones")
 	AlsoEnv(flags, "nats", "NATS_URL")
 	AlsoEnv(flags, "context", "NATS_CONTEXT")
 	AlsoEnv(flags, "creds", "NATS_CREDS")
+	AlsoEnv(flags, "tlscert", "NATS_CERT")
+	AlsoEnv(flags, "tlskey", "NATS_KEY")
+	AlsoEnv(flags, "tlsca", "NATS_CA")
 }
 
 // Options for eventlog.Connect under the given client name. The error is a
@@ -63,7 +73,7 @@ func (n *NATSFlags) Options(name string) (eventlog.Options, error) {
 			return eventlog.Options{}, Usagef("find credentials of --creds: %w", err)
 		}
 	}
-	return o, nil
+	return o, n.identify(&o)
 }
 
 func (n *NATSFlags) typed(flag string) bool {

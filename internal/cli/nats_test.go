@@ -8,7 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fleetfold/fleetfold/internal/busdir"
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/pkg/busconf"
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
 func natsTool(n *cli.NATSFlags) *cobra.Command {
@@ -89,5 +93,73 @@ func TestTheServerOfTheCommandLineBeatsTheEnvironments(t *testing.T) {
 	n = cli.NATSFlags{Prefix: "fleet", Creds: creds + "x"}
 	if _, err := n.Options("test"); err == nil || !strings.Contains(err.Error(), "--creds") {
 		t.Errorf("credentials that are not there: %v", err)
+	}
+}
+
+func TestWhichIdentity(t *testing.T) {
+	folder := cli.InFolder("id")
+	files := eventlog.TLSFiles{Cert: "c", Key: "k", CA: "ca"}
+	for name, c := range map[string]struct {
+		env   map[string]string
+		args  []string
+		want  eventlog.TLSFiles
+		wrong string
+	}{
+		"none":                         {},
+		"a folder":                     {args: []string{"--identity", "id"}, want: folder},
+		"files":                        {args: []string{"--tlscert", "c", "--tlskey", "k", "--tlsca", "ca"}, want: files},
+		"the nats command's variables": {env: map[string]string{"NATS_CERT": "c", "NATS_KEY": "k", "NATS_CA": "ca"}, want: files},
+		"only a CA":                    {args: []string{"--tlsca", "ca"}, want: eventlog.TLSFiles{CA: "ca"}},
+		"typed files silence the environment's folder":    {env: map[string]string{"FLEETFOLD_IDENTITY": "id"}, args: []string{"--tlscert", "c", "--tlskey", "k", "--tlsca", "ca"}, want: files},
+		"a typed folder silences the environment's files": {env: map[string]string{"NATS_CERT": "c", "NATS_KEY": "k"}, args: []string{"--identity", "id"}, want: folder},
+		"both typed":          {args: []string{"--identity", "id", "--tlsca", "ca"}, wrong: "give one or the others"},
+		"both of environment": {env: map[string]string{"FLEETFOLD_IDENTITY": "id", "NATS_CA": "ca"}, wrong: "give one or the others"},
+		"a certificate alone": {args: []string{"--tlscert", "c"}, wrong: "belong together"},
+		"a key alone":         {args: []string{"--tlskey", "k"}, wrong: "belong together"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, v := range []string{"FLEETFOLD_IDENTITY", "NATS_CERT", "NATS_KEY", "NATS_CA"} {
+				t.Setenv(v, c.env[v])
+			}
+			var n cli.NATSFlags
+			if code, _, errs := call(t, t.Context(), natsTool(&n), c.args...); code != 0 {
+				t.Fatal(errs)
+			}
+			got, err := n.Files()
+			if c.wrong != "" {
+				if err == nil || !strings.Contains(err.Error(), c.wrong) {
+					t.Errorf("got %+v, %v, want %q", got, err, c.wrong)
+				}
+				return
+			}
+			if err != nil || got != c.want {
+				t.Errorf("got %+v, %v, want %+v", got, err, c.want)
+			}
+		})
+	}
+}
+
+// A service's certificate says where answers may come, and whether it may make consumers.
+func TestTheIdentitySaysWhatTheConnectionIsFor(t *testing.T) {
+	dir := t.TempDir()
+	config := busconf.Config{TrustDomain: "fleet.example", Nodes: []fleet.NodeID{"a"}}
+	if _, err := busdir.Write(busdir.Options{Dir: dir, Config: config}); err != nil {
+		t.Fatal(err)
+	}
+	for folder, want := range map[string]eventlog.Options{
+		busdir.Service(dir, busconf.Operator): {CustomInboxPrefix: "_INBOX.x.~operator", NoConsumers: true},
+		busdir.Service(dir, busconf.Executor): {CustomInboxPrefix: "_INBOX.x.~executor"},
+		busdir.Service(dir, busconf.Auditor):  {CustomInboxPrefix: "_INBOX.x.~auditor", NoConsumers: true},
+		busdir.Node(dir, "a"):                 {},
+	} {
+		n := cli.NATSFlags{URL: "tls://a", Prefix: "x", Identity: folder}
+		o, err := n.Options("test")
+		if err != nil || o.TLS != cli.InFolder(folder) || o.CustomInboxPrefix != want.CustomInboxPrefix || o.NoConsumers != want.NoConsumers {
+			t.Errorf("%s gives %+v, %v", folder, o, err)
+		}
+	}
+	n := cli.NATSFlags{URL: "tls://a", Prefix: "x", Identity: filepath.Join(dir, "nowhere")}
+	if _, err := n.Options("test"); err == nil || !strings.Contains(err.Error(), n.Identity) {
+		t.Errorf("an identity that is not there: %v", err)
 	}
 }

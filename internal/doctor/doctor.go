@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
@@ -95,7 +96,7 @@ func (f *Facts) have() needs {
 	switch {
 	case f.Connection.Err != nil || !asked:
 		return nothing
-	case log.Err != nil || log.Missing:
+	case log.Err != nil && !errors.Is(log.Err, eventlog.ErrNotAllowed) || log.Missing: // who may not ask reads all the same
 		return aConnection
 	}
 	return theLog

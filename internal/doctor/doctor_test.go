@@ -52,6 +52,13 @@ func clustered(f *Facts) {
 	}
 }
 
+// notAllowed is the same for a person, who may only read.
+func notAllowed(f *Facts) {
+	for i, s := range f.Streams {
+		f.Streams[i] = eventlog.StreamHealth{Role: s.Role, Name: s.Name, Err: eventlog.ErrNotAllowed}
+	}
+}
+
 func flight(age time.Duration) projection.Flight {
 	return projection.Flight{Action: fleet.Action{Type: fleet.EnrollNode, ID: "a"}, Sequence: 3, At: at.Add(-age)}
 }
@@ -75,11 +82,17 @@ func TestChecks(t *testing.T) {
 		"a stream that is set otherwise is a failure": {func(f *Facts) {
 			f.Streams[0].Wrong = []eventlog.Mismatch{{Stream: "FLEET", Setting: "max_age", Have: "1h", Want: "0s"}}
 		}, "streams", Fail, "max_age of FLEET is 1h, must be 0s"},
-		"a stream that is missing is a failure":      {func(f *Facts) { f.Streams[1].Missing = true }, "streams", Fail, "1 stream is missing: FLEET_INGEST."},
-		"a stream that does not answer is a failure": {func(f *Facts) { f.Streams[2].Err = errors.New("timeout") }, "streams", Fail, "FLEET_PRESENCE (timeout)"},
-		"without a log nothing is said of its fold":  {func(f *Facts) { f.Streams[0].Missing = true }, "fold", Unknown, "no log"},
-		"the object store is there":                  {func(*Facts) {}, "object-store", OK, "FLEET_INVENTORIES"},
-		"no object store is a failure":               {func(f *Facts) { f.Streams[3].Missing = true }, "object-store", Fail, "no inventory can be read"},
+		"a stream that is missing is a failure":                   {func(f *Facts) { f.Streams[1].Missing = true }, "streams", Fail, "1 stream is missing: FLEET_INGEST."},
+		"a stream that does not answer is a failure":              {func(f *Facts) { f.Streams[2].Err = errors.New("timeout") }, "streams", Fail, "FLEET_PRESENCE (timeout)"},
+		"who may not ask of streams does not know their settings": {notAllowed, "streams", Unknown, "were not asked for"},
+		"who may not ask of the object store does not know":       {notAllowed, "object-store", Unknown, "FLEET_INVENTORIES were not asked for"},
+		"who may not ask of streams does not know their replicas": {notAllowed, "replicas", Unknown, "No stream"},
+		"who may not ask of the log has read it":                  {notAllowed, "gap", OK, "1 to 9 were read"},
+		"who may not ask of the log and has not read it":          {func(f *Facts) { notAllowed(f); f.Fold.Err = errors.New("late") }, "gap", Unknown, "Nobody said"},
+		"who may not ask of the log folds it":                     {notAllowed, "fold", OK, "up to sequence 9"},
+		"without a log nothing is said of its fold":               {func(f *Facts) { f.Streams[0].Missing = true }, "fold", Unknown, "no log"},
+		"the object store is there":                               {func(*Facts) {}, "object-store", OK, "FLEET_INVENTORIES"},
+		"no object store is a failure":                            {func(f *Facts) { f.Streams[3].Missing = true }, "object-store", Fail, "no inventory can be read"},
 		"texts that would expire are a failure": {func(f *Facts) {
 			f.Streams[3].Wrong = []eventlog.Mismatch{{Stream: "X", Setting: "max_age", Have: "1h", Want: "0s"}}
 		}, "object-store", Fail, "max_age of X"},

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,6 +36,8 @@ func streams(f *Facts) Finding {
 	for _, s := range f.Streams {
 		switch {
 		case s.Role == eventlog.RoleInventories:
+		case errors.Is(s.Err, eventlog.ErrNotAllowed):
+			return unknown("The settings of the streams were not asked for: "+s.Err.Error()+".", nextIdentity)
 		case s.Err != nil:
 			silent = append(silent, fmt.Sprintf("%s (%v)", s.Name, s.Err))
 		case s.Missing:
@@ -66,6 +69,8 @@ func mismatches(all []eventlog.Mismatch) (texts []string) {
 func objectStore(f *Facts) Finding {
 	s, _ := f.stream(eventlog.RoleInventories)
 	switch {
+	case errors.Is(s.Err, eventlog.ErrNotAllowed):
+		return unknown(fmt.Sprintf("The settings of object store %s were not asked for: %v.", s.Name, s.Err), nextIdentity)
 	case s.Err != nil:
 		return fail(fmt.Sprintf("Cannot ask for object store %s: %v.", s.Name, s.Err), "see that the servers that keep it run")
 	case s.Missing:
@@ -92,7 +97,7 @@ func replicas(f *Facts) Finding {
 	away := behind(f.Streams)
 	switch {
 	case !known:
-		return unknown("There is no stream to ask for its replicas.", "")
+		return unknown("No stream could be asked for its replicas.", "")
 	case len(away) > 0:
 		return warn(strings.Join(away, "; ")+".", "see to that server; until it is back, the loss of one more can stop the log")
 	case len(few) > 0:
@@ -133,6 +138,10 @@ func behind(streams []eventlog.StreamHealth) (texts []string) {
 func gap(f *Facts) Finding {
 	s, _ := f.stream(eventlog.RoleLog)
 	switch {
+	case s.Err != nil && f.Fold.Err == nil && f.Fold.Sequence > 0:
+		return ok("Sequences 1 to %d were read, none missing.", f.Fold.Sequence)
+	case s.Err != nil:
+		return unknown("Nobody said where the log begins and ends.", "")
 	case s.Last == 0:
 		return ok("The log is empty.")
 	case s.First != 1:
@@ -142,6 +151,9 @@ func gap(f *Facts) Finding {
 	}
 	return ok("Sequences 1 to %d, none missing.", s.Last)
 }
+
+// nextIdentity is for people, who may not ask about streams.
+const nextIdentity = "the identity of a planner may ask: run it on the planner's machine to know"
 
 const nextGap = "nobody decides on such a log: restore it from a backup, or begin a new one with another --prefix; find out who changed it"
 

@@ -20,7 +20,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/busdir"
 	"github.com/fleetfold/fleetfold/internal/cli/announce"
 	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/pkg/attest"
@@ -47,6 +47,10 @@ type Options struct {
 	MonitorPort int
 	// Prefix of the fleet's subjects.
 	Prefix string
+	// Secure lets the server ask everybody who they are, by TLS, and gives each
+	// an identity below Dir. Inventory is then the one that will be applied first.
+	Secure    bool
+	Inventory *fleet.Inventory
 	// Lease of the agents, at least 1 s.
 	Lease time.Duration
 	// Concurrency of the executor.
@@ -70,7 +74,9 @@ type Options struct {
 type Fleet struct {
 	options     Options
 	server      *natsd.Server
-	bus         *eventlog.Bus
+	doors       *doors        // nil where the server asks nobody
+	bus         *eventlog.Bus // the planner's
+	hands       *eventlog.Bus // the executor's
 	log         eventlog.Log
 	view        *view.View
 	saver       *snapshot.Saver
@@ -98,16 +104,14 @@ func Start(ctx context.Context, o Options) (_ *Fleet, err error) {
 	if err = f.takeLock(); err != nil {
 		return nil, err
 	}
-	f.server, err = natsd.Start(natsd.Options{Dir: filepath.Join(o.Dir, "jetstream"), Port: port(o.Port), MonitorPort: o.MonitorPort, Logger: o.Logger})
-	if err != nil {
-		return nil, fmt.Errorf("start embedded server: %w", err)
+	if err = f.startServer(); err != nil {
+		return nil, err
 	}
 	if !f.server.SyncAlways() {
 		o.Logger.Warn().Msg("embedded server does not sync what it acknowledges: a power cut can take it back")
 	}
-	f.bus, err = eventlog.Connect(ctx, eventlog.Options{Prefix: o.Prefix, Name: "fleetfold up", InProcess: f.server, Replicas: 1, Logger: cli.BusLogger(o.Logger)})
-	if err != nil {
-		return nil, fmt.Errorf("connect to embedded server: %w", err)
+	if err = f.connect(ctx); err != nil {
+		return nil, err
 	}
 	if err = f.bus.EnsureStreams(ctx); err != nil {
 		return nil, err
@@ -146,7 +150,7 @@ func (f *Fleet) subscribe(ctx context.Context) (err error) {
 	if f.statements, err = f.bus.Statements(ctx); err != nil {
 		return fmt.Errorf("watch statements: %w", err)
 	}
-	if f.actions, err = f.bus.Actions(ctx, f.options.Concurrency, executor.DefaultAckWait); err != nil {
+	if f.actions, err = f.hands.Actions(ctx, f.options.Concurrency, executor.DefaultAckWait); err != nil {
 		return fmt.Errorf("consume actions: %w", err)
 	}
 	return nil
@@ -169,14 +173,18 @@ func (f *Fleet) assemble() (err error) {
 		return err
 	}
 	f.issuers, err = authority.New(authority.Config{
-		Log: f.log, View: f.view, Inventories: f.inventories, Dir: filepath.Join(o.Dir, "ca"), Logger: o.Logger,
+		Log: f.hands.Log(), View: f.view, Inventories: f.inventories, Dir: filepath.Join(o.Dir, "ca"), Logger: o.Logger,
 	})
 	if err != nil {
 		return err
 	}
+	var identity func(fleet.NodeID) string
+	if f.doors != nil {
+		identity = func(id fleet.NodeID) string { return busdir.Node(f.doors.dir, id) }
+	}
 	f.driver, err = handlers.NewLocal(handlers.LocalOptions{
 		Dir: filepath.Join(o.Dir, "nodes"), Program: []string{self, "node-agent"}, Attest: f.attest,
-		URL: f.server.URL(), Prefix: o.Prefix, Lease: o.Lease, OnExit: o.OnAgentExit, Logger: o.Logger,
+		URL: f.server.URL(), Prefix: o.Prefix, Identity: identity, Lease: o.Lease, OnExit: o.OnAgentExit, Logger: o.Logger,
 	})
 	return err
 }
@@ -197,6 +205,9 @@ func (f *Fleet) Settled() <-chan struct{} { return f.planner.Settled() }
 
 // Apply puts an inventory into force.
 func (f *Fleet) Apply(ctx context.Context, text []byte, actor string) (generation uint64, applied bool, err error) {
+	if err := f.admit(text); err != nil {
+		return 0, false, err
+	}
 	return planner.Apply(ctx, f.bus, f.log, f.view, text, actor, "", time.Now())
 }
 
@@ -215,7 +226,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	// The last thing while the view still runs, or a snapshot would lack the end.
 	defer func() { snapshots.Finish(ctx, f.bus, f.saver) }()
 	defer announce.Planner(f.bus, f.view, f.planner, f.options.Logger)()
-	defer announce.Executor(f.bus, f.view, &f.running, f.options.Logger)()
+	defer announce.Executor(f.hands, f.view, &f.running, f.options.Logger)()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return f.planner.Run(ctx) })
 	g.Go(func() error { return f.act(ctx) })
@@ -251,6 +262,9 @@ func (f *Fleet) publishTrust(ctx context.Context) error {
 
 // act brings back the agents that the log calls present, then executes.
 func (f *Fleet) act(ctx context.Context) error {
+	if err := f.admitObserved(ctx); err != nil {
+		return err
+	}
 	if err := f.driver.ResumePresent(ctx, f.view); err != nil {
 		return err
 	}
@@ -260,19 +274,19 @@ func (f *Fleet) act(ctx context.Context) error {
 // execute needs the trust domain for its CA, and so waits for an inventory.
 func (f *Fleet) execute(ctx context.Context) error {
 	config := handlers.Config{
-		Log: f.log, View: f.view, Inventories: f.inventories, Commands: f.bus, Driver: f.driver,
+		Log: f.hands.Log(), View: f.view, Inventories: f.inventories, Commands: f.hands, Driver: f.driver,
 		Attest: f.attest.Verifiers(), Issuers: f.issuers, EnrollTimeout: f.options.EnrollTimeout, Logger: f.options.Logger,
 	}
 	set, err := handlers.New(ctx, config)
 	if err != nil {
 		return err
 	}
-	renewer, err := handlers.NewRenewer(config, f.bus, nil)
+	renewer, err := handlers.NewRenewer(config, f.hands, nil)
 	if err != nil {
 		return err
 	}
 	e, err := executor.New(executor.Config{
-		Log: f.log, View: f.view, Inventories: f.inventories, Actions: f.actions, Handlers: set,
+		Log: f.hands.Log(), View: f.view, Inventories: f.inventories, Actions: f.actions, Handlers: set,
 		Concurrency: f.options.Concurrency, Running: &f.running, Logger: f.options.Logger,
 	})
 	if err != nil {
@@ -293,6 +307,9 @@ func (f *Fleet) Close() {
 		if c != nil {
 			c.Close()
 		}
+	}
+	if f.hands != nil && f.hands != f.bus {
+		f.hands.Close()
 	}
 	if f.bus != nil {
 		f.bus.Close()

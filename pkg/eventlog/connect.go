@@ -29,6 +29,13 @@ const (
 	maxPings     = 2
 )
 
+// NotAllowed is the event of Options.Logger for what the server refused this
+// identity; whoever waits for an answer to it waits in vain.
+const NotAllowed = "the server does not allow it"
+
+// ErrNotAllowed means that the connection's identity may not ask for it, by design.
+var ErrNotAllowed = errors.New("this identity may only read what is stored")
+
 // Options say which server to connect to, as whom, and for which fleet.
 type Options struct {
 	// URL of the server, or several with commas between. Empty means the
@@ -38,6 +45,13 @@ type Options struct {
 	Context string
 	// Creds is a file of NATS credentials; it overrides the context's.
 	Creds string
+	// TLS are the files of a client certificate and of the CA of the server.
+	TLS TLSFiles
+	// NoConsumers follows the log by asking for what is new, and neither makes
+	// anything at the server nor asks it about streams: what needs that is
+	// ErrNotAllowed. Whoever may make a consumer may have it deliver what is
+	// stored to any subject, so that not everybody may.
+	NoConsumers bool
 	// Prefix of every subject; empty means events.DefaultPrefix.
 	Prefix string
 	// Name of the client, as the server lists it.
@@ -131,7 +145,13 @@ func (b *Bus) connOptions(ctx context.Context) []nats.Option {
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.onDisconnect(err) }),
 		nats.ReconnectHandler(func(*nats.Conn) { b.onReconnect() }),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.tell("connection error", err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if errors.Is(err, nats.ErrPermissionViolation) {
+				b.tell(NotAllowed, err)
+			} else {
+				b.tell("connection error", err)
+			}
+		}),
 	}
 }
 

@@ -83,6 +83,8 @@ func TestMistakesInTheSettings(t *testing.T) {
 	for _, o := range []Options{
 		{Context: "nowhere"}, {Context: "creds"}, {Context: "ca"}, {Context: "json"},
 		{URL: s.URL(), Creds: "/no/such/file"}, {URL: "nats://[::1"},
+		{URL: s.URL(), TLS: TLSFiles{CA: "/no/such/file"}}, {URL: s.URL(), TLS: TLSFiles{Cert: "/no/such/file", Key: "/no/such/file"}},
+		{URL: s.URL(), TLS: TLSFiles{CA: filepath.Join(dir, "json.json")}}, // no certificate in it
 	} {
 		_, err := Connect(t.Context(), o)
 		if !errors.Is(err, ErrSettings) {

@@ -10,3 +10,7 @@ import (
 func TestJetStreamKeepsTheContract(t *testing.T) {
 	logtest.Run(t, eventlog.OpenForContract)
 }
+
+func TestReadingWithoutConsumersKeepsTheContract(t *testing.T) {
+	logtest.Run(t, eventlog.OpenWithoutConsumersForContract)
+}

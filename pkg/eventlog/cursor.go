@@ -41,6 +41,9 @@ type streamCursor struct {
 // Follow fails when there is no log to follow now, in a cluster when there has
 // been none for half a minute. Later troubles only make Next wait longer.
 func (l *streamLog) Follow(ctx context.Context, after uint64) (Cursor, error) {
+	if l.bus.options.NoConsumers {
+		return l.poll(ctx, after)
+	}
 	c := &streamCursor{log: l, after: after, closed: make(chan struct{})}
 	if err := l.bus.whenSettled(ctx, c.begin); err != nil {
 		return nil, fmt.Errorf("follow log: %w", err)
@@ -54,7 +57,7 @@ func (c *streamCursor) begin(ctx context.Context) error {
 		if !errors.Is(err, errSuspect) {
 			return err
 		}
-		if err := c.log.pause(ctx); err != nil {
+		if err := wait(ctx, readPause); err != nil {
 			return err
 		}
 	}

@@ -25,13 +25,19 @@ type stored struct {
 	Header  []byte    `json:"hdrs"`
 	Data    []byte    `json:"data"`
 	Time    time.Time `json:"time"`
+	// header, where it came apart already.
+	header nats.Header
 }
 
 // fetch asks the leader for one message. The quicker ways of the client library
 // read the server's word, such as "there is none", and a message's place from
 // headers that stand beside those of the message; here they are apart, so that
-// no writer can pass off its headers as the server's.
+// no writer can pass off its headers as the server's. Whoever may not ask the
+// leader asks any replica, and takes the server's headers for those at the end.
 func (l *streamLog) fetch(ctx context.Context, asked map[string]any) (stored, error) {
+	if l.bus.options.NoConsumers {
+		return l.bus.getDirect(ctx, l.name, asked)
+	}
 	body, err := json.Marshal(asked)
 	if err != nil {
 		return stored{}, err
@@ -67,12 +73,14 @@ func (l *streamLog) fetch(ctx context.Context, asked map[string]any) (stored, er
 func (l *streamLog) fetchAt(ctx context.Context, seq uint64) (Record, error) {
 	m, err := l.fetch(ctx, map[string]any{"seq": seq})
 	switch {
+	case errors.Is(err, errNoPlace): // it is the one that was asked for
+		m.Seq = seq
 	case err != nil:
 		return Record{}, fmt.Errorf("fetch sequence %d: %w", seq, err)
 	case m.Seq != seq:
 		return Record{}, fmt.Errorf("fetch sequence %d: %d came", seq, m.Seq)
 	}
-	var header nats.Header
+	header := m.header
 	if len(m.Header) > 0 {
 		if header, err = nats.DecodeHeadersMsg(m.Header); err != nil {
 			header = nil // what cannot be read is no event, and a record all the same
@@ -81,8 +89,15 @@ func (l *streamLog) fetchAt(ctx context.Context, seq uint64) (Record, error) {
 	return l.record(m.Seq, m.Time, m.Subject, header, m.Data), nil
 }
 
-// LastOn asks the stream's leader.
+// LastOn asks the stream's leader, or any replica where that is not allowed.
 func (l *streamLog) LastOn(ctx context.Context, subject string) (uint64, error) {
+	if l.bus.options.NoConsumers {
+		last, err := l.lastDirect(ctx, subject)
+		if err != nil {
+			return 0, fmt.Errorf("ask for the end of %s: %w", subject, err)
+		}
+		return last, nil
+	}
 	var last stored
 	err := l.bus.whenSettled(ctx, func(ctx context.Context) (err error) {
 		last, err = l.fetch(ctx, map[string]any{"last_by_subj": subject})

@@ -19,6 +19,33 @@ func OpenForContract(t *testing.T) Log {
 	return rawLog{b.Log(), b}
 }
 
+// OpenWithoutConsumersForContract writes over one connection and reads over another.
+func OpenWithoutConsumersForContract(t *testing.T) Log {
+	s := testServer(t, t.TempDir(), 0)
+	writer, reader := testBus(t, s, Options{}), testBus(t, s, Options{NoConsumers: true})
+	return twoLogs{rawLog{writer.Log(), writer}, reader.Log()}
+}
+
+// twoLogs are one for writing and one for reading.
+type twoLogs struct {
+	rawLog
+	reader Log
+}
+
+func (l twoLogs) Read(ctx context.Context, after uint64, limit int) ([]Record, error) {
+	return l.reader.Read(ctx, after, limit)
+}
+
+func (l twoLogs) Follow(ctx context.Context, after uint64) (Cursor, error) {
+	return l.reader.Follow(ctx, after)
+}
+
+func (l twoLogs) Last(ctx context.Context) (uint64, error) { return l.reader.Last(ctx) }
+
+func (l twoLogs) LastOn(ctx context.Context, subject string) (uint64, error) {
+	return l.reader.LastOn(ctx, subject)
+}
+
 // rawLog can also write what Append refuses to.
 type rawLog struct {
 	Log

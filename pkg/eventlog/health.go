@@ -97,6 +97,10 @@ func (b *Bus) askStream(ctx context.Context, role Role, name string, wrong func(
 	ctx, cancel := question(ctx)
 	defer cancel()
 	h := StreamHealth{Role: role, Name: strings.TrimPrefix(name, bucketStream)}
+	if b.options.NoConsumers {
+		h.Err = ErrNotAllowed
+		return h
+	}
 	s, err := b.js.Stream(ctx, name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		h.Missing = true

@@ -55,6 +55,9 @@ func (b *Bus) checkActions(ctx context.Context) (ActionsHealth, error) {
 	ctx, cancel := question(ctx)
 	defer cancel()
 	h := ActionsHealth{Consumer: actionConsumer}
+	if b.options.NoConsumers {
+		return h, fmt.Errorf("look up consumer %s of %s: %w", actionConsumer, b.logStream(), ErrNotAllowed)
+	}
 	c, err := b.js.Consumer(ctx, b.logStream(), actionConsumer)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		h.Missing = true

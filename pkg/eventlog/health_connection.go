@@ -29,6 +29,9 @@ const clockAsks = 3
 // The truth lies no further from it than within: half of the time that the
 // answer took. The stream of the log must exist.
 func (b *Bus) ClockSkew(ctx context.Context, now func() time.Time) (skew, within time.Duration, err error) {
+	if b.options.NoConsumers {
+		return 0, 0, fmt.Errorf("ask server for its time: %w", ErrNotAllowed)
+	}
 	ctx, cancel := question(ctx)
 	defer cancel()
 	for i := range clockAsks {
@@ -47,6 +50,9 @@ func (b *Bus) ClockSkew(ctx context.Context, now func() time.Time) (skew, within
 
 // AccountLimits are the limits of the account that end, and how much is used.
 func (b *Bus) AccountLimits(ctx context.Context) ([]Limit, error) {
+	if b.options.NoConsumers {
+		return nil, fmt.Errorf("ask for the account's limits: %w", ErrNotAllowed)
+	}
 	ctx, cancel := question(ctx)
 	defer cancel()
 	info, err := b.js.AccountInfo(ctx)

@@ -8,9 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -61,57 +59,50 @@ func (b *Bus) GetInventory(ctx context.Context, digest string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read inventory: %w", err)
 	}
-	store, err := b.inventories(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read inventory %s: %w", digest, err)
-	}
-	text, err := readAgain(ctx, store, name)
-	if err == nil && hashName(text) != name {
-		err = ErrInventoryDamaged
-	}
+	text, err := b.readInventory(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("read inventory %s: %w", digest, err)
 	}
 	return text, nil
 }
 
-// firstReading is how long the first try to read an object may take.
-const firstReading = 500 * time.Millisecond
-
-// readAgain reads an object. When two planners store the same text at once, the
-// second replaces the parts that the first has stored, and whoever was about to
-// read those would wait for them in vain. So what takes long is begun anew, with
-// more patience each time.
-func readAgain(ctx context.Context, store jetstream.ObjectStore, name string) ([]byte, error) {
-	for patience := firstReading; ; patience *= 2 {
-		bounded, cancel := context.WithTimeout(ctx, patience)
-		text, err := readObject(bounded, store, name)
-		// The library has a clock of its own for the same end, which may be first.
-		late := err != nil && (bounded.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded))
-		cancel()
-		if !late || ctx.Err() != nil || patience > requestTimeout {
-			return text, err
+// readInventory reads a text. When two planners store the same one at once, the
+// second replaces the parts that the first has stored, and whoever is about to
+// read those would find them missing. So what has changed meanwhile is read anew.
+func (b *Bus) readInventory(ctx context.Context, name string) ([]byte, error) {
+	for before := ""; ; {
+		info, err := b.objectInfo(ctx, b.inventoriesBucket(), name)
+		if errors.Is(err, errNoObject) {
+			return nil, ErrNoInventory
 		}
+		if err != nil {
+			return nil, damagedInventory(err)
+		}
+		text, err := b.readText(ctx, info)
+		if !errors.Is(err, errObjectIncomplete) || info.NUID == before {
+			if err == nil && hashName(text) != name {
+				err = ErrInventoryDamaged
+			}
+			return text, damagedInventory(err)
+		}
+		before = info.NUID
 	}
 }
 
-func readObject(ctx context.Context, store jetstream.ObjectStore, name string) ([]byte, error) {
-	object, err := store.Get(ctx, name)
-	if errors.Is(err, jetstream.ErrObjectNotFound) {
-		return nil, ErrNoInventory
+func damagedInventory(err error) error {
+	if errors.Is(err, errObjectDamaged) {
+		return fmt.Errorf("%w: %w", ErrInventoryDamaged, err)
 	}
-	if err != nil {
-		return nil, err
+	return err
+}
+
+func (b *Bus) readText(ctx context.Context, info jetstream.ObjectInfo) ([]byte, error) {
+	if info.Size > MaxInventoryBytes {
+		return nil, ErrInventoryTooLarge
 	}
-	text, err := io.ReadAll(io.LimitReader(object, MaxInventoryBytes+1))
+	text, err := io.ReadAll(io.LimitReader(b.openObject(ctx, b.inventoriesBucket(), info), MaxInventoryBytes+1))
 	if err == nil && len(text) > MaxInventoryBytes {
 		err = ErrInventoryTooLarge
-	}
-	if closeErr := object.Close(); err == nil {
-		err = closeErr
-	}
-	if errors.Is(err, jetstream.ErrDigestMismatch) {
-		err = fmt.Errorf("%w: %w", ErrInventoryDamaged, err)
 	}
 	return text, err
 }

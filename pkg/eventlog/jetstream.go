@@ -131,7 +131,7 @@ func (l *streamLog) Read(ctx context.Context, after uint64, limit int) ([]Record
 			}
 			return nil, fmt.Errorf("read log: %w", err)
 		}
-		if err := l.pause(ctx); err != nil {
+		if err := wait(ctx, readPause); err != nil {
 			return nil, fmt.Errorf("read log: %w", err)
 		}
 	}
@@ -184,17 +184,6 @@ func (l *streamLog) direct(ctx context.Context, records []Record, after uint64, 
 	return records, false, ctx.Err()
 }
 
-func (l *streamLog) pause(ctx context.Context) error {
-	timer := time.NewTimer(readPause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 func (l *streamLog) record(seq uint64, at time.Time, subject string, header nats.Header, data []byte) Record {
 	m := events.Message{Subject: subject, Header: ownHeader(header), Data: data}
 	return record(l.bus.subjects, Record{Sequence: seq, Time: at.UTC(), Message: m})
@@ -212,8 +201,15 @@ func ownHeader(header nats.Header) map[string][]string {
 	return own
 }
 
-// Last asks the stream's leader.
+// Last asks the stream's leader, or any replica where consumers are not allowed.
 func (l *streamLog) Last(ctx context.Context) (uint64, error) {
+	if l.bus.options.NoConsumers {
+		last, err := l.lastDirect(ctx, everything)
+		if err != nil {
+			return 0, fmt.Errorf("ask for the end of the log: %w", err)
+		}
+		return last, nil
+	}
 	var state jetstream.StreamState
 	err := l.bus.whenSettled(ctx, func(ctx context.Context) (err error) {
 		state, err = l.state(ctx)

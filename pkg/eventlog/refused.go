@@ -47,17 +47,20 @@ func connectError(urls string, err error) error {
 // diagnose says whether err lies in the settings, and what to do about it.
 func diagnose(urls string, err error) (settings bool, hint string) {
 	var parse *url.Error
+	var files *filesError
 	switch {
+	case errors.As(err, &files):
+		return true, "name files in PEM that are there with --identity, or with --tlscert, --tlskey and --tlsca"
 	case errors.As(err, &parse):
 		return true, "write the URL as nats://HOST:PORT or tls://HOST:PORT"
 	case errors.Is(err, fs.ErrNotExist):
 		return true, "name a file that is there with --creds, or mend the context of the nats command"
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
-		return false, "name credentials the server accepts with --creds or --context"
+		return false, "name credentials the server accepts with --identity, --creds or --context; if they are new, the server has yet to read its configuration again"
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		return false, "the server does not speak TLS: name it with nats:// in place of tls://, or switch TLS on there"
 	case errors.Is(err, nats.ErrSecureConnRequired), strings.Contains(err.Error(), "tls:"), strings.Contains(err.Error(), "x509:"):
-		return false, "the server wants TLS: put its CA and your certificate into a context of the nats command and name that with --context"
+		return false, "the server wants TLS: name your certificate and its CA with --identity, or with --tlscert, --tlskey and --tlsca, or in a context of the nats command"
 	case strings.Contains(urls, "tls://"):
 		return false, "start a server with TLS there, or name another with --nats, NATS_URL or --context"
 	}

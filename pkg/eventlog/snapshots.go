@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,8 +33,6 @@ const (
 	snapshotChunk = 512 << 10
 	// snapshotTime bounds the storing of one.
 	snapshotTime = 10 * time.Minute
-	// snapshotIdle is how long a transfer may stand still.
-	snapshotIdle = 15 * time.Second
 )
 
 // StoredSnapshot is one snapshot in the object store.
@@ -91,18 +91,12 @@ func outlasting(ctx context.Context, limit, grace time.Duration) (context.Contex
 // Snapshots lists what is stored, the newest first by the time it was stored:
 // a snapshot of a log that is gone may well have a higher sequence.
 func (b *Bus) Snapshots(ctx context.Context) ([]StoredSnapshot, error) {
-	ctx, cancel := context.WithTimeout(ctx, snapshotIdle)
-	defer cancel()
-	store, err := b.snapshots(ctx)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
+	objects, err := b.objects(ctx, b.snapshotsBucket())
+	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, nats.ErrNoResponders) {
 		return nil, nil // an older release made the fleet, and nobody has saved since
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list snapshots: %w", err)
-	}
-	objects, err := store.List(ctx)
-	if err != nil && !errors.Is(err, jetstream.ErrNoObjectsFound) {
-		return nil, fmt.Errorf("list snapshots: %w", plain(err))
 	}
 	list := make([]StoredSnapshot, len(objects))
 	for i, o := range objects {
@@ -123,37 +117,26 @@ func sequenceOf(name string) uint64 {
 }
 
 // OpenSnapshot reads a snapshot. The reader's last error is ErrSnapshotDamaged
-// when the store's own digest does not agree. Close it, read to the end or not.
+// when the store does not have all of it, or other bytes than its own digest
+// says. Close it, read to the end or not.
 func (b *Bus) OpenSnapshot(ctx context.Context, name string) (io.ReadCloser, error) {
-	store, err := b.snapshots(ctx)
-	if err != nil {
+	info, err := b.objectInfo(ctx, b.snapshotsBucket(), name)
+	switch {
+	case errors.Is(err, errNoObject):
+		return nil, fmt.Errorf("read snapshot %s: %w", name, ErrNoSnapshot)
+	case errors.Is(err, errObjectDamaged):
+		return nil, fmt.Errorf("read snapshot %s: %w: %w", name, ErrSnapshotDamaged, err)
+	case err != nil:
 		return nil, fmt.Errorf("read snapshot %s: %w", name, err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	giveUp := time.AfterFunc(snapshotIdle, cancel)
-	object, err := store.Get(patient{ctx}, name)
-	giveUp.Stop()
-	if err != nil {
-		cancel()
-		if errors.Is(err, jetstream.ErrObjectNotFound) {
-			err = ErrNoSnapshot
-		}
-		return nil, fmt.Errorf("read snapshot %s: %w", name, plain(err))
-	}
-	return &snapshotReader{object: object, name: name, cancel: cancel}, nil
+	return &snapshotReader{object: b.openObject(ctx, b.snapshotsBucket(), info), digest: info.Digest, hash: sha256.New(), name: name, cancel: cancel}, nil
 }
-
-// patient is a context whose deadline is always a while ahead. The client takes
-// the deadline for that of each read, and without one allows five seconds for
-// all of them: too short for a large fleet, and too long for chunks that are gone.
-type patient struct{ context.Context }
-
-func (p patient) Deadline() (time.Time, bool) { return time.Now().Add(snapshotIdle), true }
 
 // DeleteSnapshots deletes all but the newest keep, and what writers that died
 // have left of theirs.
 func (b *Bus) DeleteSnapshots(ctx context.Context, keep int) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute) // the client's list has no bound of its own
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	list, err := b.Snapshots(ctx)
 	if err != nil {
@@ -169,7 +152,7 @@ func (b *Bus) DeleteSnapshots(ctx context.Context, keep int) error {
 			return fmt.Errorf("delete snapshot %s: %w", s.Name, plain(err))
 		}
 	}
-	if err := b.sweepSnapshots(ctx, store); err != nil {
+	if err := b.sweepSnapshots(ctx); err != nil {
 		return fmt.Errorf("delete what is left of snapshots: %w", plain(err))
 	}
 	return nil
@@ -177,8 +160,8 @@ func (b *Bus) DeleteSnapshots(ctx context.Context, keep int) error {
 
 // sweepSnapshots purges chunks that belong to no snapshot and are too old for
 // one that is being stored.
-func (b *Bus) sweepSnapshots(ctx context.Context, store jetstream.ObjectStore) error {
-	s, err := b.js.Stream(ctx, "OBJ_"+b.snapshotsBucket())
+func (b *Bus) sweepSnapshots(ctx context.Context) error {
+	s, err := b.js.Stream(ctx, bucketStream+b.snapshotsBucket())
 	if err != nil {
 		return err
 	}
@@ -188,8 +171,8 @@ func (b *Bus) sweepSnapshots(ctx context.Context, store jetstream.ObjectStore) e
 		return err
 	}
 	// After the chunks: whose snapshot was completed meanwhile is listed here.
-	objects, err := store.List(ctx)
-	if err != nil && !errors.Is(err, jetstream.ErrNoObjectsFound) {
+	objects, err := b.objects(ctx, b.snapshotsBucket())
+	if err != nil {
 		return err
 	}
 	for _, o := range objects {
@@ -218,29 +201,32 @@ func (b *Bus) snapshots(ctx context.Context) (jetstream.ObjectStore, error) {
 	return store, nil
 }
 
-// snapshotReader ends a transfer that stands still: an object whose chunks are
-// gone would else be waited for as long as anyone has time.
+// snapshotReader compares what was read with the store's digest.
 type snapshotReader struct {
-	object jetstream.ObjectResult
-	name   string
-	cancel context.CancelFunc
+	object       *objectReader
+	digest, name string
+	hash         hash.Hash
+	cancel       context.CancelFunc
 }
 
 func (r *snapshotReader) Read(p []byte) (int, error) {
 	n, err := r.object.Read(p)
+	r.hash.Write(p[:n])
 	switch {
-	case err == nil && (n > 0 || len(p) == 0), errors.Is(err, io.EOF):
-		return n, err
-	case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
-		err = fmt.Errorf("nothing came for %s: %w", snapshotIdle, nats.ErrTimeout)
-	case errors.Is(err, jetstream.ErrDigestMismatch):
+	case err == nil:
+		return n, nil
+	case errors.Is(err, io.EOF):
+		if r.digest == "SHA-256="+base64.URLEncoding.EncodeToString(r.hash.Sum(nil)) {
+			return n, io.EOF
+		}
+		err = ErrSnapshotDamaged
+	case errors.Is(err, errObjectDamaged):
 		err = fmt.Errorf("%w: %w", ErrSnapshotDamaged, err)
 	}
 	return n, fmt.Errorf("read snapshot %s: %w", r.name, err)
 }
 
 func (r *snapshotReader) Close() error {
-	err := r.object.Close()
 	r.cancel()
-	return err
+	return nil
 }

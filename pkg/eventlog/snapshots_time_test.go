@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -55,7 +54,7 @@ func TestWhatADeadWriterLeftIsSwept(t *testing.T) {
 	})
 }
 
-func TestATransferThatStandsStillEnds(t *testing.T) {
+func TestASnapshotWhoseChunksAreGoneSaysSo(t *testing.T) {
 	inFakeTime(t, func(t *testing.T, b *Bus) {
 		name := putSnapshot(t, b, 1, "whole")
 		s, err := b.js.Stream(within(t), "OBJ_"+b.snapshotsBucket())
@@ -73,7 +72,7 @@ func TestATransferThatStandsStillEnds(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if !errors.Is(err, nats.ErrTimeout) || time.Since(began) > 2*snapshotIdle {
+		if !errors.Is(err, ErrSnapshotDamaged) || time.Since(began) > 2*replicaLag {
 			t.Errorf("after %s: %v", time.Since(began), err)
 		}
 	})

@@ -18,6 +18,8 @@ const (
 	// markerTTL is how long the end of a lease stays readable: well above the
 	// time a planner needs to start again.
 	markerTTL = 5 * time.Minute
+	// awaitTold is how often it is told that streams are waited for.
+	awaitTold = time.Minute
 )
 
 // Names of the streams and of the buckets of one fleet.
@@ -74,10 +76,75 @@ func (b *Bus) EnsureStreams(ctx context.Context) error {
 	return nil
 }
 
+// AwaitStreams waits until the streams and the buckets are there, and makes
+// none: it is for those who may not. A cluster is waited for as EnsureStreams
+// does; the error is that of EnsureStreams.
+func (b *Bus) AwaitStreams(ctx context.Context) error {
+	told := time.Time{}
+	for n := 0; ; n++ {
+		var found survey
+		err := b.whenSettled(ctx, func(ctx context.Context) (err error) {
+			found, err = b.inspect(ctx)
+			return err
+		})
+		switch {
+		case err == nil && len(found.wrong) > 0:
+			return &SettingsError{Mismatches: found.wrong}
+		case err == nil:
+			b.warnOfWeak(found.replicas)
+			return nil
+		case !errors.Is(err, jetstream.ErrStreamNotFound) && !errors.Is(err, jetstream.ErrBucketNotFound):
+			return fmt.Errorf("look for streams: %w", plain(err))
+		case time.Since(told) > awaitTold:
+			b.tell("waiting for a planner to make the streams", nil)
+			told = time.Now()
+		}
+		if err := b.pause(ctx, n); err != nil {
+			return fmt.Errorf("wait for streams: %w", err)
+		}
+	}
+}
+
+// inspect fails where something is missing.
+func (b *Bus) inspect(ctx context.Context) (survey, error) {
+	ctx, cancel := question(ctx)
+	defer cancel()
+	found := survey{replicas: make(map[string]int)}
+	for _, want := range []jetstream.StreamConfig{b.logConfig(), b.ingestConfig(), b.presenceConfig()} {
+		s, err := b.js.Stream(ctx, want.Name)
+		if err != nil {
+			return survey{}, err
+		}
+		found.add(want, s.CachedInfo().Config, b.options.Replicas)
+	}
+	for _, name := range []string{b.inventoriesBucket(), b.snapshotsBucket()} {
+		store, err := b.js.ObjectStore(ctx, name)
+		if err != nil {
+			return survey{}, err
+		}
+		have, err := store.Status(ctx)
+		if err != nil {
+			return survey{}, err
+		}
+		found.addBucket(have, b.options.Replicas)
+	}
+	return found, nil
+}
+
 // survey is what there is once everything is made.
 type survey struct {
 	wrong    []Mismatch
 	replicas map[string]int // by the name of the stream
+}
+
+func (s *survey) add(want, have jetstream.StreamConfig, replicas int) {
+	s.wrong = append(s.wrong, compare(want, have, replicas)...)
+	s.replicas[want.Name] = have.Replicas
+}
+
+func (s *survey) addBucket(have jetstream.ObjectStoreStatus, replicas int) {
+	s.wrong = append(s.wrong, compareBucket(have, replicas)...)
+	s.replicas[bucketStream+have.Bucket()] = have.Replicas()
 }
 
 func (b *Bus) ensureAll(ctx context.Context) (survey, error) {
@@ -87,8 +154,7 @@ func (b *Bus) ensureAll(ctx context.Context) (survey, error) {
 		if err != nil {
 			return survey{}, fmt.Errorf("ensure stream %s: %w", want.Name, err)
 		}
-		made.wrong = append(made.wrong, compare(want, have, b.options.Replicas)...)
-		made.replicas[want.Name] = have.Replicas
+		made.add(want, have, b.options.Replicas)
 	}
 	for _, want := range []struct{ name, description string }{
 		{b.inventoriesBucket(), "Texts of inventories by digest"},
@@ -98,8 +164,7 @@ func (b *Bus) ensureAll(ctx context.Context) (survey, error) {
 		if err != nil {
 			return survey{}, fmt.Errorf("ensure object store %s: %w", want.name, err)
 		}
-		made.wrong = append(made.wrong, compareBucket(have, b.options.Replicas)...)
-		made.replicas[bucketStream+want.name] = have.Replicas()
+		made.addBucket(have, b.options.Replicas)
 	}
 	return made, nil
 }

@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync"
@@ -97,5 +98,42 @@ func TestTheLogCannotBePurged(t *testing.T) {
 	}
 	if s.Purge(patience(t)) == nil || s.DeleteMsg(patience(t), 1) == nil {
 		t.Error("history was removed")
+	}
+}
+
+func TestAwaitStreamsWaitsForWhoMakesThem(t *testing.T) {
+	s := testServer(t, t.TempDir(), 0)
+	waiting := make(chan struct{}, 1)
+	b, err := Connect(t.Context(), Options{InProcess: s, Logger: func(event string, _ error) {
+		if event == "waiting for a planner to make the streams" {
+			waiting <- struct{}{}
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	ended, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 2)
+	go func() { done <- b.AwaitStreams(ended) }()
+	<-waiting
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
+	}
+	go func() { done <- b.AwaitStreams(patience(t)) }()
+	<-waiting
+	testBus(t, s, Options{}) // makes them
+	if err := <-done; err != nil {
+		t.Errorf("with streams: %v", err)
+	}
+	three, err := Connect(t.Context(), Options{InProcess: s, Replicas: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(three.Close)
+	var wrong *SettingsError
+	if err := three.AwaitStreams(patience(t)); !errors.As(err, &wrong) {
+		t.Errorf("with other settings: %v", err)
 	}
 }

@@ -31,6 +31,9 @@ func (o *Options) target() (target, error) {
 	if o.Creds != "" {
 		t.options = append(t.options, nats.UserCredentials(o.Creds))
 	}
+	if o.InProcess == nil {
+		t.options = append(t.options, o.TLS.options()...)
+	}
 	if o.CustomInboxPrefix != "" {
 		t.options = append(t.options, nats.CustomInboxPrefix(o.CustomInboxPrefix))
 	}

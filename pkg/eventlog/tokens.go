@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -84,23 +85,22 @@ func (b *Bus) DeleteToken(ctx context.Context, id string) error {
 // Tokens returns all records by their ids; none where there is no bucket.
 func (b *Bus) Tokens(ctx context.Context) (map[string][]byte, error) {
 	all := make(map[string][]byte)
-	err := b.withTokens(ctx, "list tokens", func(ctx context.Context, kv jetstream.KeyValue) error {
-		watch, err := kv.WatchAll(ctx, jetstream.IgnoreDeletes())
-		if err != nil {
-			return err
-		}
-		defer watch.Stop()
-		for {
-			select {
-			case entry := <-watch.Updates():
-				if entry == nil { // that was all there is
-					return ctx.Err()
+	err := b.withTokens(ctx, "list tokens", func(ctx context.Context, _ jetstream.KeyValue) error {
+		// Read directly: people have no consumers, which a watch would need.
+		prefix := "$KV." + b.tokensBucket() + "."
+		for next, more := uint64(1), true; more; {
+			more = false
+			err := b.page(ctx, "KV_"+b.tokensBucket(), prefix+">", next, func(m *jetstream.RawStreamMsg) {
+				next, more = m.Sequence+1, true
+				if len(m.Data) > 0 { // else it says that there is none any more
+					all[strings.TrimPrefix(m.Subject, prefix)] = m.Data
 				}
-				all[entry.Key()] = entry.Value()
-			case <-ctx.Done():
-				return ctx.Err()
+			})
+			if err != nil {
+				return err
 			}
 		}
+		return nil
 	})
 	if errors.Is(err, ErrNoToken) {
 		return nil, nil

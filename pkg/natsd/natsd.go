@@ -30,6 +30,10 @@ type Options struct {
 	// Port to listen on at 127.0.0.1. RandomPort takes a free one; 0 means no
 	// listener at all: only InProcessConn connects.
 	Port int
+	// Config is a file that says who may do what; empty for a server that asks
+	// nobody. Where the server keeps its streams, where it listens and what it
+	// syncs is said here all the same.
+	Config string
 	// MonitorPort of the monitoring pages at 127.0.0.1, where the server tells
 	// how it is set. RandomPort takes a free one; 0 means that there are none.
 	MonitorPort int
@@ -60,7 +64,8 @@ type Cluster struct {
 
 // Server is a running NATS server.
 type Server struct {
-	ns *server.Server
+	ns      *server.Server
+	options Options
 }
 
 // Start starts a server and waits until it answers. In a cluster it does not
@@ -69,17 +74,9 @@ func Start(o Options) (*Server, error) {
 	if o.Dir == "" {
 		return nil, errors.New("start nats server: no directory given")
 	}
-	settings := &server.Options{
-		Host: loopback, Port: o.Port, DontListen: o.Port == 0,
-		// Its own would be a key, new at each start, and no name to tell a person.
-		ServerName: "embedded", HTTPHost: loopback, HTTPPort: o.MonitorPort,
-		JetStream: true, StoreDir: o.Dir, SyncAlways: o.SyncInterval == 0, SyncInterval: o.SyncInterval,
-		NoSigs: true, MaxPayload: maxPayload,
-	}
-	if o.Cluster != nil {
-		if err := o.Cluster.join(settings); err != nil {
-			return nil, fmt.Errorf("start nats server: %w", err)
-		}
+	settings, err := o.settings()
+	if err != nil {
+		return nil, fmt.Errorf("start nats server: %w", err)
 	}
 	ns, err := server.NewServer(settings)
 	if err != nil {
@@ -88,12 +85,44 @@ func Start(o Options) (*Server, error) {
 	failed := make(chan string, 1)
 	ns.SetLoggerV2(&logger{log: o.Logger, fatal: failed}, false, false, false)
 	ns.Start()
-	s := &Server{ns: ns}
+	s := &Server{ns: ns, options: o}
 	if err := s.awaitReady(failed); err != nil {
 		s.Shutdown()
 		return nil, fmt.Errorf("start nats server in %s: %w", o.Dir, err)
 	}
 	return s, nil
+}
+
+func (o Options) settings() (*server.Options, error) {
+	// Its own name would be a key, new at each start, and none to tell a person.
+	s := &server.Options{ServerName: "embedded", MaxPayload: maxPayload}
+	if o.Config != "" {
+		var err error
+		if s, err = server.ProcessConfigFile(o.Config); err != nil {
+			return nil, err
+		}
+	}
+	s.Host, s.Port, s.DontListen = loopback, o.Port, o.Port == 0
+	s.HTTPHost, s.HTTPPort = loopback, o.MonitorPort
+	s.JetStream, s.StoreDir, s.NoSigs = true, o.Dir, true
+	s.SyncAlways, s.SyncInterval = o.SyncInterval == 0, o.SyncInterval
+	if o.Cluster != nil {
+		return s, o.Cluster.join(s)
+	}
+	return s, nil
+}
+
+// Reload reads Config again, so that it counts for whoever connects from now
+// on. Who is connected and may no longer be is cut off.
+func (s *Server) Reload() error {
+	settings, err := s.options.settings()
+	if err == nil {
+		err = s.ns.ReloadOptions(settings)
+	}
+	if err != nil {
+		return fmt.Errorf("reload nats server: %w", err)
+	}
+	return nil
 }
 
 func (c *Cluster) join(settings *server.Options) error {

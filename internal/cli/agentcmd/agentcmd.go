@@ -17,6 +17,7 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
 	"github.com/fleetfold/fleetfold/pkg/agent"
+	"github.com/fleetfold/fleetfold/pkg/busconf"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -73,7 +74,10 @@ when the node is taken out of the inventory; key and credential are removed then
 		Example: `  # on node n1, with the server of the fleet
   {path} --id n1 --nats nats://bus.example.org:4222
 
-  # with the client certificate that shows who the node is
+  # on a secure bus, as the node that the certificate names
+  {path} --id n1 --nats tls://bus.example.org:4222 --identity /etc/fleetfold/identity
+
+  # with another client certificate that shows who the node is
   {path} --id n1 --attest-cert /etc/ssl/n1.crt --attest-key /etc/ssl/n1.key
 
   # with /healthz, /readyz and /metrics
@@ -102,6 +106,10 @@ when the node is taken out of the inventory; key and credential are removed then
 }
 
 func (o *options) run(cmd *cobra.Command) error {
+	var err error
+	if o.evidence.bus, err = o.nats.Files(); err != nil {
+		return err
+	}
 	cfg, err := o.config()
 	if err != nil {
 		return err
@@ -111,7 +119,7 @@ func (o *options) run(cmd *cobra.Command) error {
 		return err
 	}
 	// An inbox of its own lets the server's permissions keep nodes apart.
-	opts.CustomInboxPrefix = "_INBOX." + o.nats.Prefix + "." + events.Token(cfg.Node)
+	opts.CustomInboxPrefix = busconf.NodeInbox(o.nats.Prefix, cfg.Node)
 	log := o.log.Logger(cmd.ErrOrStderr())
 	opts.Logger = cli.BusLogger(log)
 

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/fleetfold/fleetfold/internal/busdir"
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/announce"
 	"github.com/fleetfold/fleetfold/internal/cli/follow"
@@ -27,6 +28,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/executor"
 	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/jointoken"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
@@ -44,6 +46,7 @@ type flags struct {
 	ca            caFlags
 	driver        *string
 	dir, agent    string
+	identities    string
 	listen        string
 	concurrency   int
 	enrollTimeout time.Duration
@@ -62,7 +65,7 @@ func New() *cobra.Command {
 whether each is still wanted and not held meanwhile, such as by a pause, carries it
 out, and puts its outcome on the log. Any number of executors may share a fleet;
 those that issue credentials share one folder of issuers. 'fleetfold ca' shows the
-issuers and rotates them.
+issuers and rotates them. It waits until a planner has made the streams.
 
 A node gets a credential only when it has shown who it is, in the way that the
 inventory names for it: by the client certificate that it has already
@@ -72,6 +75,7 @@ agents that --driver local runs are given their evidence by the executor.
 It also renews credentials, at the request of nodes and without a plan: the
 signature by the old credential is evidence enough. See 'fleetfold rotate'.`,
 		Example: `  executor --nats nats://127.0.0.1:4222 --dir /var/lib/fleetfold --attest-ca /etc/ssl/clients.crt
+  executor --nats tls://bus.example.org:4222 --identity ./identity --attest-ca ./identity/ca.crt --dir /var/lib/fleetfold
   executor --driver local --dir ./fleet --listen :8081`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
@@ -82,13 +86,14 @@ signature by the old credential is evidence enough. See 'fleetfold rotate'.`,
 	f.driver = cli.Choice(fs, "driver", "`DRIVER` that brings agents up: with wait others do and the executor waits for them, with local the executor does on this machine", driverWait, driverLocal)
 	fs.StringVar(&f.dir, "dir", "", "`DIR` of the issuers (DIR/ca) and, with --driver local, of the nodes (DIR/nodes); required")
 	fs.StringVar(&f.agent, "agent", "", "`FILE` of the agent that --driver local runs; without it node-agent beside this program or on the PATH")
+	fs.StringVar(&f.identities, "agent-identities", "", "`DIR` that \"fleetfold nats config\" made, for the agents that --driver local runs on a secure bus")
 	f.attest.addTo(fs)
 	f.ca.addTo(fs)
 	fs.DurationVar(&f.lease, "lease", 15*time.Second, "lease `DURATION` of the agents that --driver local runs, in whole seconds, 1s to 1h")
 	fs.IntVar(&f.concurrency, "concurrency", executor.DefaultConcurrency, "most actions that run side by side, `N` of 1 to 256; 1 is strict one by one")
 	fs.DurationVar(&f.enrollTimeout, "enroll-timeout", handlers.DefaultEnrollTimeout, "`DURATION` after which an enrolment has failed, above 0")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8081; empty means none")
-	fs.IntVar(&f.replicas, "replicas", 0, "`N` replicas of the streams when they are created, 1, 3 or 5; without it 3 in a cluster, 1 elsewhere")
+	fs.IntVar(&f.replicas, "replicas", 0, "`N` replicas that the planner makes the streams with, 1, 3 or 5; without it any number will do")
 	return cmd
 }
 
@@ -127,7 +132,10 @@ func (f *flags) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer bus.Close()
-	if err := bus.EnsureStreams(cmd.Context()); err != nil {
+	if err := bus.AwaitStreams(cmd.Context()); err != nil {
+		if errors.Is(err, context.Canceled) {
+			return nil // there was nothing to stop yet
+		}
 		return err
 	}
 	verifiers, local, err := f.attest.verifiers(*f.driver == driverLocal, filepath.Join(f.dir, "ca"), logger)
@@ -154,9 +162,13 @@ func (f *flags) newDriver(url string, evidence *attest.Local, logger zerolog.Log
 	if err != nil {
 		return nil, nil, err
 	}
+	var agents func(fleet.NodeID) string
+	if f.identities != "" {
+		agents = func(id fleet.NodeID) string { return busdir.Node(f.identities, id) }
+	}
 	local, err := handlers.NewLocal(handlers.LocalOptions{
 		Dir: filepath.Join(f.dir, "nodes"), Program: []string{program},
-		URL: url, Prefix: f.nats.Prefix, Creds: f.nats.Creds, Lease: f.lease, Attest: evidence, Logger: logger,
+		URL: url, Prefix: f.nats.Prefix, Creds: f.nats.Creds, Identity: agents, Lease: f.lease, Attest: evidence, Logger: logger,
 	})
 	if err != nil {
 		return nil, nil, err

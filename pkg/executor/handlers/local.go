@@ -35,6 +35,9 @@ type LocalOptions struct {
 	URL, Prefix string
 	// Creds is a file with NATS credentials for the agents; empty for none.
 	Creds string
+	// Identity is the folder of the client certificate by which the node's
+	// agent connects; nil for a server that asks for none.
+	Identity func(fleet.NodeID) string
 	// Attest gives each node its evidence before its agent starts; nil leaves
 	// that to others.
 	Attest *attest.Local
@@ -224,6 +227,9 @@ func (l *Local) arguments(id fleet.NodeID) []string {
 	}
 	if l.Creds != "" {
 		args = append(args, "--creds="+l.Creds)
+	}
+	if l.Identity != nil {
+		args = append(args, "--identity="+l.Identity(id))
 	}
 	if l.Lease > 0 {
 		args = append(args, "--lease="+l.Lease.String())

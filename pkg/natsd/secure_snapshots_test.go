@@ -1,0 +1,65 @@
+package natsd_test
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fleetfold/fleetfold/pkg/busconf"
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+)
+
+// Everybody who folds the log may begin with a snapshot; only planners keep them.
+func TestEverybodyReadsSnapshotsAndPlannersKeepThem(t *testing.T) {
+	b := newSecureBus(t)
+	large := strings.Repeat("0123456789abcdef", 1<<19) // several answers
+	for n, content := range []string{"", "small", large} {
+		if _, err := b.planner.PutSnapshot(patience(t), uint64(n), strings.NewReader(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.planner.DeleteSnapshots(patience(t), 2); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range busconf.Services {
+		bus := b.bus(r)
+		list, err := bus.Snapshots(patience(t))
+		if err != nil || len(list) != 2 {
+			t.Errorf("%s finds %+v, %v", r, list, err)
+			continue
+		}
+		for i, want := range []string{large, "small"} {
+			reader, err := bus.OpenSnapshot(patience(t), list[i].Name)
+			if err != nil {
+				t.Errorf("%s: %v", r, err)
+				continue
+			}
+			got, err := io.ReadAll(reader)
+			if closeErr := reader.Close(); err != nil || closeErr != nil || string(got) != want {
+				t.Errorf("%s reads %d bytes of snapshot %s, want %d: %v, %v", r, len(got), list[i].Name, len(want), err, closeErr)
+			}
+		}
+		if r != busconf.Planner {
+			b.as(r).mustNotPublish("$O.FLEET_SNAPSHOTS.M.x", "$O.FLEET_SNAPSHOTS.C.x")
+		}
+	}
+}
+
+// Whoever may not ask is told so at once, and not when nobody has answered.
+func TestPeopleAreToldWhatTheyMayNotAsk(t *testing.T) {
+	b := newSecureBus(t)
+	for _, r := range []busconf.Role{busconf.Operator, busconf.Auditor} {
+		bus := b.bus(r)
+		if all := bus.CheckStreams(t.Context()); len(all) == 0 || slices.ContainsFunc(all, func(h eventlog.StreamHealth) bool { return !errors.Is(h.Err, eventlog.ErrNotAllowed) }) {
+			t.Errorf("%s is told of streams: %+v", r, all)
+		}
+		if h, err := bus.CheckActions(t.Context()); !errors.Is(err, eventlog.ErrNotAllowed) {
+			t.Errorf("%s is told of the actions: %+v, %v", r, h, err)
+		}
+		if got, err := bus.AccountLimits(t.Context()); !errors.Is(err, eventlog.ErrNotAllowed) {
+			t.Errorf("%s is told of limits: %+v, %v", r, got, err)
+		}
+	}
+}
