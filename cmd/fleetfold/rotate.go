@@ -53,7 +53,7 @@ left of it. Another one of the same target takes its place.`,
 	fs.BoolVar(&f.all, "all", false, "the whole fleet")
 	fs.StringVar(&f.rate, "rate", "10/s", "most nodes that are asked in a second, a minute or an hour: `RATE` such as 5/s, 30/m or 100/h")
 	fs.BoolVar(&f.wait, "wait", false, "wait until all of them have proved a new credential")
-	fs.DurationVar(&f.timeout, "timeout", 0, "with --wait: exit 1 after this `DURATION`; 0 means never")
+	fs.DurationVar(&f.timeout, "timeout", 0, "with --wait: exit 1 after this `DURATION`, 0 or more; 0 means never")
 	addNote(cmd, &f.note)
 	return cmd
 }

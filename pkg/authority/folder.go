@@ -7,9 +7,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/events"
@@ -62,28 +64,45 @@ func (i *Issuers) open(issuer projection.Issuer) (opened, error) {
 		below := filepath.Join(parent.dir, regionsFolder, name(issuer.Region))
 		patterns = []string{filepath.Join(below, "*"), filepath.Join(below, "*", "*")}
 	}
+	dir, err := i.find(issuer, patterns)
+	if err != nil {
+		return opened{}, err
+	}
+	if c.Parent == nil {
+		c.Signer = i.signerOf(issuer.Fingerprint)
+	}
+	c.Dir = dir
+	ca, _, err := identity.OpenCA(c, i.Now())
+	if err != nil {
+		return opened{}, err
+	}
+	i.opened[issuer.Fingerprint] = opened{ca, dir}
+	return i.opened[issuer.Fingerprint], nil
+}
+
+// find returns the folder with the issuer's certificate. Where there is none, a
+// certificate that cannot be read is the error, for it may be the one.
+func (i *Issuers) find(issuer projection.Issuer, patterns []string) (dir string, err error) {
+	var damaged error
 	for _, pattern := range patterns {
 		dirs, err := filepath.Glob(pattern)
 		if err != nil {
-			return opened{}, fmt.Errorf("search folder %s: %w", i.Dir, err)
+			return "", fmt.Errorf("search folder %s: %w", i.Dir, err)
 		}
 		for _, dir := range dirs {
-			if fingerprintIn(dir) != issuer.Fingerprint {
-				continue
+			fingerprint, err := fingerprintIn(dir)
+			if fingerprint == issuer.Fingerprint {
+				return dir, nil
 			}
-			if c.Parent == nil {
-				c.Signer = i.signerOf(issuer.Fingerprint)
+			if damaged == nil {
+				damaged = err
 			}
-			c.Dir = dir
-			ca, _, err := identity.OpenCA(c, i.Now())
-			if err != nil {
-				return opened{}, err
-			}
-			i.opened[issuer.Fingerprint] = opened{ca, dir}
-			return i.opened[issuer.Fingerprint], nil
 		}
 	}
-	return opened{}, fmt.Errorf("open issuer %s of trust domain %q%s in %s: %w: copy the folder of the executor that made it",
+	if damaged != nil {
+		return "", damaged
+	}
+	return "", fmt.Errorf("open issuer %s of trust domain %q%s in %s: %w: copy the folder of the executor that made it",
 		issuer.Fingerprint, issuer.TrustDomain, inRegion(issuer.Region), i.Dir, ErrNoKey)
 }
 
@@ -126,21 +145,31 @@ func (i *Issuers) makeNext(base string, c identity.CAConfig) (*identity.CA, erro
 	return ca, nil
 }
 
-// fingerprintIn is that of the certificate in a folder; empty if none can be read.
-func fingerprintIn(dir string) string {
-	text, err := os.ReadFile(filepath.Join(dir, certFile))
+// fingerprintIn is that of the certificate in a folder; empty if there is none.
+func fingerprintIn(dir string) (string, error) {
+	path := filepath.Join(dir, certFile)
+	text, err := readCertificate(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return "", nil
+	}
 	if err != nil {
-		return ""
+		return "", fmt.Errorf("read issuer's certificate: %w", err)
 	}
 	cert, err := parse(text)
 	if err != nil {
-		return ""
+		return "", fmt.Errorf("read issuer's certificate %s: %w: restore it from a backup", path, err)
 	}
-	fingerprint, err := identity.Fingerprint(cert.PublicKey)
+	return identity.Fingerprint(cert.PublicKey)
+}
+
+// readCertificate reads no more of a file than a certificate can have.
+func readCertificate(path string) ([]byte, error) {
+	f, err := os.Open(path)
 	if err != nil {
-		return ""
+		return nil, err
 	}
-	return fingerprint
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, 64<<10))
 }
 
 func parse(text []byte) (*x509.Certificate, error) {
