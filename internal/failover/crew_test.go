@@ -116,16 +116,17 @@ func (c *crew) connect() *eventlog.Bus {
 // want puts a strict inventory of these nodes into force.
 func (c *crew) want(ids ...fleet.NodeID) {
 	c.Helper()
-	c.wantFor("24h", ids...)
+	c.wantFor(24*time.Hour, ids...)
 }
 
-// wantFor is want with a time that credentials last.
-func (c *crew) wantFor(ttl string, ids ...fleet.NodeID) {
+// wantFor is want with a time that credentials last; they are due in its last
+// quarter.
+func (c *crew) wantFor(ttl time.Duration, ids ...fleet.NodeID) {
 	c.Helper()
 	var b strings.Builder
 	b.WriteString("trust_domain: fleet.example\nregions:\n  - name: oslo\n    nodes:\n")
 	for _, id := range ids {
-		fmt.Fprintf(&b, "      - {id: %s, attestor: mtls-cert, cred_ttl: %s, renew_before: 15m}\n", id, ttl)
+		fmt.Fprintf(&b, "      - {id: %s, attestor: mtls-cert, cred_ttl: %ds, renew_before: %ds}\n", id, int(ttl.Seconds()), int(ttl.Seconds()/4))
 	}
 	b.WriteString("quorum: {width: 1}\nenforcement: {require_sig: true}\n")
 	_, _, err := planner.Apply(c.ctx, c.bus, c.bus.Log(), c.view, []byte(b.String()), "test", "", time.Now())

@@ -130,9 +130,13 @@ func (c *crew) awaitRenewed(id fleet.NodeID, old string) {
 	})
 }
 
-func (c *crew) converged(ids ...fleet.NodeID) (since uint64) {
+// shortLife is long enough for a renewal that is tried for some time.
+const shortLife = 8 * time.Minute
+
+// converged is a fleet that is as it should be, at the sequence that it returns.
+func (c *crew) converged(ttl time.Duration, ids ...fleet.NodeID) (since uint64) {
 	c.Helper()
-	c.wantFor("1h", ids...)
+	c.wantFor(ttl, ids...)
 	for _, id := range ids {
 		c.agent(id)
 	}

@@ -31,7 +31,7 @@ func TestARotationKeepsToItsRate(t *testing.T) {
 		first := c.executor(nil)
 		second := c.executor(nil)
 		ids := nodes(6)
-		since := c.converged(ids...)
+		since := c.converged(time.Hour, ids...)
 		seq, err := planner.Rotate(c.ctx, c.bus.Log(), fleet.Target{Scope: fleet.ScopeFleet}, 0.1, planner.Word{Actor: "test", At: time.Now()})
 		c.must(err)
 		left := func(n int) func(*projection.State) bool {
@@ -78,7 +78,7 @@ func TestARotationWaitsForWhoIsPausedOrAway(t *testing.T) {
 	renewal(t, 2*time.Hour, func(c *crew) {
 		c.planner(nil)
 		c.executor(nil)
-		c.converged("n1", "n2")
+		c.converged(time.Hour, "n1", "n2")
 		away := c.members[len(c.members)-1]
 		before := c.serials("n1", "n2")
 		word := planner.Word{Actor: "test", At: time.Now()}
@@ -108,7 +108,7 @@ func TestTwoRotationsInARow(t *testing.T) {
 	renewal(t, time.Hour, func(c *crew) {
 		c.planner(nil)
 		c.executor(nil)
-		c.converged("n1")
+		c.converged(shortLife, "n1")
 		for range 3 {
 			before := c.serials("n1")[0]
 			_, err := planner.Rotate(c.ctx, c.bus.Log(), fleet.Target{Scope: fleet.ScopeNode, ID: "n1"}, 100, planner.Word{Actor: "test", At: time.Now()})
