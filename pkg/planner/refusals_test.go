@@ -166,7 +166,7 @@ func TestRefusalsKeepTheirBounds(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"refuse": func(t *rapid.T) {
 				first := rapid.IntRange(0, 600).Draw(t, "first")
-				for i := range rapid.IntRange(1, 300).Draw(t, "many") {
+				for i := range rapid.IntRange(1, 120).Draw(t, "many") {
 					r.add(refusalKind{"presence", fleet.NodeID(fmt.Sprint(first + i)), "schema"}, "x", now)
 					added++
 				}
