@@ -90,10 +90,16 @@ func (f *tokenCreateFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer bus.Close()
-	if err := bus.EnsureTokens(cmd.Context()); err != nil {
-		return err
+	create := func() (string, jointoken.Record, error) {
+		return jointoken.Tokens{Store: bus}.Create(cmd.Context(), id, f.ttl, word.Actor, word.Note)
 	}
-	token, r, err := jointoken.Tokens{Store: bus}.Create(cmd.Context(), id, f.ttl, word.Actor, word.Note)
+	token, r, err := create()
+	if errors.Is(err, eventlog.ErrNoToken) { // no planner has made the bucket yet
+		if err := bus.EnsureTokens(cmd.Context()); err != nil {
+			return err
+		}
+		token, r, err = create()
+	}
 	if err != nil {
 		return err
 	}

@@ -62,8 +62,8 @@ var serviceRights = []Right{
 	{[]Role{Planner, Executor}, Answer, nil, "the same"},
 	{[]Role{Operator}, Publish, []string{"<fleet>.events.control"}, "pause, resume, approve and rotate"},
 	{[]Role{Operator}, Publish, []string{"<fleet>.events.trust"}, "replacing an issuer (`fleetfold ca`)"},
-	{[]Role{Operator}, Publish, []string{"$JS.API.STREAM.CREATE.KV_<FLEET>_TOKENS"}, "making the bucket of join tokens"},
-	{[]Role{Operator, Executor}, Publish, []string{"$KV.<FLEET>_TOKENS.*", "$JS.API.STREAM.INFO.KV_<FLEET>_TOKENS", "$JS.API.DIRECT.GET.KV_<FLEET>_TOKENS", "$JS.API.DIRECT.GET.KV_<FLEET>_TOKENS.>"}, "join tokens: making, spending and forgetting them"},
+	{[]Role{Planner}, Publish, []string{"$JS.API.STREAM.INFO.KV_<FLEET>_TOKENS", "$JS.API.STREAM.CREATE.KV_<FLEET>_TOKENS"}, "making the bucket of join tokens"},
+	{[]Role{Operator, Executor}, Publish, []string{"$KV.<FLEET>_TOKENS.*", "$JS.API.DIRECT.GET.KV_<FLEET>_TOKENS", "$JS.API.DIRECT.GET.KV_<FLEET>_TOKENS.>"}, "join tokens: making, spending and forgetting them"},
 	{[]Role{Operator, Auditor}, Publish, []string{"$SRV.STATS.fleetfold-planner", "$SRV.STATS.fleetfold-executor"}, "asking services how they are"},
 }
 

@@ -166,6 +166,9 @@ func (b *Bus) ensureAll(ctx context.Context) (survey, error) {
 		}
 		made.addBucket(have, b.options.Replicas)
 	}
+	if err := b.ensureTokens(ctx); err != nil {
+		return survey{}, err
+	}
 	return made, nil
 }
 

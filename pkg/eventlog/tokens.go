@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -19,20 +20,21 @@ const tokenMarker = time.Minute
 
 func (b *Bus) tokensBucket() string { return b.streamPrefix() + "_TOKENS" }
 
-// EnsureTokens makes the bucket of join tokens where it is missing. Only who
-// makes tokens needs it: without the bucket there are none.
+// EnsureTokens makes the bucket of join tokens where it is missing, as
+// EnsureStreams does, too.
 func (b *Bus) EnsureTokens(ctx context.Context) error {
-	err := b.whenSettled(ctx, func(ctx context.Context) error {
-		ctx, cancel := question(ctx)
-		defer cancel()
-		_, err := b.js.KeyValue(ctx, b.tokensBucket())
-		if errors.Is(err, jetstream.ErrBucketNotFound) {
-			_, err = b.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-				Bucket: b.tokensBucket(), Description: "Hashes of join tokens",
-				Storage: jetstream.FileStorage, Replicas: b.replicas(), History: 1, LimitMarkerTTL: tokenMarker,
-			})
-		}
-		return err
+	return b.whenSettled(ctx, b.ensureTokens)
+}
+
+func (b *Bus) ensureTokens(ctx context.Context) error {
+	// As the client library makes a bucket, which first asks for the account's
+	// limits, and a planner may not.
+	_, err := b.ensureStream(ctx, jetstream.StreamConfig{
+		Name: b.tokenStream(), Description: "Hashes of join tokens", Subjects: []string{b.tokenSubject(">")},
+		Storage: jetstream.FileStorage, Replicas: b.replicas(), Discard: jetstream.DiscardNew,
+		MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: 1, MaxMsgSize: -1,
+		DenyDelete: true, AllowRollup: true, AllowDirect: true,
+		AllowMsgTTL: true, SubjectDeleteMarkerTTL: tokenMarker,
 	})
 	if err != nil {
 		return fmt.Errorf("ensure key-value bucket %s: %w", b.tokensBucket(), err)
@@ -40,21 +42,35 @@ func (b *Bus) EnsureTokens(ctx context.Context) error {
 	return nil
 }
 
+// The records are those of a NATS key-value bucket, written and read without its
+// client: that first asks the server for the bucket, which people may not.
+
 // CreateToken stores a record that is not there yet; ErrConflict if it is. The
 // server forgets it after keep, in whole seconds, unless it was updated.
 func (b *Bus) CreateToken(ctx context.Context, id string, record []byte, keep time.Duration) error {
-	return b.withTokens(ctx, "create token", func(ctx context.Context, kv jetstream.KeyValue) error {
-		_, err := kv.Create(ctx, id, record, jetstream.KeyTTL(keep))
+	return b.tokens(ctx, "create token", func(ctx context.Context) error {
+		m := &nats.Msg{Subject: b.tokenSubject(id), Data: record}
+		_, err := b.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(0), jetstream.WithMsgTTL(keep))
+		if !isConflict(err) {
+			return err
+		}
+		last, after, readErr := b.lastToken(ctx, id)
+		if readErr != nil || len(last) > 0 {
+			return err
+		}
+		// What is there only says that there is none any more.
+		again := &nats.Msg{Subject: b.tokenSubject(id), Data: record}
+		_, err = b.js.PublishMsg(ctx, again, jetstream.WithExpectLastSequencePerSubject(after), jetstream.WithMsgTTL(keep))
 		return err
 	})
 }
 
 // Token returns a record and its revision; ErrNoToken if there is none.
 func (b *Bus) Token(ctx context.Context, id string) (record []byte, revision uint64, err error) {
-	err = b.withTokens(ctx, "read token", func(ctx context.Context, kv jetstream.KeyValue) error {
-		entry, err := kv.Get(ctx, id)
-		if err == nil {
-			record, revision = entry.Value(), entry.Revision()
+	err = b.tokens(ctx, "read token", func(ctx context.Context) error {
+		record, revision, err = b.lastToken(ctx, id)
+		if err == nil && len(record) == 0 {
+			return errNoMessage
 		}
 		return err
 	})
@@ -64,33 +80,48 @@ func (b *Bus) Token(ctx context.Context, id string) (record []byte, revision uin
 // UpdateToken replaces the record of that very revision; ErrConflict if it is
 // another by now, or gone. What is updated stays until it is deleted.
 func (b *Bus) UpdateToken(ctx context.Context, id string, record []byte, revision uint64) error {
-	return b.withTokens(ctx, "update token", func(ctx context.Context, kv jetstream.KeyValue) error {
-		_, err := kv.Update(ctx, id, record, revision)
+	return b.tokens(ctx, "update token", func(ctx context.Context) error {
+		m := &nats.Msg{Subject: b.tokenSubject(id), Data: record}
+		_, err := b.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(revision))
 		return err
 	})
 }
 
 // DeleteToken deletes a record; one that is not there is ErrNoToken.
 func (b *Bus) DeleteToken(ctx context.Context, id string) error {
-	return b.withTokens(ctx, "delete token", func(ctx context.Context, kv jetstream.KeyValue) error {
-		entry, err := kv.Get(ctx, id)
-		if err != nil {
-			return err
-		}
+	_, revision, err := b.Token(ctx, id)
+	if err != nil {
+		return err
+	}
+	return b.tokens(ctx, "delete token", func(ctx context.Context) error {
+		m := nats.NewMsg(b.tokenSubject(id))
+		m.Header.Set("KV-Operation", "PURGE")
+		m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
 		// By this revision, so that nothing is deleted that somebody has just changed.
-		return kv.Purge(ctx, id, jetstream.LastRevision(entry.Revision()), jetstream.PurgeTTL(tokenMarker))
+		_, err := b.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(revision), jetstream.WithMsgTTL(tokenMarker))
+		return err
 	})
+}
+
+func (b *Bus) tokenStream() string { return "KV_" + b.tokensBucket() }
+
+func (b *Bus) tokenSubject(id string) string { return "$KV." + b.tokensBucket() + "." + id }
+
+// lastToken is the newest record of an id; an empty one says that there is none
+// any more.
+func (b *Bus) lastToken(ctx context.Context, id string) (record []byte, revision uint64, err error) {
+	m, err := b.getDirect(ctx, b.tokenStream(), map[string]any{"last_by_subj": b.tokenSubject(id)})
+	return m.Data, m.Seq, err
 }
 
 // Tokens returns all records by their ids; none where there is no bucket.
 func (b *Bus) Tokens(ctx context.Context) (map[string][]byte, error) {
 	all := make(map[string][]byte)
-	err := b.withTokens(ctx, "list tokens", func(ctx context.Context, _ jetstream.KeyValue) error {
-		// Read directly: people have no consumers, which a watch would need.
-		prefix := "$KV." + b.tokensBucket() + "."
+	err := b.tokens(ctx, "list tokens", func(ctx context.Context) error {
+		prefix := b.tokenSubject("")
 		for next, more := uint64(1), true; more; {
 			more = false
-			err := b.page(ctx, "KV_"+b.tokensBucket(), prefix+">", next, func(m *jetstream.RawStreamMsg) {
+			err := b.page(ctx, b.tokenStream(), prefix+">", next, func(m *jetstream.RawStreamMsg) {
 				next, more = m.Sequence+1, true
 				if len(m.Data) > 0 { // else it says that there is none any more
 					all[strings.TrimPrefix(m.Subject, prefix)] = m.Data
@@ -108,21 +139,19 @@ func (b *Bus) Tokens(ctx context.Context) (map[string][]byte, error) {
 	return all, err
 }
 
-// withTokens says of an error what the caller branches on.
-func (b *Bus) withTokens(ctx context.Context, verb string, do func(context.Context, jetstream.KeyValue) error) error {
+// tokens says of an error what the caller branches on.
+func (b *Bus) tokens(ctx context.Context, verb string, do func(context.Context) error) error {
 	ctx, cancel := question(ctx)
 	defer cancel()
-	kv, err := b.js.KeyValue(ctx, b.tokensBucket())
-	if err == nil {
-		err = do(ctx, kv)
-	}
+	err := do(ctx)
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, jetstream.ErrBucketNotFound):
-		return fmt.Errorf("%s: %w", verb, ErrNoToken)
-	case errors.Is(err, jetstream.ErrKeyExists), isConflict(err):
+	case isConflict(err):
 		return fmt.Errorf("%s: %w", verb, ErrConflict)
+	case errors.Is(err, errNoMessage), errors.Is(err, jetstream.ErrStreamNotFound),
+		errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
+		return fmt.Errorf("%s: %w", verb, ErrNoToken)
 	}
 	return fmt.Errorf("%s: %w", verb, plain(err))
 }
