@@ -15,10 +15,6 @@ func Options() []goleak.Option {
 		// The server leaves it waiting for an answer of a stream when it stops
 		// while a source is being set up; it ends by its own time limit.
 		goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*stream).trySetupSourceConsumer.func3"),
-		// The client starts it for the time that an object is being stored. When
-		// that is over before it first runs, it waits on a channel that is nil by
-		// then, for ever: one small goroutine, on a machine with much to do.
-		goleak.IgnoreTopFunction("github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect"),
 	}
 }
 

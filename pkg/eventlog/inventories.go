@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -36,19 +37,15 @@ func (b *Bus) PutInventory(ctx context.Context, text []byte) (digest string, err
 	}
 	sum := sha256.Sum256(text)
 	name := hex.EncodeToString(sum[:])
-	store, err := b.inventories(ctx)
-	if err != nil {
-		return "", fmt.Errorf("store inventory: %w", err)
-	}
-	info, err := store.GetInfo(ctx, name)
+	info, err := b.objectInfo(ctx, b.inventoriesBucket(), name)
 	switch {
 	case err == nil && info.Size == uint64(len(text)) && info.Digest == "SHA-256="+base64.URLEncoding.EncodeToString(sum[:]):
 		return digestPrefix + name, nil
-	case err != nil && !errors.Is(err, jetstream.ErrObjectNotFound):
-		return "", fmt.Errorf("look up inventory %s: %w", name, err)
+	case err != nil && !errors.Is(err, errNoObject) && !errors.Is(err, errObjectDamaged):
+		return "", fmt.Errorf("look up inventory %s: %w", name, plain(err))
 	}
-	if _, err := store.PutBytes(ctx, name, text); err != nil {
-		return "", fmt.Errorf("store inventory %s: %w", name, err)
+	if err := b.putObject(ctx, b.inventoriesBucket(), name, objectChunk, bytes.NewReader(text)); err != nil {
+		return "", fmt.Errorf("store inventory %s: %w", name, plain(err))
 	}
 	return digestPrefix + name, nil
 }
@@ -105,14 +102,6 @@ func (b *Bus) readText(ctx context.Context, info jetstream.ObjectInfo) ([]byte, 
 		err = ErrInventoryTooLarge
 	}
 	return text, err
-}
-
-func (b *Bus) inventories(ctx context.Context) (jetstream.ObjectStore, error) {
-	store, err := b.js.ObjectStore(ctx, b.inventoriesBucket())
-	if err != nil {
-		return nil, fmt.Errorf("open object store %s: %w", b.inventoriesBucket(), plain(err))
-	}
-	return store, nil
 }
 
 func hashName(text []byte) string {

@@ -53,11 +53,7 @@ func TestADamagedInventoryIsNotReturnedAndCanBeStoredAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := b.inventories(within(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := store.PutBytes(within(t), strings.TrimPrefix(digest, digestPrefix), []byte("wrong")); err != nil {
+	if err := b.putObject(within(t), b.inventoriesBucket(), strings.TrimPrefix(digest, digestPrefix), objectChunk, strings.NewReader("wrong")); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := b.GetInventory(within(t), digest); !errors.Is(err, ErrInventoryDamaged) {

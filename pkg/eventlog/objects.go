@@ -3,7 +3,6 @@ package eventlog
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,7 +33,7 @@ var (
 // objectInfo is what the store says of an object.
 func (b *Bus) objectInfo(ctx context.Context, bucket, name string) (jetstream.ObjectInfo, error) {
 	m, err := b.getDirect(ctx, bucketStream+bucket, map[string]any{
-		"last_by_subj": "$O." + bucket + ".M." + base64.URLEncoding.EncodeToString([]byte(name)),
+		"last_by_subj": objectMeta(bucket, name),
 	})
 	if errors.Is(err, errNoMessage) {
 		return jetstream.ObjectInfo{}, errNoObject
@@ -105,7 +104,7 @@ type objectReader struct {
 }
 
 func (b *Bus) openObject(ctx context.Context, bucket string, info jetstream.ObjectInfo) *objectReader {
-	return &objectReader{ctx: ctx, bus: b, stream: bucketStream + bucket, subject: "$O." + bucket + ".C." + info.NUID, left: int64(info.Chunks), next: 1}
+	return &objectReader{ctx: ctx, bus: b, stream: bucketStream + bucket, subject: objectChunks(bucket, info.NUID), left: int64(info.Chunks), next: 1}
 }
 
 func (r *objectReader) Read(p []byte) (int, error) {

@@ -51,17 +51,12 @@ type StoredSnapshot struct {
 // gets a name of its own, so that several writers do not disturb each other. An
 // error of r leaves nothing behind.
 func (b *Bus) PutSnapshot(ctx context.Context, sequence uint64, r io.Reader) (name string, err error) {
-	store, err := b.snapshots(ctx)
-	if err != nil {
-		return "", fmt.Errorf("store snapshot: %w", err)
-	}
 	r = &interrupted{ctx, r}
 	// What was stored of it must be taken back, also when ctx ends.
 	ctx, cancel := outlasting(ctx, snapshotTime, requestTimeout)
 	defer cancel()
 	name = fmt.Sprintf("%020d-%s", sequence, strings.ToLower(rand.Text()[:8]))
-	meta := jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: snapshotChunk}}
-	if _, err := store.Put(ctx, meta, r); err != nil {
+	if err := b.putObject(ctx, b.snapshotsBucket(), name, snapshotChunk, r); err != nil {
 		return "", fmt.Errorf("store snapshot %s: %w", name, plain(err))
 	}
 	return name, nil

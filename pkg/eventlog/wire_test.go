@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -182,10 +183,6 @@ func TestAnInventoryThatIsStoredAgainMeanwhileIsRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		store, err := b.inventories(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
 		s, err := b.js.Stream(t.Context(), bucketStream+b.inventoriesBucket())
 		if err != nil {
 			t.Fatal(err)
@@ -202,7 +199,7 @@ func TestAnInventoryThatIsStoredAgainMeanwhileIsRead(t *testing.T) {
 			got <- err
 		}()
 		time.Sleep(100 * time.Millisecond) // fake time
-		if _, err := store.PutBytes(t.Context(), strings.TrimPrefix(digest, digestPrefix), text); err != nil {
+		if err := b.putObject(t.Context(), b.inventoriesBucket(), strings.TrimPrefix(digest, digestPrefix), objectChunk, bytes.NewReader(text)); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-got; err != nil || time.Since(began) > 2*replicaLag {
