@@ -127,7 +127,7 @@ func TestSeparateProcessesConvergeOnTheSecureBus(t *testing.T) {
 		t.Errorf("somebody did what they may not:\n%s", strings.Join(v, ""))
 	}
 	out, err := fleetfold(t.Context(), service(busconf.Auditor, "pause")...).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "the server does not allow it") || !strings.Contains(string(out), "fleet.events.control") {
+	if err == nil || !strings.Contains(string(out), "nothing was stored: the server does not allow it") || !strings.Contains(string(out), "fleet.events.control") {
 		t.Errorf("the auditor pauses: %v\n%s", err, out)
 	}
 }

@@ -33,7 +33,7 @@ const (
 // identity; whoever waits for an answer to it waits in vain.
 const NotAllowed = "the server does not allow it"
 
-// ErrNotAllowed means that the connection's identity may not ask for it, by design.
+// ErrNotAllowed means that the connection's identity may not do it, by design.
 var ErrNotAllowed = errors.New("this identity may only read what is stored")
 
 // Options say which server to connect to, as whom, and for which fleet.
@@ -80,6 +80,7 @@ type Bus struct {
 	options  Options
 
 	inCluster atomic.Bool
+	denials   denials
 
 	closed      chan struct{} // closed when the connection is given up for good
 	mu          sync.Mutex
@@ -146,10 +147,11 @@ func (b *Bus) connOptions(ctx context.Context) []nats.Option {
 		nats.ReconnectHandler(func(*nats.Conn) { b.onReconnect() }),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			if errors.Is(err, nats.ErrPermissionViolation) {
-				b.tell(NotAllowed, err)
-			} else {
+			switch {
+			case !errors.Is(err, nats.ErrPermissionViolation):
 				b.tell("connection error", err)
+			case !b.denials.deny(err): // or else it is in an error
+				b.tell(NotAllowed, err)
 			}
 		}),
 	}
