@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -49,6 +50,18 @@ func (d *denials) watch(ctx context.Context, subjects ...string) (_ context.Cont
 		d.mu.Unlock()
 		cancel(nil)
 	}
+}
+
+// whileAllowed asks something of JetStream's API, and says at once if the server
+// does not allow that.
+func (b *Bus) whileAllowed(ctx context.Context, api string, ask func(context.Context) error) error {
+	allowed, release := b.denials.watch(ctx, b.apiPrefix()+api)
+	defer release()
+	err := ask(allowed)
+	if denied, ok := errors.AsType[deniedError](context.Cause(allowed)); ok {
+		return denied
+	}
+	return err
 }
 
 // deny reports whether anybody waited for the answer to what err refuses.
