@@ -21,8 +21,8 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/identity"
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 	"github.com/fleetfold/fleetfold/pkg/planner"
-	"github.com/fleetfold/fleetfold/pkg/proof"
 	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/proof"
 	"github.com/fleetfold/fleetfold/pkg/refusals"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
