@@ -141,7 +141,10 @@ func (f *flags) prepare(ctx context.Context, logger zerolog.Logger) (w *work, er
 	if w.signers, err = f.ca.signers(ctx); err != nil {
 		return nil, err
 	}
-	return w, nil
+	if *f.driver == driverLocal {
+		_, err = f.agentProgram() // before the wait for a server
+	}
+	return w, err
 }
 
 func (f *flags) newDriver(url string, evidence *attest.Local, logger zerolog.Logger) (driver handlers.Driver, stop func(), err error) {
