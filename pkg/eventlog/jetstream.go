@@ -196,14 +196,14 @@ func (l *streamLog) record(seq uint64, at time.Time, subject string, header nats
 
 // ownHeader leaves out what the transport put there: fences, batch numbers, and
 // what the server adds to an answer.
+// The header is changed in place: it is that of a message that is ours.
 func ownHeader(header nats.Header) map[string][]string {
-	own := make(map[string][]string, len(header))
-	for k, v := range header {
-		if !strings.HasPrefix(k, "Nats-") {
-			own[k] = v
+	for k := range header {
+		if strings.HasPrefix(k, "Nats-") {
+			delete(header, k)
 		}
 	}
-	return own
+	return header
 }
 
 // Last asks the stream's leader, or any replica where consumers are not allowed.

@@ -113,15 +113,47 @@ func (v *View) follow(ctx context.Context) error {
 	}
 	defer cursor.Close()
 	v.begin(first, cursor, end)
+	return v.foldAll(ctx, cursor)
+}
+
+// foldAll folds what the cursor reads. It reads and decodes the next records
+// while those before are folded.
+func (v *View) foldAll(ctx context.Context, cursor eventlog.Cursor) error {
+	ctx, cancel := context.WithCancel(ctx)
+	read := make(chan []eventlog.Record)
+	var failed error
+	go func() {
+		defer close(read)
+		failed = readAll(ctx, cursor, read)
+	}()
+	var folded error
+	for records := range read {
+		for some := range slices.Chunk(records, chunk) {
+			if folded == nil {
+				folded = v.fold(some)
+			}
+		}
+		if folded != nil {
+			cancel()
+		}
+	}
+	cancel()
+	if folded != nil {
+		return folded
+	}
+	return fmt.Errorf("follow the log: %w", failed)
+}
+
+func readAll(ctx context.Context, cursor eventlog.Cursor, to chan<- []eventlog.Record) error {
 	for {
 		records, err := cursor.Next(ctx)
 		if err != nil {
-			return fmt.Errorf("follow the log: %w", err)
+			return err
 		}
-		for some := range slices.Chunk(records, chunk) {
-			if err := v.fold(some); err != nil {
-				return err
-			}
+		select {
+		case to <- records:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
