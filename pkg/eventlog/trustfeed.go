@@ -14,7 +14,7 @@ import (
 const (
 	// trustQueue is how many texts may wait for Next; more are dropped, and found
 	// again by the next look.
-	trustQueue = 64
+	trustQueue = 1024
 	// trustLook is how often the stream itself is asked: a text that only passed
 	// by, and was lost, is found then.
 	trustLook = 30 * time.Second
