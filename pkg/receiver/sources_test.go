@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -298,4 +299,35 @@ type noInventories struct{}
 
 func (noInventories) Get(context.Context, string) (*fleet.Inventory, error) {
 	return nil, errors.New("there is none")
+}
+
+// Regions are known when all their parts are; an unreadable part changes nothing.
+func TestRegionsAreKnownWhenAllPartsAre(t *testing.T) {
+	s := FromStream(func() *Anchor { return nil }, zerolog.Nop())
+	d := identity.DigestRegion("oslo", "n1")
+	part := func(n int, text []byte) error {
+		return s.Take(eventlog.TrustText{Kind: eventlog.TrustRegions, KeyID: fmt.Sprintf("%02x", n), Version: 1, Text: text})
+	}
+	for n := range identity.RegionShards {
+		if s.Trust().Region != nil {
+			t.Fatal("regions are known before all parts came")
+		}
+		var text []byte
+		if d.Shard() == n {
+			text = d[:]
+		}
+		if err := part(n, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := s.Trust()
+	if part(0, []byte("rubbish")) == nil || s.Take(eventlog.TrustText{Kind: eventlog.TrustRegions, KeyID: "x"}) == nil {
+		t.Error("rubbish is taken")
+	}
+	if !before.Region("oslo", "n1") || before.Region("nyc", "n1") || before.Region("oslo", "n2") {
+		t.Error("regions are not what was told")
+	}
+	if err := part(d.Shard(), nil); err != nil || s.Trust().Region("oslo", "n1") || !before.Region("oslo", "n1") {
+		t.Errorf("after it was taken out: %v", err)
+	}
 }
