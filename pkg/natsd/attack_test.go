@@ -405,3 +405,38 @@ func TestTheAuditorReadsAndWritesNothing(t *testing.T) {
 		t.Errorf("the auditor made %d heartbeats", got)
 	}
 }
+
+// A node that begins to follow hears all that is trusted, and not only what is
+// published from then on.
+func TestANodeThatComesLaterKnowsAllThatIsTrusted(t *testing.T) {
+	b := newSecureBus(t, "a")
+	executor := b.bus(busconf.Executor)
+	const parts = 200
+	for n := range parts {
+		text := eventlog.TrustText{Kind: eventlog.TrustRegions, KeyID: fmt.Sprintf("%02x", n), Version: 1}
+		if _, err := executor.PublishTrust(patience(t), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, kind := range []eventlog.TrustKind{eventlog.TrustBundle, eventlog.TrustPosture} {
+		if _, err := executor.PublishTrust(patience(t), eventlog.TrustText{Kind: kind, Version: 1, Text: []byte("{}")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx := patience(t)
+	feed, err := b.agent("a").Trust(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer feed.Close()
+	heard := map[string]bool{}
+	for len(heard) < parts+2 {
+		texts, err := feed.Next(ctx)
+		if err != nil {
+			t.Fatalf("only %d texts were heard: %v", len(heard), err)
+		}
+		for _, text := range texts {
+			heard[string(text.Kind)+text.KeyID] = true
+		}
+	}
+}
