@@ -3,6 +3,9 @@ package cli
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/fleetfold/fleetfold/internal/busdir"
@@ -21,6 +24,11 @@ func (n *NATSFlags) identify(o *eventlog.Options) error {
 	if files.Cert == "" {
 		return nil
 	}
+	if n.Identity != "" && files == InFolder(n.Identity) {
+		if err := n.token(o); err != nil {
+			return err
+		}
+	}
 	pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
 	if err != nil {
 		return Usagef("load client certificate %s and key %s: %w", files.Cert, files.Key, err)
@@ -33,6 +41,38 @@ func (n *NATSFlags) identify(o *eventlog.Options) error {
 		o.CustomInboxPrefix, o.NoConsumers = r.Inbox(n.Prefix), r.IsPerson()
 	}
 	return nil
+}
+
+// token takes the credentials of the identity's folder, where there are any.
+// Those that were typed silence them, and the other way round for the folder.
+func (n *NATSFlags) token(o *eventlog.Options) error {
+	creds := Creds(n.Identity)
+	for _, secret := range []string{o.TLS.Key, creds} {
+		if secret == "" {
+			continue
+		}
+		if info, err := os.Stat(secret); err == nil && info.Mode().Perm()&0o077 != 0 {
+			return Usagef("load identity of --identity: %s has mode %04o, so others can get at it: if none did, run chmod 600 %s; otherwise have \"fleetfold nats config\" make another", secret, info.Mode().Perm(), secret)
+		}
+	}
+	switch {
+	case creds == "":
+	case o.Creds != "" && n.typed("creds") == n.typed("identity"):
+		return Usagef("--identity %s has credentials of its own: leave --creds out", n.Identity)
+	case o.Creds == "" || n.typed("identity"):
+		o.Creds = creds
+	}
+	return nil
+}
+
+// Creds is the file with NATS credentials of an identity's folder; empty where
+// there is none, for a server that goes by the certificate.
+func Creds(dir string) string {
+	file := filepath.Join(dir, busdir.CredsFile)
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return file
 }
 
 // Files of the client certificate. Those that were typed silence a folder that

@@ -16,8 +16,10 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/events"
 )
 
-func TestANodeSpeaksForItselfOnly(t *testing.T) {
-	b := newSecureBus(t, "a", "b", "a/b", "ab")
+func TestANodeSpeaksForItselfOnly(t *testing.T) { inEachMode(t, aNodeSpeaksForItselfOnly) }
+
+func aNodeSpeaksForItselfOnly(t *testing.T, mode busconf.Mode) {
+	b := newSecureBus(t, mode, "a", "b", "a/b", "ab")
 	a := b.node("a")
 	a.mustNotPublish(
 		"fleet.presence.b", "fleet.credential.b", "fleet.request.b", "fleet.command.b", "fleet.command.a",
@@ -51,8 +53,10 @@ func (c *client) mustDenyQueue(subject string) {
 }
 
 // The server sends its acknowledgement to whatever subject the publisher names.
-func TestANodeCannotHaveTheServerWriteForIt(t *testing.T) {
-	b := newSecureBus(t, "a", "b")
+func TestANodeCannotHaveTheServerWriteForIt(t *testing.T) { inEachMode(t, aNodeCannotHaveTheServerWriteForIt) }
+
+func aNodeCannotHaveTheServerWriteForIt(t *testing.T, mode busconf.Mode) {
+	b := newSecureBus(t, mode, "a", "b")
 	if err := b.agent("b").Beat(patience(t), "b", heartbeat("b"), time.Minute); err != nil {
 		t.Fatal(err)
 	}
@@ -125,8 +129,10 @@ func (b *secureBus) trust() {
 	}
 }
 
-func TestANodeReadsWhatIsTrusted(t *testing.T) {
-	b := newSecureBus(t, "a")
+func TestANodeReadsWhatIsTrusted(t *testing.T) { inEachMode(t, aNodeReadsWhatIsTrusted) }
+
+func aNodeReadsWhatIsTrusted(t *testing.T, mode busconf.Mode) {
+	b := newSecureBus(t, mode, "a")
 	a := b.node("a")
 	heard, err := a.SubscribeSync("fleet.trust.>")
 	if err != nil {
@@ -162,8 +168,10 @@ func appendFact(t *testing.T, log eventlog.Log) {
 }
 
 // Headers can ask a stream for much: nothing of it may touch another node.
-func TestHeadersOfANodeReachOnlyItsOwnMessages(t *testing.T) {
-	b := newSecureBus(t, "a", "b")
+func TestHeadersOfANodeReachOnlyItsOwnMessages(t *testing.T) { inEachMode(t, headersOfANodeReachOnlyItsOwnMessages) }
+
+func headersOfANodeReachOnlyItsOwnMessages(t *testing.T, mode busconf.Mode) {
+	b := newSecureBus(t, mode, "a", "b")
 	if err := b.agent("b").Beat(patience(t), "b", heartbeat("b"), time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -225,8 +233,10 @@ func firstKey(answer []byte) string {
 	return key
 }
 
-func TestANodeCannotAnswerForAnother(t *testing.T) {
-	b := newSecureBus(t, "a", "b")
+func TestANodeCannotAnswerForAnother(t *testing.T) { inEachMode(t, aNodeCannotAnswerForAnother) }
+
+func aNodeCannotAnswerForAnother(t *testing.T, mode busconf.Mode) {
+	b := newSecureBus(t, mode, "a", "b")
 	executor := b.bus(busconf.Executor)
 	a := b.node("a")
 	a.mustNotSubscribe("fleet.command.b")
@@ -281,8 +291,10 @@ func administration(stream string) []string {
 // be heard again after the loss of a server.
 var exceptions = []string{"$JS.API.STREAM.PURGE.OBJ_FLEET_SNAPSHOTS", "$JS.API.STREAM.LEADER.STEPDOWN.FLEET_PRESENCE"}
 
-func TestNoServiceAdministersStreams(t *testing.T) {
-	b := newSecureBus(t, "a")
+func TestNoServiceAdministersStreams(t *testing.T) { inEachMode(t, noServiceAdministersStreams) }
+
+func noServiceAdministersStreams(t *testing.T, mode busconf.Mode) {
+	b := newSecureBus(t, mode, "a")
 	streams := []string{"FLEET", "FLEET_INGEST", "FLEET_PRESENCE", "OBJ_FLEET_INVENTORIES", "OBJ_FLEET_SNAPSHOTS"}
 	for _, r := range busconf.Services {
 		c := b.as(r)
@@ -310,8 +322,10 @@ func TestNoServiceAdministersStreams(t *testing.T) {
 	}
 }
 
-func TestEachServiceWritesOnlyWhatIsItsOwn(t *testing.T) {
-	b := newSecureBus(t, "a")
+func TestEachServiceWritesOnlyWhatIsItsOwn(t *testing.T) { inEachMode(t, eachServiceWritesOnlyWhatIsItsOwn) }
+
+func eachServiceWritesOnlyWhatIsItsOwn(t *testing.T, mode busconf.Mode) {
+	b := newSecureBus(t, mode, "a")
 	b.as(busconf.Planner).mustNotPublish("fleet.events.outcome.x", "fleet.events.enforcement", "fleet.events.trust", "fleet.events.control", "fleet.command.a",
 		"$JS.API.CONSUMER.CREATE.FLEET.executor", "$JS.API.CONSUMER.CREATE.FLEET.executor.fleet.actions.>", "$JS.API.CONSUMER.MSG.NEXT.FLEET.executor")
 	b.as(busconf.Executor).mustNotPublish("fleet.events.plan", "fleet.events.inventory", "fleet.events.control", "fleet.actions.enroll-node.a",
@@ -327,8 +341,10 @@ func TestEachServiceWritesOnlyWhatIsItsOwn(t *testing.T) {
 }
 
 // An operator's word is on few subjects, whatever else is named.
-func TestAnOperatorSpeaksOnlyOfControl(t *testing.T) {
-	b := newSecureBus(t, "a")
+func TestAnOperatorSpeaksOnlyOfControl(t *testing.T) { inEachMode(t, anOperatorSpeaksOnlyOfControl) }
+
+func anOperatorSpeaksOnlyOfControl(t *testing.T, mode busconf.Mode) {
+	b := newSecureBus(t, mode, "a")
 	b.trust()
 	c := b.as(busconf.Operator)
 	c.mustNotPublish("$JS.API.STREAM.INFO.FLEET", "$JS.API.CONSUMER.CREATE.FLEET.x", "$JS.API.CONSUMER.CREATE.OBJ_FLEET_INVENTORIES.x", "fleet.trust.bundle", "$SRV.PING")
@@ -349,8 +365,10 @@ func TestAnOperatorSpeaksOnlyOfControl(t *testing.T) {
 	}
 }
 
-func TestTheAuditorReadsAndWritesNothing(t *testing.T) {
-	b := newSecureBus(t, "a")
+func TestTheAuditorReadsAndWritesNothing(t *testing.T) { inEachMode(t, theAuditorReadsAndWritesNothing) }
+
+func theAuditorReadsAndWritesNothing(t *testing.T, mode busconf.Mode) {
+	b := newSecureBus(t, mode, "a")
 	appendFact(t, b.planner.Log())
 	digest, err := b.planner.PutInventory(patience(t), []byte("text"))
 	if err != nil {

@@ -12,8 +12,10 @@ import (
 )
 
 // Everybody who folds the log may begin with a snapshot; only planners keep them.
-func TestEverybodyReadsSnapshotsAndPlannersKeepThem(t *testing.T) {
-	b := newSecureBus(t)
+func TestEverybodyReadsSnapshotsAndPlannersKeepThem(t *testing.T) { inEachMode(t, everybodyReadsSnapshotsAndPlannersKeepThem) }
+
+func everybodyReadsSnapshotsAndPlannersKeepThem(t *testing.T, mode busconf.Mode) {
+	b := newSecureBus(t, mode)
 	large := strings.Repeat("0123456789abcdef", 1<<19) // several answers
 	for n, content := range []string{"", "small", large} {
 		if _, err := b.planner.PutSnapshot(patience(t), uint64(n), strings.NewReader(content)); err != nil {
@@ -48,8 +50,10 @@ func TestEverybodyReadsSnapshotsAndPlannersKeepThem(t *testing.T) {
 }
 
 // Whoever may not ask is told so at once, and not when nobody has answered.
-func TestPeopleAreToldWhatTheyMayNotAsk(t *testing.T) {
-	b := newSecureBus(t)
+func TestPeopleAreToldWhatTheyMayNotAsk(t *testing.T) { inEachMode(t, peopleAreToldWhatTheyMayNotAsk) }
+
+func peopleAreToldWhatTheyMayNotAsk(t *testing.T, mode busconf.Mode) {
+	b := newSecureBus(t, mode)
 	for _, r := range []busconf.Role{busconf.Operator, busconf.Auditor} {
 		bus := b.bus(r)
 		if all := bus.CheckStreams(t.Context()); len(all) == 0 || slices.ContainsFunc(all, func(h eventlog.StreamHealth) bool { return !errors.Is(h.Err, eventlog.ErrNotAllowed) }) {

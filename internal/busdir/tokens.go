@@ -1,0 +1,276 @@
+package busdir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nkeys"
+
+	"github.com/fleetfold/fleetfold/pkg/busconf"
+	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/identity"
+)
+
+// tokens signs operator, accounts and users of servers that ask for tokens.
+type tokens struct {
+	dir      string
+	now      time.Time
+	operator nkeys.KeyPair
+	signing  map[busconf.Role]nkeys.KeyPair
+	public   busconf.PublicKeys
+	issued   *issued
+}
+
+func openTokens(o Options) (*tokens, error) {
+	t := &tokens{dir: o.Dir, now: o.Now, signing: make(map[busconf.Role]nkeys.KeyPair)}
+	t.public = busconf.PublicKeys{Accounts: make(map[string]string), Signing: make(map[busconf.Role]string)}
+	for _, open := range []func() error{t.openOperator, t.openAccounts, t.openSigning} {
+		if err := open(); err != nil {
+			return nil, fmt.Errorf("open keys of the bus: %w", err)
+		}
+	}
+	var err error
+	if t.issued, err = openIssued(o); err != nil {
+		return nil, fmt.Errorf("open list of what was issued: %w", err)
+	}
+	return t, nil
+}
+
+func (t *tokens) openOperator() (err error) {
+	t.operator, err = openSeed(operatorSeed(t.dir), nkeys.PrefixByteOperator, !exists(operatorToken(t.dir)))
+	return err
+}
+
+func (t *tokens) openAccounts() error {
+	for _, name := range busconf.AccountNames() {
+		pair, err := openSeed(accountSeed(t.dir, name), nkeys.PrefixByteAccount, !exists(accountToken(t.dir, name)))
+		if err != nil {
+			return err
+		}
+		if t.public.Accounts[name], err = pair.PublicKey(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tokens) openSigning() error {
+	for _, r := range busconf.Roles() {
+		have, err := readToken(accountToken(t.dir, r.Account()), jwt.DecodeAccountClaims)
+		if err != nil {
+			return err
+		}
+		pair, err := openSeed(signingSeed(t.dir, string(r)), nkeys.PrefixByteAccount, !signs(have, r))
+		if err != nil {
+			return err
+		}
+		t.signing[r] = pair
+		if t.public.Signing[r], err = pair.PublicKey(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// signs says whether somebody has a token by the role's key already.
+func signs(account *jwt.AccountClaims, r busconf.Role) bool {
+	if account == nil {
+		return false
+	}
+	for _, scope := range account.SigningKeys {
+		if user, ok := scope.(*jwt.UserScope); ok && user.Role == string(r) {
+			return true
+		}
+	}
+	return false
+}
+
+// readToken is nil where there is no file.
+func readToken[C any](path string, decode func(string) (*C, error)) (*C, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	claims, err := decode(strings.TrimSpace(string(text)))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: it is not a token, or was changed: restore it from a backup", path)
+	}
+	return claims, nil
+}
+
+// issue gives the holder a token where there is none that fits. The key stays,
+// unless what was issued to it is revoked.
+func (t *tokens) issue(h holder) (change, error) {
+	path := filepath.Join(h.folder, CredsFile)
+	claims, pair, err := readCreds(path)
+	done := renewed
+	switch {
+	case err != nil:
+		return kept, err
+	case claims == nil || t.issued.revoked(claims.Subject):
+		if claims == nil {
+			done = created
+		}
+		if pair, err = nkeys.CreateUser(); err != nil {
+			return kept, fmt.Errorf("make key for %s: %w", path, err)
+		}
+	case t.fits(claims, h):
+		t.issued.note(h, claims.Subject, time.Unix(claims.Expires, 0))
+		return kept, nil
+	}
+	return done, t.write(path, h, pair)
+}
+
+func (t *tokens) claims(h holder, key string, ends time.Time) *jwt.UserClaims {
+	token := ""
+	if h.role == busconf.Node {
+		token = events.Token(h.node)
+	}
+	return busconf.UserClaims(h.role, token, key, t.public, ends)
+}
+
+// fits says whether a token says what is so, and for long enough: see
+// authority.fits.
+func (t *tokens) fits(have *jwt.UserClaims, h holder) bool {
+	ends := time.Unix(have.Expires, 0)
+	want := t.claims(h, have.Subject, ends)
+	life := ends.Sub(ends.AddDate(-leafYears, 0, 0))
+	return have.Issuer == t.public.Signing[h.role] && have.Name == want.Name && have.IssuerAccount == want.IssuerAccount &&
+		have.HasEmptyPermissions() && have.Expires > 0 && t.now.Before(ends.Add(-life/3))
+}
+
+func (t *tokens) write(path string, h holder, pair nkeys.KeyPair) error {
+	key, err := pair.PublicKey()
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	seed, err := pair.Seed()
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	ends := t.now.AddDate(leafYears, 0, 0)
+	token, err := t.claims(h, key, ends).Encode(t.signing[h.role])
+	if err != nil {
+		return fmt.Errorf("sign %s: %w", path, err)
+	}
+	text, err := jwt.FormatUserConfig(token, seed)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	// First the list: what is not on it could never be revoked.
+	if err := t.issued.add(h, key, ends); err != nil {
+		return err
+	}
+	return identity.WriteFileAtomic(path, text, 0o600)
+}
+
+// readCreds is nil where there is no file.
+func readCreds(path string) (*jwt.UserClaims, nkeys.KeyPair, error) {
+	text, err := readPrivate(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	// The cause stays out of the message: it could quote the file.
+	broken := fmt.Errorf("read %s: it does not hold one user's token and key: restore it from a backup, or delete it to have a new one made", path)
+	token, err := jwt.ParseDecoratedJWT(text)
+	if err != nil {
+		return nil, nil, broken
+	}
+	claims, err := jwt.DecodeUserClaims(token)
+	if err != nil {
+		return nil, nil, broken
+	}
+	pair, err := jwt.ParseDecoratedUserNKey(text)
+	if err != nil {
+		return nil, nil, broken
+	}
+	if key, err := pair.PublicKey(); err != nil || key != claims.Subject {
+		return nil, nil, broken
+	}
+	return claims, pair, nil
+}
+
+// close ends the list of what was issued: from here on it is known who is gone.
+func (t *tokens) close(all []holder) error {
+	wanted := make(map[string]bool, len(all))
+	for _, h := range all {
+		wanted[h.name()] = true
+	}
+	if err := t.issued.close(func(name string) bool { return wanted[name] }); err != nil {
+		return fmt.Errorf("write list of what was issued: %w", err)
+	}
+	t.public.Revoked = t.issued.revocations()
+	return nil
+}
+
+// sign renders what a server is told. Tokens that say the same already stay as
+// they are, so that nothing has to be read again.
+func (t *tokens) sign(c busconf.Config) (busconf.Signed, error) {
+	key, err := t.operator.PublicKey()
+	if err != nil {
+		return busconf.Signed{}, fmt.Errorf("sign operator: %w", err)
+	}
+	signed := busconf.Signed{System: t.public.Accounts[busconf.SystemAccount]}
+	if signed.Operator, err = keep(t, operatorToken(t.dir), busconf.OperatorClaims(key, t.public), jwt.DecodeOperatorClaims); err != nil {
+		return busconf.Signed{}, fmt.Errorf("sign operator: %w", err)
+	}
+	all, err := c.AccountClaims(t.public)
+	if err != nil {
+		return busconf.Signed{}, err
+	}
+	for _, claims := range all {
+		token, err := keep(t, accountToken(t.dir, claims.Name), claims, jwt.DecodeAccountClaims)
+		if err != nil {
+			return busconf.Signed{}, fmt.Errorf("sign account %s: %w", claims.Name, err)
+		}
+		signed.Accounts = append(signed.Accounts, busconf.SignedAccount{Name: claims.Name, Key: claims.Subject, Token: token})
+	}
+	return signed, nil
+}
+
+// keep returns the token of a file if it claims this, and else a new one, which
+// it writes there.
+func keep[C any, P interface {
+	*C
+	jwt.Claims
+}](t *tokens, path string, claims P, decode func(string) (*C, error)) (string, error) {
+	token, err := claims.Encode(t.operator)
+	if err != nil {
+		return "", err
+	}
+	want, err := decode(token)
+	if err != nil {
+		return "", err
+	}
+	have, err := readToken(path, decode)
+	if err != nil {
+		return "", err
+	}
+	if have != nil && sameClaims(P(have), P(want)) {
+		text, err := os.ReadFile(path)
+		return strings.TrimSpace(string(text)), err
+	}
+	_, err = replace(path, []byte(token+"\n"))
+	return token, err
+}
+
+// sameClaims compares all but when they were signed.
+func sameClaims(a, b jwt.Claims) bool {
+	for _, c := range []jwt.Claims{a, b} {
+		c.Claims().IssuedAt, c.Claims().ID = 0, ""
+	}
+	return reflect.DeepEqual(a, b)
+}
