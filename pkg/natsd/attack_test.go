@@ -53,7 +53,9 @@ func (c *client) mustDenyQueue(subject string) {
 }
 
 // The server sends its acknowledgement to whatever subject the publisher names.
-func TestANodeCannotHaveTheServerWriteForIt(t *testing.T) { inEachMode(t, aNodeCannotHaveTheServerWriteForIt) }
+func TestANodeCannotHaveTheServerWriteForIt(t *testing.T) {
+	inEachMode(t, aNodeCannotHaveTheServerWriteForIt)
+}
 
 func aNodeCannotHaveTheServerWriteForIt(t *testing.T, mode busconf.Mode) {
 	b := newSecureBus(t, mode, "a", "b")
@@ -168,7 +170,9 @@ func appendFact(t *testing.T, log eventlog.Log) {
 }
 
 // Headers can ask a stream for much: nothing of it may touch another node.
-func TestHeadersOfANodeReachOnlyItsOwnMessages(t *testing.T) { inEachMode(t, headersOfANodeReachOnlyItsOwnMessages) }
+func TestHeadersOfANodeReachOnlyItsOwnMessages(t *testing.T) {
+	inEachMode(t, headersOfANodeReachOnlyItsOwnMessages)
+}
 
 func headersOfANodeReachOnlyItsOwnMessages(t *testing.T, mode busconf.Mode) {
 	b := newSecureBus(t, mode, "a", "b")
@@ -322,7 +326,9 @@ func noServiceAdministersStreams(t *testing.T, mode busconf.Mode) {
 	}
 }
 
-func TestEachServiceWritesOnlyWhatIsItsOwn(t *testing.T) { inEachMode(t, eachServiceWritesOnlyWhatIsItsOwn) }
+func TestEachServiceWritesOnlyWhatIsItsOwn(t *testing.T) {
+	inEachMode(t, eachServiceWritesOnlyWhatIsItsOwn)
+}
 
 func eachServiceWritesOnlyWhatIsItsOwn(t *testing.T, mode busconf.Mode) {
 	b := newSecureBus(t, mode, "a")
@@ -365,7 +371,9 @@ func anOperatorSpeaksOnlyOfControl(t *testing.T, mode busconf.Mode) {
 	}
 }
 
-func TestTheAuditorReadsAndWritesNothing(t *testing.T) { inEachMode(t, theAuditorReadsAndWritesNothing) }
+func TestTheAuditorReadsAndWritesNothing(t *testing.T) {
+	inEachMode(t, theAuditorReadsAndWritesNothing)
+}
 
 func theAuditorReadsAndWritesNothing(t *testing.T, mode busconf.Mode) {
 	b := newSecureBus(t, mode, "a")

@@ -12,7 +12,9 @@ import (
 )
 
 // Everybody who folds the log may begin with a snapshot; only planners keep them.
-func TestEverybodyReadsSnapshotsAndPlannersKeepThem(t *testing.T) { inEachMode(t, everybodyReadsSnapshotsAndPlannersKeepThem) }
+func TestEverybodyReadsSnapshotsAndPlannersKeepThem(t *testing.T) {
+	inEachMode(t, everybodyReadsSnapshotsAndPlannersKeepThem)
+}
 
 func everybodyReadsSnapshotsAndPlannersKeepThem(t *testing.T, mode busconf.Mode) {
 	b := newSecureBus(t, mode)

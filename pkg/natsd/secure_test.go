@@ -55,11 +55,13 @@ func newSecureBus(t *testing.T, mode busconf.Mode, nodes ...fleet.NodeID) *secur
 	return b
 }
 
-func (b *secureBus) write() {
+func (b *secureBus) write() busdir.Report {
 	b.t.Helper()
-	if _, err := busdir.Write(busdir.Options{Dir: b.dir, Mode: b.mode, Config: b.config}); err != nil {
+	done, err := busdir.Write(busdir.Options{Dir: b.dir, Mode: b.mode, Config: b.config})
+	if err != nil {
 		b.t.Fatal(err)
 	}
+	return done
 }
 
 // bus connects as our own programs do.
@@ -239,9 +241,10 @@ func patience(t *testing.T) context.Context {
 func TestAFleetWorksOnTheSecureBus(t *testing.T) { inEachMode(t, aFleetWorksOnTheSecureBus) }
 
 func aFleetWorksOnTheSecureBus(t *testing.T, mode busconf.Mode) {
-	b := newSecureBus(t, mode, "a", "rack/n.1")
+	ids := []fleet.NodeID{"a", "rack/n.1", "host:8080@x.y", "x.y.z", "A", "under_score", fleet.NodeID(strings.Repeat("a/", 63) + "z")}
+	b := newSecureBus(t, mode, ids...)
 	executor := b.bus(busconf.Executor)
-	for _, id := range []fleet.NodeID{"a", "rack/n.1"} {
+	for _, id := range ids {
 		agent := b.agent(id)
 		if err := agent.Beat(patience(t), id, heartbeat(id), time.Minute); err != nil {
 			t.Fatal(err)
@@ -266,7 +269,7 @@ func aFleetWorksOnTheSecureBus(t *testing.T, mode busconf.Mode) {
 	}
 	t.Cleanup(seen.Close)
 	found := map[fleet.NodeID]bool{}
-	for len(found) < 2 {
+	for len(found) < len(ids) {
 		got, _, err := seen.Next(patience(t))
 		if err != nil {
 			t.Fatal(err)
