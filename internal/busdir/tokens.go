@@ -43,18 +43,30 @@ func openTokens(o Options) (*tokens, error) {
 	return t, nil
 }
 
-func (t *tokens) openOperator() (err error) {
-	t.operator, err = openSeed(operatorSeed(t.dir), nkeys.PrefixByteOperator, !exists(operatorToken(t.dir)))
+func (t *tokens) openOperator() error {
+	have, err := readToken(operatorToken(t.dir), jwt.DecodeOperatorClaims)
+	if err != nil {
+		return err
+	}
+	known := ""
+	if have != nil {
+		known = have.Subject
+	}
+	t.operator, _, err = openKnown(operatorSeed(t.dir), nkeys.PrefixByteOperator, known)
 	return err
 }
 
 func (t *tokens) openAccounts() error {
 	for _, name := range busconf.AccountNames() {
-		pair, err := openSeed(accountSeed(t.dir, name), nkeys.PrefixByteAccount, !exists(accountToken(t.dir, name)))
+		have, err := readToken(accountToken(t.dir, name), jwt.DecodeAccountClaims)
 		if err != nil {
 			return err
 		}
-		if t.public.Accounts[name], err = pair.PublicKey(); err != nil {
+		known := ""
+		if have != nil {
+			known = have.Subject
+		}
+		if _, t.public.Accounts[name], err = openKnown(accountSeed(t.dir, name), nkeys.PrefixByteAccount, known); err != nil {
 			return err
 		}
 	}
@@ -67,29 +79,41 @@ func (t *tokens) openSigning() error {
 		if err != nil {
 			return err
 		}
-		pair, err := openSeed(signingSeed(t.dir, string(r)), nkeys.PrefixByteAccount, !signs(have, r))
-		if err != nil {
-			return err
-		}
-		t.signing[r] = pair
-		if t.public.Signing[r], err = pair.PublicKey(); err != nil {
+		if t.signing[r], t.public.Signing[r], err = openKnown(signingSeed(t.dir, string(r)), nkeys.PrefixByteAccount, signer(have, r)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// signs says whether somebody has a token by the role's key already.
-func signs(account *jwt.AccountClaims, r busconf.Role) bool {
-	if account == nil {
-		return false
+// openKnown opens the key that a token names; without a token there may be a
+// new one.
+func openKnown(path string, kind nkeys.PrefixByte, known string) (nkeys.KeyPair, string, error) {
+	pair, err := openSeed(path, kind, known == "")
+	if err != nil {
+		return nil, "", err
 	}
-	for _, scope := range account.SigningKeys {
+	key, err := pair.PublicKey()
+	if err != nil {
+		return nil, "", fmt.Errorf("load key %s: %w", path, err)
+	}
+	if known != "" && key != known {
+		return nil, "", fmt.Errorf("load key %s: it is another one than %s, which the token beside it names: restore it from a backup", path, known)
+	}
+	return pair, key, nil
+}
+
+// signer is the key by which a role's users are believed, "" where there is none.
+func signer(account *jwt.AccountClaims, r busconf.Role) string {
+	if account == nil {
+		return ""
+	}
+	for key, scope := range account.SigningKeys {
 		if user, ok := scope.(*jwt.UserScope); ok && user.Role == string(r) {
-			return true
+			return key
 		}
 	}
-	return false
+	return ""
 }
 
 // readToken is nil where there is no file.

@@ -141,7 +141,10 @@ func (f *configFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	tell(cmd.OutOrStdout(), done)
-	if done.Changed {
+	switch {
+	case !done.Changed && len(done.Created) > 0:
+		fmt.Fprintln(cmd.ErrOrStderr(), "hint: no server has to read anything again")
+	case done.Changed:
 		fmt.Fprintf(cmd.ErrOrStderr(), "hint: a server that runs with %s has to read it again: nats-server --signal reload\n", configOf(f.out, servers))
 	}
 	return nil
@@ -184,8 +187,9 @@ func tell(w io.Writer, done busdir.Report) {
 			fmt.Fprintf(w, "%-8s  %s\n", part.word, folder)
 		}
 	}
-	fmt.Fprintf(w, "%-8s  %s\n", "mode", done.Mode)
 	if len(done.Created)+len(done.Renewed)+len(done.Left)+len(done.Pruned) == 0 && !done.Changed {
 		fmt.Fprintln(w, "nothing to change")
+		return
 	}
+	fmt.Fprintf(w, "%-8s  %s\n", "mode", done.Mode)
 }
