@@ -21,12 +21,19 @@ type Server struct {
 	Listen, Monitor, Route string
 }
 
-func (s Server) address() (string, error) {
-	_, port, err := net.SplitHostPort(s.Route)
+// address by which others reach what listens there.
+func (s Server) address(listen string) (string, error) {
+	_, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return "", fmt.Errorf("read address of the routes of server %s: %w", s.Name, err)
+		return "", fmt.Errorf("read address of server %s: %w", s.Name, err)
 	}
 	return net.JoinHostPort(s.Host, port), nil
+}
+
+// onLoopback says that nobody on another machine reaches it.
+func (s Server) onLoopback() bool {
+	ip := net.ParseIP(s.Host)
+	return s.Host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // serverDir is the folder of a server, with what differs from others.
@@ -59,19 +66,26 @@ func (w *writer) serverDirs() ([]serverDir, error) {
 	if len(w.Servers) == 0 {
 		return []serverDir{{filepath.Dir(ConfigFile(w.Dir)), hosts(w.Hosts), w.Config}}, nil
 	}
-	var all []serverDir
 	var routes []string
 	for _, s := range w.Servers {
-		address, err := s.address()
+		address, err := s.address(s.Route)
 		if err != nil {
 			return nil, err
 		}
 		routes = append(routes, address)
 	}
-	for _, s := range w.Servers {
+	var all []serverDir
+	for i, s := range w.Servers {
 		c := w.Config
 		c.Name, c.Listen, c.Monitor = s.Name, s.Listen, s.Monitor
 		c.Cluster = &busconf.Cluster{Listen: s.Route, Routes: routes}
+		if !s.onLoopback() {
+			clients, err := s.address(s.Listen)
+			if err != nil {
+				return nil, err
+			}
+			c.Cluster.Advertise, c.Cluster.AdvertiseRoute = clients, routes[i]
+		}
 		all = append(all, serverDir{filepath.Dir(ServerConfigFile(w.Dir, s.Name)), hosts(append(slices.Clone(w.Hosts), s.Host)), c})
 	}
 	return all, nil

@@ -304,7 +304,7 @@ func TestServersOfAClusterHaveFoldersOfTheirOwn(t *testing.T) {
 		all := files(t, dir)
 		for _, s := range o.Servers {
 			conf := all["servers/"+s.Name+"/nats-server.conf"]
-			for _, want := range []string{`server_name: "` + s.Name + `"`, "nats-route://n1.example.org:6222", "nats-route://n3.example.org:6222", "sync_interval: always", "verify: true"} {
+			for _, want := range []string{`server_name: "` + s.Name + `"`, "nats-route://n1.example.org:6222", "nats-route://n3.example.org:6222", `client_advertise: "` + s.Host + `:4222"`, `advertise: "` + s.Host + `:6222"`, "sync_interval: always", "verify: true"} {
 				if !strings.Contains(conf, want) {
 					t.Errorf("%s of %s lacks %s", s.Name, mode, want)
 				}

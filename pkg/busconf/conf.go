@@ -67,6 +67,10 @@ type Cluster struct {
 	Listen string
 	// Routes are the HOST:PORT of all its servers, its own among them.
 	Routes []string
+	// Advertise and AdvertiseRoute are the HOST:PORT that clients and servers are
+	// told of, which the server's certificates name. Empty means the addresses of
+	// the machine.
+	Advertise, AdvertiseRoute string
 }
 
 // Text of the configuration. It names no folder for JetStream: the server takes
@@ -162,7 +166,7 @@ func (c Config) check() error {
 	}
 	said := c.Listen + c.Dir + c.Name + c.Monitor
 	if c.Cluster != nil {
-		said += c.Cluster.Listen + strings.Join(c.Cluster.Routes, "")
+		said += c.Cluster.Listen + c.Cluster.Advertise + c.Cluster.AdvertiseRoute + strings.Join(c.Cluster.Routes, "")
 	}
 	if strings.ContainsAny(said, "\"\\\n") {
 		return errors.New("an address, a name or the folder has a quote, a backslash or a line break")
