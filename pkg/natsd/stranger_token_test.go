@@ -1,6 +1,7 @@
 package natsd_test
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,11 +11,13 @@ import (
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
+	"github.com/rs/zerolog"
 
 	"github.com/fleetfold/fleetfold/internal/busdir"
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/pkg/busconf"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/natsd"
 )
 
 func readFile(t *testing.T, path ...string) []byte {
@@ -230,5 +233,73 @@ func TestTokensFollowTheInventory(t *testing.T) {
 	}
 	if err := b.planner.EnsureStreams(patience(t)); err != nil {
 		t.Error(err)
+	}
+}
+
+// A server keeps streams below the name of their account, so a log goes from the
+// one mode to the other by a new name for one folder, as SECURITY.md says.
+func TestALogMovesToTheOtherMode(t *testing.T) {
+	b := newSecureBus(t, busconf.Certificates, "a")
+	data := t.TempDir()
+	b.restart(data)
+	if err := b.planner.EnsureStreams(patience(t)); err != nil {
+		t.Fatal(err)
+	}
+	appendFact(t, b.planner.Log())
+	b.planner.Close()
+	b.server.Shutdown()
+
+	next := &secureBus{t: t, dir: t.TempDir(), mode: busconf.Tokens, config: b.config}
+	for _, folder := range []string{"ca", "identities"} {
+		if err := os.CopyFS(filepath.Join(next.dir, folder), os.DirFS(filepath.Join(b.dir, folder))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next.private()
+	next.write()
+	if was, is := readFile(t, busdir.Node(b.dir, "a"), busdir.CertFile), readFile(t, busdir.Node(next.dir, "a"), busdir.CertFile); string(was) != string(is) {
+		t.Error("the node has another certificate than before")
+	}
+	services, err := next.key("accounts", "SERVICES.nk").PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(readFile(t, busdir.ConfigFile(next.dir))), "# SERVICES\n  \""+services+"\"") {
+		t.Error("the key does not stand below # SERVICES")
+	}
+	if err := os.Rename(filepath.Join(data, "jetstream", "SERVICES"), filepath.Join(data, "jetstream", services)); err != nil {
+		t.Fatal(err)
+	}
+	next.restart(data)
+	if err := next.planner.EnsureStreams(patience(t)); err != nil {
+		t.Error(err)
+	}
+	if last, err := next.planner.Log().Last(patience(t)); last != 1 || err != nil {
+		t.Errorf("the log ends at %d, %v", last, err)
+	}
+}
+
+// restart begins again with the streams in data.
+func (b *secureBus) restart(data string) {
+	b.t.Helper()
+	if b.server != nil {
+		b.planner.Close()
+		b.server.Shutdown()
+	}
+	b.server = start(b.t, natsd.Options{Dir: data, Port: natsd.RandomPort, Config: busdir.ConfigFile(b.dir), Logger: zerolog.Nop()})
+	b.planner = b.bus(busconf.Planner)
+}
+
+// private gives copied keys the mode that they had.
+func (b *secureBus) private() {
+	b.t.Helper()
+	err := filepath.WalkDir(b.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".key" {
+			return err
+		}
+		return os.Chmod(path, 0o600)
+	})
+	if err != nil {
+		b.t.Fatal(err)
 	}
 }
