@@ -35,7 +35,7 @@ func readPrivate(path string) ([]byte, error) {
 	}
 	switch {
 	case info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("load key %s: its mode is %04o, so others can get at it: if none did, run chmod 600 %s; otherwise make a new bus", path, info.Mode().Perm(), path)
+		return nil, fmt.Errorf("load key %s: its mode is %04o, so others can get at it: if none did, run chmod 600 %s; otherwise make a new one", path, info.Mode().Perm(), path)
 	case info.Size() > maxSmall:
 		return nil, fmt.Errorf("load key %s: it has %d bytes, more than any key", path, info.Size())
 	}

@@ -227,6 +227,21 @@ func readCreds(path string) (*jwt.UserClaims, nkeys.KeyPair, error) {
 	return claims, pair, nil
 }
 
+// CheckCreds says what is wrong with a file of credentials before a server does,
+// which tells nobody the reason.
+func CheckCreds(path string, now time.Time) error {
+	claims, _, err := readCreds(path)
+	switch {
+	case err != nil:
+		return err
+	case claims == nil:
+		return fmt.Errorf("read %s: %w", path, fs.ErrNotExist)
+	case claims.Expires > 0 && now.Unix() > claims.Expires:
+		return fmt.Errorf("read %s: its token ended at %s: run 'fleetfold nats config' again, and copy the new one here", path, time.Unix(claims.Expires, 0).UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
 // close ends the list of what was issued: from here on it is known who is gone.
 func (t *tokens) close(all []holder) error {
 	wanted := make(map[string]bool, len(all))

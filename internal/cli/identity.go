@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/fleetfold/fleetfold/internal/busdir"
 	"github.com/fleetfold/fleetfold/pkg/busconf"
@@ -46,17 +47,17 @@ func (n *NATSFlags) identify(o *eventlog.Options) error {
 // token takes the credentials of the identity's folder, where there are any.
 // Those that were typed silence them, and the other way round for the folder.
 func (n *NATSFlags) token(o *eventlog.Options) error {
+	if info, err := os.Stat(o.TLS.Key); err == nil && info.Mode().Perm()&0o077 != 0 {
+		return Usagef("load key %s: its mode is %04o, so others can get at it: if none did, run chmod 600 %s; otherwise have \"fleetfold nats config\" make another", o.TLS.Key, info.Mode().Perm(), o.TLS.Key)
+	}
 	creds := Creds(n.Identity)
-	for _, secret := range []string{o.TLS.Key, creds} {
-		if secret == "" {
-			continue
-		}
-		if info, err := os.Stat(secret); err == nil && info.Mode().Perm()&0o077 != 0 {
-			return Usagef("load identity of --identity: %s has mode %04o, so others can get at it: if none did, run chmod 600 %s; otherwise have \"fleetfold nats config\" make another", secret, info.Mode().Perm(), secret)
-		}
+	if creds == "" {
+		return nil
+	}
+	if err := busdir.CheckCreds(creds, time.Now()); err != nil {
+		return UsageError(err)
 	}
 	switch {
-	case creds == "":
 	case o.Creds != "" && n.typed("creds") == n.typed("identity"):
 		return Usagef("--identity %s has credentials of its own: leave --creds out", n.Identity)
 	case o.Creds == "" || n.typed("identity"):
