@@ -2,6 +2,7 @@ package busdir
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -80,6 +81,8 @@ type Report struct {
 	// Left are the identities of nodes that may no longer connect; Pruned those
 	// of them that were deleted.
 	Left, Pruned []string
+	// Unused are the folders of servers that the options do not name.
+	Unused []string
 	// Changed says that the servers have to read their folders again.
 	Changed bool
 }
@@ -98,8 +101,7 @@ func Write(o Options) (Report, error) {
 	if o.Now.IsZero() {
 		o.Now = time.Now()
 	}
-	mode, err := o.mode()
-	if err != nil {
+	if _, err := o.mode(); err != nil { // before there is a folder
 		return Report{}, err
 	}
 	if err := os.MkdirAll(filepath.Join(o.Dir, "identities", "nodes"), 0o700); err != nil {
@@ -110,6 +112,15 @@ func Write(o Options) (Report, error) {
 		return Report{}, fmt.Errorf("lock folder of the bus: %w", err)
 	}
 	defer func() { _ = lock.Unlock() }() // it ends with the process anyway
+	return o.write()
+}
+
+// write is Write for the only one who does.
+func (o Options) write() (Report, error) {
+	mode, err := o.mode()
+	if err != nil {
+		return Report{}, err
+	}
 	ca, err := openAuthority(filepath.Join(o.Dir, "ca"), o.Now)
 	if err != nil {
 		return Report{}, err
@@ -119,11 +130,10 @@ func Write(o Options) (Report, error) {
 		if w.tokens, err = openTokens(o); err != nil {
 			return Report{}, err
 		}
+		defer w.tokens.abandon()
 	}
-	if err := w.all(); err != nil {
-		return w.report, err
-	}
-	return w.report, nil
+	err = w.all()
+	return w.report, err
 }
 
 // mode decides, and refuses another one than that of the folder.
@@ -148,7 +158,7 @@ func (o Options) mode() (busconf.Mode, error) {
 	case have != "" && mode != have:
 		return "", fmt.Errorf("folder %s is one of mode %s and stays so: a server keeps the log under the name of an account, which differs; write mode %s to a new folder", o.Dir, have, mode)
 	case mode != busconf.Tokens && len(o.Revoke) > 0:
-		return "", fmt.Errorf("folder %s is one of mode %s, which has no tokens to revoke: take the node out of the inventory, or delete its folder and the authority's", o.Dir, mode)
+		return "", fmt.Errorf("folder %s is one of mode %s, which has no tokens to revoke: take the node out of the inventory", o.Dir, mode)
 	}
 	return mode, nil
 }
@@ -205,11 +215,14 @@ func (w *writer) everybody() ([]holder, error) {
 const writers = 16
 
 func (w *writer) identities(all []holder) error {
-	var group errgroup.Group
+	group, failed := errgroup.WithContext(context.Background())
 	group.SetLimit(writers)
 	did := make([]change, len(all))
 	var done atomic.Int64
 	for i, h := range all {
+		if failed.Err() != nil {
+			break
+		}
 		group.Go(func() (err error) {
 			if did[i], err = w.identity(h); err != nil {
 				return fmt.Errorf("make identity %s: %w", h.uri, err)

@@ -1,8 +1,11 @@
 package busdir
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -57,6 +60,27 @@ func (w *writer) servers() error {
 	for _, s := range all {
 		if err := w.configuration(s); err != nil {
 			return err
+		}
+	}
+	return w.unused(all)
+}
+
+// unused finds folders of servers from before: their configurations grow old.
+func (w *writer) unused(all []serverDir) error {
+	var found []string
+	entries, err := os.ReadDir(filepath.Join(w.Dir, "servers"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("look for other servers: %w", err)
+	}
+	for _, e := range entries {
+		found = append(found, filepath.Join(w.Dir, "servers", e.Name()))
+	}
+	if single := filepath.Dir(ConfigFile(w.Dir)); exists(single) {
+		found = append(found, single)
+	}
+	for _, path := range found {
+		if !slices.ContainsFunc(all, func(s serverDir) bool { return s.path == path }) {
+			w.report.Unused = append(w.report.Unused, w.below(path))
 		}
 	}
 	return nil

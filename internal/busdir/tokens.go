@@ -227,6 +227,9 @@ func readCreds(path string) (*jwt.UserClaims, nkeys.KeyPair, error) {
 	return claims, pair, nil
 }
 
+// abandon lets go of the list when nobody has closed it.
+func (t *tokens) abandon() { _ = t.issued.file.Close() }
+
 // CheckCreds says what is wrong with a file of credentials before a server does,
 // which tells nobody the reason.
 func CheckCreds(path string, now time.Time) error {

@@ -20,7 +20,7 @@ import (
 
 // initialize runs what the service init runs, with the folders of this machine
 // in place of the container's, and returns the folder that the volume becomes.
-func initialize(t *testing.T, project *types.Project) string {
+func initialize(t *testing.T, project *types.Project, more ...string) string {
 	t.Helper()
 	service, bus := project.Services["init"], t.TempDir()
 	here := map[string]string{}
@@ -52,7 +52,7 @@ func initialize(t *testing.T, project *types.Project) string {
 	var said bytes.Buffer
 	cmd.SetOut(&said)
 	cmd.SetErr(&said)
-	cmd.SetArgs(line)
+	cmd.SetArgs(append(line, more...))
 	if code := cli.Run(t.Context(), cmd); code != 0 {
 		t.Fatalf("init %q ends with %d:\n%s", line, code, said.String())
 	}
@@ -107,6 +107,27 @@ func TestComposeGivesEverybodyTheirOwnIdentity(t *testing.T) {
 	}
 	if ca := value(parse(t, project.Services["executor"].Command), "attest-ca"); ca != "/identity/ca.crt" {
 		t.Errorf("the executor believes certificates of %s", ca)
+	}
+}
+
+// Its comment says that the mode may be another.
+func TestComposeGoesByTokensToo(t *testing.T) {
+	project := loadCompose(t)
+	bus := initialize(t, project, "--mode", "jwt")
+	for _, name := range []string{"planner", "executor", "operator", "node-1", "node-2", "node-3"} {
+		subpath, _ := busOf(t, project.Services[name])
+		if cli.Creds(filepath.Join(bus, subpath)) == "" {
+			t.Errorf("%s has no token", name)
+		}
+	}
+	subpath, _ := busOf(t, project.Services["nats"])
+	options, err := server.ProcessConfigFile(filepath.Join(bus, subpath, "nats-server.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkListeners(t, options)
+	if len(options.TrustedOperators) != 1 || len(options.Users) != 0 {
+		t.Errorf("there are %d operators and %d users", len(options.TrustedOperators), len(options.Users))
 	}
 }
 

@@ -2,6 +2,7 @@ package busconf
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -125,6 +126,7 @@ func (c Config) AccountClaims(keys PublicKeys) ([]*jwt.AccountClaims, error) {
 	var list []*jwt.AccountClaims
 	for _, name := range AccountNames() {
 		claims := w.all[name]
+		claims.Exports, claims.Imports = outermostExports(claims.Exports), outermostImports(claims.Imports)
 		found := jwt.CreateValidationResults()
 		claims.Validate(found)
 		if found.IsBlocking(true) {
@@ -222,3 +224,30 @@ func (w *accountWriter) export(account string, kind jwt.ExportType, subject stri
 func (w *accountWriter) imports(account string, kind jwt.ExportType, from, subject string) {
 	w.all[account].Imports.Add(&jwt.Import{Name: subject, Subject: jwt.Subject(subject), Account: w.keys.Accounts[from], Type: kind})
 }
+
+// outermostExports leaves out what another export contains: a token may not say
+// a thing twice. It is exported all the same, with the answers of the other.
+func outermostExports(all jwt.Exports) (kept jwt.Exports) {
+	for i, e := range all {
+		if !slices.ContainsFunc(all[:i], func(o *jwt.Export) bool { return o.Type == e.Type && o.Subject == e.Subject }) &&
+			!slices.ContainsFunc(all, func(o *jwt.Export) bool { return o.Type == e.Type && within(e.Subject, o.Subject) }) {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+// outermostImports is the same for what an account asks of another.
+func outermostImports(all jwt.Imports) (kept jwt.Imports) {
+	same := func(i, o *jwt.Import) bool { return o.Type == i.Type && o.Account == i.Account }
+	for n, i := range all {
+		if !slices.ContainsFunc(all[:n], func(o *jwt.Import) bool { return same(i, o) && o.Subject == i.Subject }) &&
+			!slices.ContainsFunc(all, func(o *jwt.Import) bool { return same(i, o) && within(i.Subject, o.Subject) }) {
+			kept = append(kept, i)
+		}
+	}
+	return kept
+}
+
+// within says that b has more subjects than a, and all of a's.
+func within(a, b jwt.Subject) bool { return a != b && a.IsContainedIn(b) }

@@ -165,3 +165,27 @@ func TestTheConfigurationOfTokensNamesNoNode(t *testing.T) {
 		}
 	}
 }
+
+func TestNothingIsSaidTwice(t *testing.T) {
+	exports := outermostExports(jwt.Exports{
+		{Subject: "a.b", Type: jwt.Service}, {Subject: "a.*", Type: jwt.Service}, {Subject: "a.*", Type: jwt.Service},
+		{Subject: "a.b", Type: jwt.Stream}, {Subject: "a.b.c", Type: jwt.Service}, {Subject: "*.b", Type: jwt.Service},
+	})
+	var got []string
+	for _, e := range exports {
+		got = append(got, e.Type.String()+" "+string(e.Subject))
+	}
+	if want := []string{"service a.*", "stream a.b", "service a.b.c", "service *.b"}; !slices.Equal(got, want) {
+		t.Errorf("exports are %q, want %q", got, want)
+	}
+	got = nil
+	for _, i := range outermostImports(jwt.Imports{
+		{Subject: "a.b", Account: "x", Type: jwt.Service}, {Subject: "a.>", Account: "x", Type: jwt.Service}, {Subject: "a.>", Account: "x", Type: jwt.Service},
+		{Subject: "a.b", Account: "y", Type: jwt.Service}, {Subject: "a.b", Account: "x", Type: jwt.Stream},
+	}) {
+		got = append(got, i.Type.String()+" "+i.Account+" "+string(i.Subject))
+	}
+	if want := []string{"service x a.>", "service y a.b", "stream x a.b"}; !slices.Equal(got, want) {
+		t.Errorf("imports are %q, want %q", got, want)
+	}
+}

@@ -19,7 +19,7 @@ import (
 func TestANodeSpeaksForItselfOnly(t *testing.T) { inEachMode(t, aNodeSpeaksForItselfOnly) }
 
 func aNodeSpeaksForItselfOnly(t *testing.T, mode busconf.Mode) {
-	b := newSecureBus(t, mode, "a", "b", "a/b", "ab")
+	b := secureBusIn(t, mode, "a", "b", "a/b", "ab")
 	a := b.node("a")
 	a.mustNotPublish(
 		"fleet.presence.b", "fleet.credential.b", "fleet.request.b", "fleet.command.b", "fleet.command.a",
@@ -58,7 +58,7 @@ func TestANodeCannotHaveTheServerWriteForIt(t *testing.T) {
 }
 
 func aNodeCannotHaveTheServerWriteForIt(t *testing.T, mode busconf.Mode) {
-	b := newSecureBus(t, mode, "a", "b")
+	b := secureBusIn(t, mode, "a", "b")
 	if err := b.agent("b").Beat(patience(t), "b", heartbeat("b"), time.Minute); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func (b *secureBus) trust() {
 func TestANodeReadsWhatIsTrusted(t *testing.T) { inEachMode(t, aNodeReadsWhatIsTrusted) }
 
 func aNodeReadsWhatIsTrusted(t *testing.T, mode busconf.Mode) {
-	b := newSecureBus(t, mode, "a")
+	b := secureBusIn(t, mode, "a")
 	a := b.node("a")
 	heard, err := a.SubscribeSync("fleet.trust.>")
 	if err != nil {
@@ -175,7 +175,7 @@ func TestHeadersOfANodeReachOnlyItsOwnMessages(t *testing.T) {
 }
 
 func headersOfANodeReachOnlyItsOwnMessages(t *testing.T, mode busconf.Mode) {
-	b := newSecureBus(t, mode, "a", "b")
+	b := secureBusIn(t, mode, "a", "b")
 	if err := b.agent("b").Beat(patience(t), "b", heartbeat("b"), time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +240,7 @@ func firstKey(answer []byte) string {
 func TestANodeCannotAnswerForAnother(t *testing.T) { inEachMode(t, aNodeCannotAnswerForAnother) }
 
 func aNodeCannotAnswerForAnother(t *testing.T, mode busconf.Mode) {
-	b := newSecureBus(t, mode, "a", "b")
+	b := secureBusIn(t, mode, "a", "b")
 	executor := b.bus(busconf.Executor)
 	a := b.node("a")
 	a.mustNotSubscribe("fleet.command.b")
@@ -298,7 +298,7 @@ var exceptions = []string{"$JS.API.STREAM.PURGE.OBJ_FLEET_SNAPSHOTS", "$JS.API.S
 func TestNoServiceAdministersStreams(t *testing.T) { inEachMode(t, noServiceAdministersStreams) }
 
 func noServiceAdministersStreams(t *testing.T, mode busconf.Mode) {
-	b := newSecureBus(t, mode, "a")
+	b := secureBusIn(t, mode, "a")
 	streams := []string{"FLEET", "FLEET_INGEST", "FLEET_PRESENCE", "OBJ_FLEET_INVENTORIES", "OBJ_FLEET_SNAPSHOTS"}
 	for _, r := range busconf.Services {
 		c := b.as(r)
@@ -331,7 +331,7 @@ func TestEachServiceWritesOnlyWhatIsItsOwn(t *testing.T) {
 }
 
 func eachServiceWritesOnlyWhatIsItsOwn(t *testing.T, mode busconf.Mode) {
-	b := newSecureBus(t, mode, "a")
+	b := secureBusIn(t, mode, "a")
 	b.as(busconf.Planner).mustNotPublish("fleet.events.outcome.x", "fleet.events.enforcement", "fleet.events.trust", "fleet.events.control", "fleet.command.a",
 		"$JS.API.CONSUMER.CREATE.FLEET.executor", "$JS.API.CONSUMER.CREATE.FLEET.executor.fleet.actions.>", "$JS.API.CONSUMER.MSG.NEXT.FLEET.executor")
 	b.as(busconf.Executor).mustNotPublish("fleet.events.plan", "fleet.events.inventory", "fleet.events.control", "fleet.actions.enroll-node.a",
@@ -350,7 +350,7 @@ func eachServiceWritesOnlyWhatIsItsOwn(t *testing.T, mode busconf.Mode) {
 func TestAnOperatorSpeaksOnlyOfControl(t *testing.T) { inEachMode(t, anOperatorSpeaksOnlyOfControl) }
 
 func anOperatorSpeaksOnlyOfControl(t *testing.T, mode busconf.Mode) {
-	b := newSecureBus(t, mode, "a")
+	b := secureBusIn(t, mode, "a")
 	b.trust()
 	c := b.as(busconf.Operator)
 	c.mustNotPublish("$JS.API.STREAM.INFO.FLEET", "$JS.API.CONSUMER.CREATE.FLEET.x", "$JS.API.CONSUMER.CREATE.OBJ_FLEET_INVENTORIES.x", "fleet.trust.bundle", "$SRV.PING")
@@ -376,7 +376,7 @@ func TestTheAuditorReadsAndWritesNothing(t *testing.T) {
 }
 
 func theAuditorReadsAndWritesNothing(t *testing.T, mode busconf.Mode) {
-	b := newSecureBus(t, mode, "a")
+	b := secureBusIn(t, mode, "a")
 	appendFact(t, b.planner.Log())
 	digest, err := b.planner.PutInventory(patience(t), []byte("text"))
 	if err != nil {

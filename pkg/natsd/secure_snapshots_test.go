@@ -17,7 +17,7 @@ func TestEverybodyReadsSnapshotsAndPlannersKeepThem(t *testing.T) {
 }
 
 func everybodyReadsSnapshotsAndPlannersKeepThem(t *testing.T, mode busconf.Mode) {
-	b := newSecureBus(t, mode)
+	b := secureBusIn(t, mode)
 	large := strings.Repeat("0123456789abcdef", 1<<19) // several answers
 	for n, content := range []string{"", "small", large} {
 		if _, err := b.planner.PutSnapshot(patience(t), uint64(n), strings.NewReader(content)); err != nil {
@@ -55,7 +55,7 @@ func everybodyReadsSnapshotsAndPlannersKeepThem(t *testing.T, mode busconf.Mode)
 func TestPeopleAreToldWhatTheyMayNotAsk(t *testing.T) { inEachMode(t, peopleAreToldWhatTheyMayNotAsk) }
 
 func peopleAreToldWhatTheyMayNotAsk(t *testing.T, mode busconf.Mode) {
-	b := newSecureBus(t, mode)
+	b := secureBusIn(t, mode)
 	for _, r := range []busconf.Role{busconf.Operator, busconf.Auditor} {
 		bus := b.bus(r)
 		if all := bus.CheckStreams(t.Context()); len(all) == 0 || slices.ContainsFunc(all, func(h eventlog.StreamHealth) bool { return !errors.Is(h.Err, eventlog.ErrNotAllowed) }) {

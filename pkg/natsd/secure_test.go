@@ -38,7 +38,13 @@ func inEachMode(t *testing.T, attack func(*testing.T, busconf.Mode)) {
 	}
 }
 
-func newSecureBus(t *testing.T, mode busconf.Mode, nodes ...fleet.NodeID) *secureBus {
+// newSecureBus is for what is said of certificates.
+func newSecureBus(t *testing.T, nodes ...fleet.NodeID) *secureBus {
+	t.Helper()
+	return secureBusIn(t, busconf.Certificates, nodes...)
+}
+
+func secureBusIn(t *testing.T, mode busconf.Mode, nodes ...fleet.NodeID) *secureBus {
 	t.Helper()
 	b := &secureBus{t: t, dir: t.TempDir(), mode: mode, config: busconf.Config{TrustDomain: "fleet.example", Nodes: nodes}}
 	b.write()
@@ -242,7 +248,7 @@ func TestAFleetWorksOnTheSecureBus(t *testing.T) { inEachMode(t, aFleetWorksOnTh
 
 func aFleetWorksOnTheSecureBus(t *testing.T, mode busconf.Mode) {
 	ids := []fleet.NodeID{"a", "rack/n.1", "host:8080@x.y", "x.y.z", "A", "under_score", fleet.NodeID(strings.Repeat("a/", 63) + "z")}
-	b := newSecureBus(t, mode, ids...)
+	b := secureBusIn(t, mode, ids...)
 	executor := b.bus(busconf.Executor)
 	for _, id := range ids {
 		agent := b.agent(id)
@@ -294,7 +300,7 @@ func stopRequest(id fleet.NodeID) *events.Event {
 func TestThePlannerMayKeepWatch(t *testing.T) { inEachMode(t, thePlannerMayKeepWatch) }
 
 func thePlannerMayKeepWatch(t *testing.T, mode busconf.Mode) {
-	b := newSecureBus(t, mode, "a")
+	b := secureBusIn(t, mode, "a")
 	if err := b.agent("a").Beat(patience(t), "a", heartbeat("a"), time.Minute); err != nil {
 		t.Fatal(err)
 	}

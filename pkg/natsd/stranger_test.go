@@ -53,7 +53,7 @@ func another(t *testing.T, o busdir.Options) string {
 }
 
 func TestStrangersAreKeptOut(t *testing.T) {
-	b := newSecureBus(t, busconf.Certificates, "a", "gone")
+	b := newSecureBus(t, "a", "gone")
 	b.config.Nodes = []fleet.NodeID{"a"}
 	b.write()
 	if err := b.server.Reload(); err != nil {
@@ -115,7 +115,7 @@ func (b *secureBus) expired(ca string) string {
 
 // The name that somebody gives besides the certificate counts for nothing.
 func TestTheCertificateAloneSaysWho(t *testing.T) {
-	b := newSecureBus(t, busconf.Certificates, "a", "b")
+	b := newSecureBus(t, "a", "b")
 	inbox := nats.CustomInboxPrefix(busconf.NodeInbox("fleet", "a"))
 	c, err := b.tryDial(busdir.Node(b.dir, "a"), inbox, nats.UserInfo(busconf.Planner.URI(), ""))
 	if err != nil {
@@ -127,7 +127,7 @@ func TestTheCertificateAloneSaysWho(t *testing.T) {
 func TestNobodyIsHeardWithoutTLS(t *testing.T) { inEachMode(t, nobodyIsHeardWithoutTLS) }
 
 func nobodyIsHeardWithoutTLS(t *testing.T, mode busconf.Mode) {
-	b := newSecureBus(t, mode, "a")
+	b := secureBusIn(t, mode, "a")
 	conn, err := net.Dial("tcp", strings.TrimPrefix(b.server.URL(), "tls://"))
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +159,7 @@ func nobodyIsHeardWithoutTLS(t *testing.T, mode busconf.Mode) {
 
 // A node of a new inventory is let in, and one of an old one cut off, without a restart.
 func TestReloadFollowsTheInventory(t *testing.T) {
-	b := newSecureBus(t, busconf.Certificates, "a", "b")
+	b := newSecureBus(t, "a", "b")
 	ended := make(chan struct{})
 	if _, err := b.tryDial(busdir.Node(b.dir, "b"), nats.ClosedHandler(func(*nats.Conn) { close(ended) })); err != nil {
 		t.Fatal(err)
@@ -193,7 +193,7 @@ func TestReloadFollowsTheInventory(t *testing.T) {
 func TestANodeCannotSendWhatIsTooLarge(t *testing.T) { inEachMode(t, aNodeCannotSendWhatIsTooLarge) }
 
 func aNodeCannotSendWhatIsTooLarge(t *testing.T, mode busconf.Mode) {
-	b := newSecureBus(t, mode, "a")
+	b := secureBusIn(t, mode, "a")
 	headers := "NATS/1.0\r\n" + strings.Repeat("a:b\r\n", 1<<20) + "\r\n"
 	for said, line := range map[string]string{
 		"Maximum Payload Violation":     "PUB fleet.presence.a 8388608\r\n",

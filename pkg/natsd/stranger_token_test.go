@@ -99,7 +99,7 @@ func (b *secureBus) with(folder, creds string, more ...nats.Option) (*client, er
 }
 
 func TestStrangersWithoutATokenAreKeptOut(t *testing.T) {
-	b := newSecureBus(t, busconf.Tokens, "a", "b", "gone")
+	b := secureBusIn(t, busconf.Tokens, "a", "b", "gone")
 	b.config.Nodes = []fleet.NodeID{"a", "b"}
 	b.write()
 	if err := b.server.Reload(); err != nil {
@@ -159,7 +159,7 @@ func mustAccount(t *testing.T) nkeys.KeyPair {
 
 // The certificate opens the door, and the token alone says who has come in.
 func TestTheTokenAloneSaysWho(t *testing.T) {
-	b := newSecureBus(t, busconf.Tokens, "a", "b")
+	b := secureBusIn(t, busconf.Tokens, "a", "b")
 	c, err := b.with(busdir.Service(b.dir, busconf.Planner), cli.Creds(busdir.Node(b.dir, "a")))
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func TestTheTokenAloneSaysWho(t *testing.T) {
 // Whoever holds the nodes' signing key can be any node. Whatever name they choose,
 // they reach nothing that is not a node's.
 func TestTheTemplateLetsNoNameReachFurther(t *testing.T) {
-	b := newSecureBus(t, busconf.Tokens, "a", "b")
+	b := secureBusIn(t, busconf.Tokens, "a", "b")
 	claims, key := b.credentials("a")
 	for _, name := range []string{"*", ">", "a.b", "", "a b", "{{subject()}}", "b.>"} {
 		claims.Name = name
@@ -188,7 +188,7 @@ func TestTheTemplateLetsNoNameReachFurther(t *testing.T) {
 // A node of a new inventory is let in without a reload; one of an old one is cut
 // off by a reload, and if it comes back, what it had before does not open.
 func TestTokensFollowTheInventory(t *testing.T) {
-	b := newSecureBus(t, busconf.Tokens, "a", "b")
+	b := secureBusIn(t, busconf.Tokens, "a", "b")
 	before := readFile(t, busdir.ConfigFile(b.dir))
 	b.config.Nodes = []fleet.NodeID{"a", "b", "c"}
 	if b.write().Changed || string(readFile(t, busdir.ConfigFile(b.dir))) != string(before) {
@@ -239,7 +239,7 @@ func TestTokensFollowTheInventory(t *testing.T) {
 // A server keeps streams below the name of their account, so a log goes from the
 // one mode to the other by a new name for one folder, as SECURITY.md says.
 func TestALogMovesToTheOtherMode(t *testing.T) {
-	b := newSecureBus(t, busconf.Certificates, "a")
+	b := newSecureBus(t, "a")
 	data := t.TempDir()
 	b.restart(data)
 	if err := b.planner.EnsureStreams(patience(t)); err != nil {

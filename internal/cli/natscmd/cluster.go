@@ -65,6 +65,9 @@ func (c *clusterFlags) servers(listen string) ([]busdir.Server, error) {
 	if err != nil || port < 1 || port > highestPort-c.number || c.port > highestPort-c.number {
 		return nil, cli.Usagef("--listen %q and --cluster-port %d leave no room for the ports of %d servers", listen, c.port, c.number)
 	}
+	if ip := net.ParseIP(host); len(c.hosts) > 0 && (host == "localhost" || ip != nil && ip.IsLoopback()) {
+		return nil, cli.Usagef("--listen %q is for this machine only: the servers of --cluster-host would not reach each other", listen)
+	}
 	var all []busdir.Server
 	for i := range c.number {
 		s := busdir.Server{Name: fmt.Sprintf("nats-%d", i+1), Host: "127.0.0.1", Listen: address(host, port+i), Monitor: address("127.0.0.1", defaultMonitorPort+i), Route: address("127.0.0.1", c.port+i)}

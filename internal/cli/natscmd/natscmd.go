@@ -181,13 +181,13 @@ func tell(w io.Writer, done busdir.Report) {
 		word string
 		list []string
 	}{
-		{"created", done.Created}, {"renewed", done.Renewed}, {"shut out", done.Left}, {"deleted", done.Pruned},
+		{"created", done.Created}, {"renewed", done.Renewed}, {"shut out", done.Left}, {"deleted", done.Pruned}, {"unused", done.Unused},
 	} {
 		for _, folder := range part.list {
 			fmt.Fprintf(w, "%-8s  %s\n", part.word, folder)
 		}
 	}
-	if len(done.Created)+len(done.Renewed)+len(done.Left)+len(done.Pruned) == 0 && !done.Changed {
+	if len(done.Created)+len(done.Renewed)+len(done.Left)+len(done.Pruned)+len(done.Unused) == 0 && !done.Changed {
 		fmt.Fprintln(w, "nothing to change")
 		return
 	}
