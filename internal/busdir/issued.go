@@ -108,11 +108,13 @@ func (l *issued) revoke(g *grantee) {
 	}
 }
 
-func (l *issued) revoked(key string) bool {
+// spent says that the holder cannot have the key: it was revoked, or is somebody
+// else's, whose file came here by mistake.
+func (l *issued) spent(key string, h holder) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	g := l.all[key]
-	return g != nil && !g.Revoked.IsZero()
+	return g != nil && (!g.Revoked.IsZero() || g.name() != h.name())
 }
 
 // add writes a key down before its token is.

@@ -203,6 +203,26 @@ func TestWhatWasIssuedIsRevoked(t *testing.T) {
 	}
 }
 
+func TestNobodyKeepsTheKeyOfAnother(t *testing.T) {
+	dir := t.TempDir()
+	mustWrite(t, tokenOptions(dir, "a", "b"))
+	text, err := os.ReadFile(filepath.Join(Node(dir, "a"), CredsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(Node(dir, "b"), CredsFile), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mustWrite(t, tokenOptions(dir, "a", "b"))
+	if a, b := mustCreds(t, Node(dir, "a")), mustCreds(t, Node(dir, "b")); a.Subject == b.Subject || b.Name != "b" {
+		t.Errorf("%s and %s of %q", a.Subject, b.Subject, b.Name)
+	}
+	mustWrite(t, tokenOptions(dir, "a"))
+	if nodesAccount(t, dir).Revocations.IsRevoked(mustCreds(t, Node(dir, "a")).Subject, time.Now()) {
+		t.Error("the one who stays is revoked with the one who goes")
+	}
+}
+
 func TestATokenThatOthersKnowIsReplaced(t *testing.T) {
 	dir := t.TempDir()
 	mustWrite(t, tokenOptions(dir, "rack/a", "b"))
