@@ -202,15 +202,23 @@ func (w *accountWriter) traffic() {
 		w.imports(nodesAccount, jwt.Stream, servicesName, subject)
 	}
 	for _, e := range w.Exports {
-		w.export(servicesName, jwt.Service, e.Subject, e.Many)
+		w.export(answering(e.Subject), jwt.Service, e.Subject, e.Many)
 	}
 	for _, person := range w.People {
 		for _, subject := range person.Publish {
-			w.imports(person.Account, jwt.Service, servicesName, subject)
+			w.imports(person.Account, jwt.Service, answering(subject), subject)
 		}
 	}
 	w.export(nodesAccount, jwt.Service, w.Commands, false)
 	w.imports(servicesName, jwt.Service, nodesAccount, w.Commands)
+}
+
+// answering is the account that answers what people ask.
+func answering(subject string) string {
+	if strings.HasPrefix(subject, "$SYS.") {
+		return SystemAccount
+	}
+	return servicesName
 }
 
 func (w *accountWriter) export(account string, kind jwt.ExportType, subject string, many bool) {
