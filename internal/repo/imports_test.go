@@ -62,7 +62,7 @@ var bans = []ban{
 	},
 	{
 		imports: []string{"github.com/nats-io/nats-server"}, in: everywhere,
-		but: []string{"pkg/natsd", "internal/repo", "internal/poison"}, tests: true,
+		but: []string{"pkg/natsd", "internal/repo", "internal/poison", "internal/bubble"}, tests: true,
 		because: "agents and services must not carry a server; whoever embeds one takes pkg/natsd",
 	},
 	{
@@ -84,8 +84,8 @@ var bans = []ban{
 		because: "what an embedded server may leave behind is known to internal/leak; only pkg/executor's tests run none",
 	},
 	{
-		imports: []string{module + "/internal/leak"}, in: everywhere,
-		because: "it is for tests",
+		imports: []string{module + "/internal/leak", module + "/internal/bubble"}, in: everywhere,
+		because: "they are for tests",
 	},
 }
 

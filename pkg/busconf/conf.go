@@ -110,6 +110,7 @@ var text string
 func (p page) template() *template.Template {
 	return template.Must(template.New("nats-server.conf").Funcs(template.FuncMap{
 		"quote":   strconv.Quote,
+		"owner":   ownerOf,
 		"answers": func() int { return answers },
 		"expires": func() string { return answerTime.String() },
 		"join":    func(list []string) string { return strings.Join(list, ", ") },
@@ -131,9 +132,11 @@ type page struct {
 	// What nodes may ask of the services' account, and hear from it.
 	NodeAsks, NodeHears []string
 	// People are in an account each.
-	People   []person
-	Exports  []export
-	Commands string
+	People  []person
+	Exports []export
+	// SystemExports are what the servers' own account lets people ask.
+	SystemExports []export
+	Commands      string
 	// Signed is for a server that asks for tokens; nil for one that goes by
 	// certificates.
 	Signed *Signed
@@ -204,7 +207,13 @@ func (c Config) structure() (page, error) {
 			continue
 		}
 		p.People = append(p.People, person{r.Account(), u})
-		p.Exports = share(p.Exports, u.Publish, r.Account())
+		for _, s := range u.Publish {
+			if ownerOf(s) == SystemAccount {
+				p.SystemExports = share(p.SystemExports, s, r.Account())
+			} else {
+				p.Exports = share(p.Exports, s, r.Account())
+			}
+		}
 	}
 	nodes := grant(Node, c.Prefix, "*") // whichever node
 	p.NodeAsks = nodes.Publish
@@ -216,15 +225,21 @@ func (c Config) structure() (page, error) {
 	return p, nil
 }
 
-// share exports subjects to one more account. Two exports of one subject would
-// not do: the second would take the place of the first.
-func share(all []export, subjects []string, account string) []export {
-	for _, s := range subjects {
-		i := slices.IndexFunc(all, func(e export) bool { return e.Subject == s })
-		if i < 0 {
-			all, i = append(all, export{Subject: s, Many: strings.HasPrefix(s, "$")}), len(all)
-		}
-		all[i].Accounts = append(all[i].Accounts, account)
+// ownerOf is the account that answers a question of people.
+func ownerOf(subject string) string {
+	if strings.HasPrefix(subject, "$SYS.") {
+		return SystemAccount
 	}
+	return servicesName
+}
+
+// share exports a subject to one more account. Two exports of one subject would
+// not do: the second would take the place of the first.
+func share(all []export, subject, account string) []export {
+	i := slices.IndexFunc(all, func(e export) bool { return e.Subject == subject })
+	if i < 0 {
+		all, i = append(all, export{Subject: subject, Many: strings.HasPrefix(subject, "$")}), len(all)
+	}
+	all[i].Accounts = append(all[i].Accounts, account)
 	return all
 }

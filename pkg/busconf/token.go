@@ -201,24 +201,16 @@ func (w *accountWriter) traffic() {
 		w.export(servicesName, jwt.Stream, subject, false)
 		w.imports(nodesAccount, jwt.Stream, servicesName, subject)
 	}
-	for _, e := range w.Exports {
-		w.export(answering(e.Subject), jwt.Service, e.Subject, e.Many)
+	for _, e := range slices.Concat(w.Exports, w.SystemExports) {
+		w.export(ownerOf(e.Subject), jwt.Service, e.Subject, e.Many)
 	}
 	for _, person := range w.People {
 		for _, subject := range person.Publish {
-			w.imports(person.Account, jwt.Service, answering(subject), subject)
+			w.imports(person.Account, jwt.Service, ownerOf(subject), subject)
 		}
 	}
 	w.export(nodesAccount, jwt.Service, w.Commands, false)
 	w.imports(servicesName, jwt.Service, nodesAccount, w.Commands)
-}
-
-// answering is the account that answers what people ask.
-func answering(subject string) string {
-	if strings.HasPrefix(subject, "$SYS.") {
-		return SystemAccount
-	}
-	return servicesName
 }
 
 func (w *accountWriter) export(account string, kind jwt.ExportType, subject string, many bool) {

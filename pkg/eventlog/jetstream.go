@@ -48,14 +48,19 @@ func (l *streamLog) Append(ctx context.Context, entries ...Entry) (uint64, error
 	if err := l.bus.online(ctx); err != nil {
 		return 0, fmt.Errorf("append to log: nothing was sent: %w", err)
 	}
-	batch := make([]*nats.Msg, len(messages))
+	batch, subjects := make([]*nats.Msg, len(messages)), make([]string, len(messages))
 	for i, m := range messages {
-		batch[i] = l.message(m, entries[i].Fence)
+		batch[i], subjects[i] = l.message(m, entries[i].Fence), m.Subject
 	}
-	last, err := l.publish(ctx, batch)
+	allowed, release := l.bus.denials.watch(ctx, subjects...)
+	defer release()
+	last, err := l.publish(allowed, batch)
+	denied, isDenied := errors.AsType[deniedError](context.Cause(allowed))
 	switch {
 	case err == nil:
 		return last, nil
+	case isDenied: // a batch lacks a message then, and is stored as little
+		return 0, fmt.Errorf("append to log: nothing was stored: %w", denied)
 	case isConflict(err):
 		return 0, fmt.Errorf("append to log: %w: %w", ErrConflict, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/busconf"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
 func TestANodeSpeaksForItselfOnly(t *testing.T) { inEachMode(t, aNodeSpeaksForItselfOnly) }
@@ -160,12 +161,15 @@ func aNodeReadsWhatIsTrusted(t *testing.T, mode busconf.Mode) {
 
 func appendFact(t *testing.T, log eventlog.Log) {
 	t.Helper()
-	_, err := log.Append(patience(t), eventlog.Entry{Event: &events.Event{
-		ID: events.NewID("test"), Source: events.SourcePlanner, Type: events.TypeNodeLost, Node: "b",
-		Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Data: &events.NodeLost{Epoch: 1},
-	}})
-	if err != nil {
+	if _, err := log.Append(patience(t), eventlog.Entry{Event: lost("b", 0)}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func lost(id fleet.NodeID, n int) *events.Event {
+	return &events.Event{
+		ID: events.NewID("test", fmt.Sprint(n)), Source: events.SourcePlanner, Type: events.TypeNodeLost, Node: id,
+		Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Data: &events.NodeLost{Epoch: 1},
 	}
 }
 
@@ -336,7 +340,7 @@ func eachServiceWritesOnlyWhatIsItsOwn(t *testing.T, mode busconf.Mode) {
 		"$JS.API.CONSUMER.CREATE.FLEET.executor", "$JS.API.CONSUMER.CREATE.FLEET.executor.fleet.actions.>", "$JS.API.CONSUMER.MSG.NEXT.FLEET.executor")
 	b.as(busconf.Executor).mustNotPublish("fleet.events.plan", "fleet.events.inventory", "fleet.events.control", "fleet.actions.enroll-node.a",
 		"$O.FLEET_INVENTORIES.M.x", "$O.FLEET_INVENTORIES.C.x")
-	b.as(busconf.Operator).mustNotPublish("fleet.events.plan", "fleet.events.node.a", "fleet.events.enforcement", "fleet.actions.enroll-node.a",
+	b.as(busconf.Operator).mustNotPublish("fleet.events.plan", "fleet.events.node.a", "fleet.events.enforcement", "fleet.events.trust", "fleet.actions.enroll-node.a",
 		"fleet.command.a", "$O.FLEET_INVENTORIES.M.x", "$JS.API.CONSUMER.CREATE.FLEET.executor", "$JS.API.CONSUMER.MSG.NEXT.FLEET.executor")
 	// The log takes no rollup from those who may write it.
 	appendFact(t, b.planner.Log())
@@ -353,21 +357,32 @@ func anOperatorSpeaksOnlyOfControl(t *testing.T, mode busconf.Mode) {
 	b := secureBusIn(t, mode, "a")
 	b.trust()
 	c := b.as(busconf.Operator)
-	c.mustNotPublish("$JS.API.STREAM.INFO.FLEET", "$JS.API.CONSUMER.CREATE.FLEET.x", "$JS.API.CONSUMER.CREATE.OBJ_FLEET_INVENTORIES.x", "fleet.trust.bundle", "$SRV.PING")
+	c.mustNotPublish("$JS.API.STREAM.INFO.KV_FLEET_TOKENS", "$JS.API.STREAM.NAMES", "$JS.API.CONSUMER.CREATE.FLEET.x", "$JS.API.CONSUMER.CREATE.FLEET.executor.fleet.actions.>", "$JS.API.CONSUMER.CREATE.OBJ_FLEET_INVENTORIES.x", "fleet.trust.bundle", "$SRV.PING")
 	targets := []string{
 		"fleet.events.plan", "fleet.events.node.a", "fleet.actions.enroll-node.a", "fleet.presence.a", "fleet.command.a", "fleet.trust.bundle",
 		"$O.FLEET_INVENTORIES.M.x", "$JS.API.STREAM.DELETE.FLEET",
 	}
 	for _, target := range targets {
 		c.send("fleet.events.control", target)
-		c.send("$JS.API.DIRECT.GET.FLEET", target)
 		c.send("$SRV.STATS.fleetfold-planner", target)
+		c.ask(target)
 	}
 	b.await("FLEET", "fleet.events.control", uint64(len(targets)))
 	for stream, want := range map[string]uint64{"FLEET": uint64(len(targets)), "FLEET_INGEST": 0, "FLEET_TRUST": 1, "OBJ_FLEET_INVENTORIES": 0} {
 		if got := b.count(stream, ">"); got != want {
 			t.Errorf("%s has %d messages, want %d", stream, got, want)
 		}
+	}
+}
+
+// ask asks what people may ask, and wants the answers somewhere else.
+func (c *client) ask(target string) {
+	c.t.Helper()
+	for _, question := range []string{
+		"$JS.API.DIRECT.GET.FLEET", "$JS.API.DIRECT.GET.FLEET_PRESENCE", "$JS.API.STREAM.INFO.FLEET", "$JS.API.STREAM.INFO.FLEET_INGEST",
+		"$JS.API.CONSUMER.INFO.FLEET.executor", "$JS.API.INFO", "$SYS.REQ.SERVER.PING.VARZ",
+	} {
+		c.send(question, target)
 	}
 }
 
@@ -403,11 +418,11 @@ func theAuditorReadsAndWritesNothing(t *testing.T, mode busconf.Mode) {
 	c.mustNotPublish("fleet.events.control", "fleet.events.plan", "fleet.events.node.a", "fleet.actions.enroll-node.a", "fleet.command.a",
 		"fleet.presence.a", "fleet.trust.bundle", "$O.FLEET_INVENTORIES.M.x", "$O.FLEET_INVENTORIES.C.x", "$SRV.PING",
 		"$JS.API.CONSUMER.CREATE.FLEET.x", "$JS.API.CONSUMER.CREATE.FLEET.x.fleet.events.>", "$JS.API.CONSUMER.CREATE.OBJ_FLEET_INVENTORIES.x",
-		"$JS.API.CONSUMER.MSG.NEXT.FLEET.executor", "$JS.API.DIRECT.GET.FLEET_INGEST", "$JS.API.DIRECT.GET.FLEET_PRESENCE.fleet.presence.a")
+		"$JS.API.CONSUMER.MSG.NEXT.FLEET.executor", "$JS.API.DIRECT.GET.FLEET_INGEST", "$JS.API.STREAM.INFO.KV_FLEET_TOKENS", "$SYS.REQ.SERVER.PING.CONNZ")
 	for _, target := range []string{"fleet.events.plan", "fleet.events.control", "fleet.presence.a", "fleet.command.a", "$O.FLEET_INVENTORIES.M.x", "$JS.API.STREAM.DELETE.FLEET"} {
-		c.send("$JS.API.DIRECT.GET.FLEET", target)
 		c.send("$JS.API.DIRECT.GET.FLEET.fleet.events.node.b", target)
 		c.send("$SRV.STATS.fleetfold-planner", target)
+		c.ask(target)
 	}
 	if got := b.count("FLEET", ">"); got != 2 {
 		t.Errorf("the log has %d messages, want 2", got)
