@@ -1,25 +1,10 @@
 package decide
 
 import (
-	"time"
-
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
-
-// Given is what a planner decides by, besides the log and the inventory. All of
-// it but SightSince is recorded in plan.decided, and what that holds is, too.
-type Given struct {
-	// Settled, Waiting and SightSince are those of engine.Situation.
-	Settled    bool
-	Waiting    string
-	SightSince time.Time
-	Now        time.Time
-	// Safeguards and Policy must be valid.
-	Safeguards engine.Safeguards
-	Policy     engine.Policy
-}
 
 // Decided is a planner's decision on one fold.
 type Decided struct {

@@ -189,7 +189,13 @@ type PlanDecided struct {
 	DecidedAt time.Time `json:"decided_at"`
 	// Settled says that the planner was warm: it had seen every node that the log
 	// called present, or had watched for a whole lease.
-	Settled    bool           `json:"settled"`
+	Settled bool `json:"settled"`
+	// Waiting says what a planner that was not settled waited for; empty where it
+	// was, and in plans of before it was recorded.
+	Waiting string `json:"waiting,omitempty"`
+	// SightSince is when, as far as the planner knew, many lost nodes had last
+	// come back; zero: never.
+	SightSince time.Time      `json:"sight_since,omitzero"`
 	Safeguards HoldSafeguards `json:"safeguards"`
 	Policy     DispatchPolicy `json:"policy"`
 	// Actions published in this batch, in order.
