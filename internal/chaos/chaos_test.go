@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fleetfold/fleetfold/internal/history"
 	"github.com/fleetfold/fleetfold/internal/logline"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/history"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 	"github.com/fleetfold/fleetfold/pkg/view"

@@ -15,13 +15,13 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server/ats"
 
-	"github.com/fleetfold/fleetfold/internal/history"
 	"github.com/fleetfold/fleetfold/internal/leak"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/history"
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 	"github.com/fleetfold/fleetfold/pkg/planner"
 	"github.com/fleetfold/fleetfold/pkg/projection"
