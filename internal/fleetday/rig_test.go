@@ -13,13 +13,12 @@ import (
 	"github.com/fleetfold/fleetfold/internal/leak"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/attest"
+	"github.com/fleetfold/fleetfold/pkg/audit"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
-	"github.com/fleetfold/fleetfold/pkg/history"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
 	"github.com/fleetfold/fleetfold/pkg/planner"
 	"github.com/fleetfold/fleetfold/pkg/projection"
-	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
 func TestMain(m *testing.M) { leak.Main(m) }
@@ -184,11 +183,16 @@ func (r *rig) missing() (text string) {
 func (r *rig) judge() []eventlog.Record {
 	r.Helper()
 	all := r.export()
-	inventories := view.NewInventories(r.witness.bus.GetInventory)
-	for _, v := range history.Check(all, func(digest string) (*fleet.Inventory, error) {
-		return inventories.Get(r.Context(), digest)
-	}) {
-		r.Error(v)
+	source, err := audit.NewLive(r.Context(), r.witness.bus.Log(), r.witness.bus.GetInventory)
+	if err != nil {
+		r.Fatal(err)
+	}
+	report, err := audit.Run(r.Context(), source, audit.Options{})
+	if err != nil {
+		r.Error(err)
+	}
+	for _, d := range report.Mismatches {
+		r.Error(d)
 	}
 	for i, seen := range r.witness.log() {
 		if i >= len(all) || all[i].Event == nil || seen.Event == nil || all[i].Event.ID != seen.Event.ID {
