@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -37,6 +39,9 @@ const MaxListed = 10_000
 type Options struct {
 	// Checkpoints were kept elsewhere: the log must have been as they say.
 	Checkpoints []merkle.Checkpoint
+	// Keys that the checkpoints on the log must be signed by; none: whoever signed
+	// them.
+	Keys []note.Verifier
 	// Progress is called now and then with the sequence that was reached; nil: nobody.
 	Progress func(sequence uint64)
 }
@@ -72,12 +77,14 @@ type audit struct {
 	missing     map[string]bool // inventories that were reported
 	rules       *history.Checker
 	tree        *merkle.Recent
+	source      Source
+	again       *merkle.Frontier // see rootAt
 	trust       trusted
 	proofs      *proofs
 }
 
 func newAudit(ctx context.Context, source Source, o Options) *audit {
-	a := &audit{ctx: ctx, options: o, missing: make(map[string]bool)}
+	a := &audit{ctx: ctx, source: source, options: o, missing: make(map[string]bool)}
 	a.inventories = view.NewInventories(source.Inventory)
 	a.rules = history.NewChecker(a.inventory)
 	f, _ := merkle.NewFrontier(0, nil) // an empty one cannot be wrong
@@ -105,8 +112,10 @@ const progressEvery = 1024
 
 // record looks at a record on the fold of everything before it.
 func (a *audit) record(before *projection.State, r eventlog.Record) error {
-	a.tree.Append(merkle.LeafOf(r))
-	a.checkpoints(r.Sequence)
+	defer func() {
+		a.tree.Append(merkle.LeafOf(r))
+		a.checkpoints(r.Sequence)
+	}()
 	for _, v := range a.rules.Record(before, r) {
 		a.broken(v)
 	}
@@ -127,6 +136,8 @@ func (a *audit) record(before *projection.State, r eventlog.Record) error {
 		a.activated(before, r.Sequence, d)
 	case *events.TrustRetired:
 		a.retired(before, r.Sequence, d)
+	case *events.CheckpointSigned:
+		return a.signed(r.Sequence, d)
 	}
 	return nil
 }
