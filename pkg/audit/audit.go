@@ -56,10 +56,10 @@ func Run(ctx context.Context, source Source, o Options) (Report, error) {
 	a.proofs.close(&a.report)
 	var gap *Gap
 	if errors.As(err, &gap) {
-		a.differ(gap.Found, Sequence, fmt.Sprint("sequence ", gap.Want), fmt.Sprint("sequence ", gap.Found))
+		a.differ(gap.Found, WhatSequence, fmt.Sprint("sequence ", gap.Want), fmt.Sprint("sequence ", gap.Found))
 		err = nil
 	} else if errors.Is(err, eventlog.ErrGap) {
-		a.differ(state.Sequence()+1, Sequence, fmt.Sprint("sequence ", state.Sequence()+1), err.Error())
+		a.differ(state.Sequence()+1, WhatSequence, fmt.Sprint("sequence ", state.Sequence()+1), err.Error())
 		err = nil
 	}
 	if err != nil {
@@ -120,7 +120,7 @@ func (a *audit) record(before *projection.State, r eventlog.Record) error {
 		a.broken(v)
 	}
 	if r.Event == nil {
-		a.differ(r.Sequence, Event, "an event of the log", fmt.Sprint(r.Err))
+		a.differ(r.Sequence, WhatEvent, "an event of the log", fmt.Sprint(r.Err))
 		return nil
 	}
 	switch d := r.Event.Data.(type) {

@@ -19,7 +19,7 @@ func (a *audit) checkpoints(size uint64) {
 // hold compares a checkpoint with the root of its size.
 func (a *audit) hold(sequence uint64, c merkle.Checkpoint, root merkle.Hash) {
 	if root != c.Root {
-		a.differ(sequence, Checkpoint, fmt.Sprintf("root %s after %d records, as the checkpoint of %s says", c.Root, c.Size, c.Origin), "root "+root.String())
+		a.differ(sequence, WhatCheckpoint, fmt.Sprintf("root %s after %d records, as the checkpoint of %s says", c.Root, c.Size, c.Origin), "root "+root.String())
 	}
 }
 
@@ -27,7 +27,7 @@ func (a *audit) hold(sequence uint64, c merkle.Checkpoint, root merkle.Hash) {
 func (a *audit) unreached(last uint64) {
 	for _, c := range a.options.Checkpoints {
 		if c.Size > last {
-			a.differ(last, Checkpoint, fmt.Sprintf("%d records, as the checkpoint of %s says", c.Size, c.Origin), fmt.Sprintf("%d records", last))
+			a.differ(last, WhatCheckpoint, fmt.Sprintf("%d records, as the checkpoint of %s says", c.Size, c.Origin), fmt.Sprintf("%d records", last))
 		}
 	}
 }
@@ -43,7 +43,7 @@ func (a *audit) signed(sequence uint64, d *events.CheckpointSigned) error {
 		err = fmt.Errorf("it is of size %d, and said to be of size %d at sequence %d", c.Size, d.Size, sequence)
 	}
 	if err != nil {
-		a.differ(sequence, Checkpoint, "a signed checkpoint of the log before it", err.Error())
+		a.differ(sequence, WhatCheckpoint, "a signed checkpoint of the log before it", err.Error())
 		return nil
 	}
 	root, ok := a.tree.RootAt(c.Size)

@@ -9,42 +9,42 @@ import (
 // What names what is wrong. The names are stable.
 type What string
 
-// What may differ from what the log should say. Batch to Flip are the rules of
+// What may differ from what the log should say. WhatBatch to WhatFlip are the rules of
 // pkg/history.
 const (
-	// Sequence: one is missing. Nothing behind it can be folded.
-	Sequence What = "sequence"
-	// Event: the message is no event of the log, so nothing of it can be proved.
-	Event What = "event"
-	// Inventory: a plan was decided with another than the one in force, or the text
+	// WhatSequence: one is missing. Nothing behind it can be folded.
+	WhatSequence What = "sequence"
+	// WhatEvent: the message is no event of the log, so nothing of it can be proved.
+	WhatEvent What = "event"
+	// WhatInventory: a plan was decided with another than the one in force, or the text
 	// is not there or cannot be read.
-	Inventory What = "inventory"
-	// RuleVersion: this build does not know the rule that a plan names.
-	RuleVersion What = "rule_version"
-	// Basis: a plan names a basis that it cannot have been decided on.
-	Basis What = "basis"
-	// Thresholds: those that a plan records are out of their ranges.
-	Thresholds What = "thresholds"
-	// Plan is the id of a plan, Actions what it publishes, Held and HeldTotal what it
+	WhatInventory What = "inventory"
+	// WhatRuleVersion: this build does not know the rule that a plan names.
+	WhatRuleVersion What = "rule_version"
+	// WhatBasis: a plan names a basis that it cannot have been decided on.
+	WhatBasis What = "basis"
+	// WhatThresholds: those that a plan records are out of their ranges.
+	WhatThresholds What = "thresholds"
+	// WhatPlan is the id of a plan, WhatActions what it publishes, WhatHeld and WhatHeldTotal what it
 	// holds: each as decided again at its basis.
-	Plan      What = "plan"
-	Actions   What = "actions"
-	Held      What = "held"
-	HeldTotal What = "held_total"
+	WhatPlan      What = "plan"
+	WhatActions   What = "actions"
+	WhatHeld      What = "held"
+	WhatHeldTotal What = "held_total"
 
-	Batch   What = "batch"
-	Once    What = "once"
-	Outcome What = "outcome"
-	Phase   What = "phase"
-	Flip    What = "flip"
-	// Proof: credential.proved does not answer the challenge, or its signature,
+	WhatBatch   What = "batch"
+	WhatOnce    What = "once"
+	WhatOutcome What = "outcome"
+	WhatPhase   What = "phase"
+	WhatFlip    What = "flip"
+	// WhatProof: credential.proved does not answer the challenge, or its signature,
 	// certificate or issuer did not hold at that time.
-	Proof What = "proof"
-	// Trust: the certificate of an issuer is not what the fact says, not signed by
+	WhatProof What = "proof"
+	// WhatTrust: the certificate of an issuer is not what the fact says, not signed by
 	// whom it says, or took over or was retired too early.
-	Trust What = "trust"
-	// Checkpoint: the log is not the one that a checkpoint stands for.
-	Checkpoint What = "checkpoint"
+	WhatTrust What = "trust"
+	// WhatCheckpoint: the log is not the one that a checkpoint stands for.
+	WhatCheckpoint What = "checkpoint"
 )
 
 // Difference is one place at which the log is not what it should be.

@@ -15,7 +15,7 @@ import (
 
 func (a *audit) skipped(d Decision) error {
 	a.report.Plans++
-	a.differ(d.Sequence, Basis, "a sequence from the basis of the plan before to the one before this plan", fmt.Sprint("basis ", d.Basis))
+	a.differ(d.Sequence, WhatBasis, "a sequence from the basis of the plan before to the one before this plan", fmt.Sprint("basis ", d.Basis))
 	return nil
 }
 
@@ -37,17 +37,17 @@ func (a *audit) decision(st *projection.State, d Decision) error {
 func (a *audit) premises(st *projection.State, d Decision) (decide.Rule, decide.Given, *fleet.Inventory) {
 	rule, ok := decide.RuleFor(d.RuleVersion)
 	if !ok {
-		a.differ(d.Sequence, RuleVersion, "version "+strings.Join(decide.RuleVersions(), " or "),
+		a.differ(d.Sequence, WhatRuleVersion, "version "+strings.Join(decide.RuleVersions(), " or "),
 			fmt.Sprintf("rule version %s is not known to this build", d.RuleVersion))
 		return nil, decide.Given{}, nil
 	}
 	given := decide.GivenBy(d.PlanDecided)
 	if err := errors.Join(given.Safeguards.Validate(), given.Policy.Validate()); err != nil {
-		a.differ(d.Sequence, Thresholds, "thresholds within their ranges", err.Error())
+		a.differ(d.Sequence, WhatThresholds, "thresholds within their ranges", err.Error())
 		return nil, given, nil
 	}
 	if ref := st.Inventory(); ref.Digest != d.InventoryDigest || ref.Generation != d.Generation {
-		a.differ(d.Sequence, Inventory, named(ref.Digest, ref.Generation), named(d.InventoryDigest, d.Generation))
+		a.differ(d.Sequence, WhatInventory, named(ref.Digest, ref.Generation), named(d.InventoryDigest, d.Generation))
 		if ref.Digest == "" {
 			return nil, given, nil
 		}
@@ -70,7 +70,7 @@ func named(digest string, generation uint64) string {
 // noInventory reports a text that is not there or wrong.
 func (a *audit) noInventory(sequence uint64, digest string, err error) {
 	if a.ctx.Err() == nil {
-		a.differ(sequence, Inventory, "the text of "+digest, err.Error())
+		a.differ(sequence, WhatInventory, "the text of "+digest, err.Error())
 	}
 }
 
@@ -81,7 +81,7 @@ func compare(want decide.Decided, d Decision) (found []Difference) {
 		found = append(found, Difference{d.Sequence, what, expected, found_})
 	}
 	if id := engine.PlanIDFor(want.Publish); id != d.Plan {
-		differ(Plan, string(id), string(d.Plan))
+		differ(WhatPlan, string(id), string(d.Plan))
 	}
 	actions := make([]events.ActionRequested, len(want.Publish))
 	for i, s := range want.Publish {
@@ -90,13 +90,13 @@ func compare(want decide.Decided, d Decision) (found []Difference) {
 		}
 	}
 	if e, f := firstUnlike(actions, d.Actions); e != f {
-		differ(Actions, e, f)
+		differ(WhatActions, e, f)
 	}
 	if e, f := firstUnlike(want.Held[:min(len(want.Held), events.MaxHeldListed)], d.Held); e != f {
-		differ(Held, e, f)
+		differ(WhatHeld, e, f)
 	}
 	if len(want.Held) != d.HeldTotal {
-		differ(HeldTotal, fmt.Sprint(len(want.Held)), fmt.Sprint(d.HeldTotal))
+		differ(WhatHeldTotal, fmt.Sprint(len(want.Held)), fmt.Sprint(d.HeldTotal))
 	}
 	return found
 }

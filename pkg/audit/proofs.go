@@ -60,7 +60,7 @@ func (p *proofs) work() {
 		}
 		p.mu.Lock()
 		p.found = append(p.found, Difference{
-			s.record.Sequence, Proof, "a proof by the key of the node's newest certificate, which held at that time", err.Error(),
+			s.record.Sequence, WhatProof, "a proof by the key of the node's newest certificate, which held at that time", err.Error(),
 		})
 		p.mu.Unlock()
 	}

@@ -84,7 +84,7 @@ func (a *audit) published(sequence uint64, d *events.TrustPublished) {
 		err = cert.CheckSignatureFrom(cert)
 	}
 	if err != nil {
-		a.differ(sequence, Trust, "the certificate of root "+d.Fingerprint+", signed by itself", err.Error())
+		a.differ(sequence, WhatTrust, "the certificate of root "+d.Fingerprint+", signed by itself", err.Error())
 	}
 }
 
@@ -102,7 +102,7 @@ func (a *audit) delegated(before *projection.State, sequence uint64, d *events.T
 		err = fmt.Errorf("it ends at %s and not at %s", cert.NotAfter.UTC().Format(time.RFC3339), d.NotAfter.UTC().Format(time.RFC3339))
 	}
 	if err != nil {
-		a.differ(sequence, Trust, fmt.Sprintf("the certificate of intermediate %s, signed by root %s", d.Fingerprint, d.Issuer), err.Error())
+		a.differ(sequence, WhatTrust, fmt.Sprintf("the certificate of intermediate %s, signed by root %s", d.Fingerprint, d.Issuer), err.Error())
 	}
 }
 
@@ -155,7 +155,7 @@ func (a *audit) activated(before *projection.State, sequence uint64, d *events.T
 		root = issuer.Parent
 	}
 	if without := before.WithoutRoot(inv, root); len(without) > 0 {
-		a.differ(sequence, Trust, "every desired node with a bundle that has root "+root, some(without)+" without")
+		a.differ(sequence, WhatTrust, "every desired node with a bundle that has root "+root, some(without)+" without")
 	}
 }
 
@@ -165,7 +165,7 @@ func (a *audit) retired(before *projection.State, sequence uint64, d *events.Tru
 		return
 	}
 	if under := before.SigningUnder(inv, d.Fingerprint); len(under) > 0 {
-		a.differ(sequence, Trust, "no desired node that signs with what "+d.Fingerprint+" issued", some(under)+" that do")
+		a.differ(sequence, WhatTrust, "no desired node that signs with what "+d.Fingerprint+" issued", some(under)+" that do")
 	}
 }
 
