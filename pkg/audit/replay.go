@@ -52,40 +52,59 @@ func (c Change) None() bool { return c.Inventory == nil && c.Thresholds == (Thre
 // with a change. What followed on it is as it was: a replay changes no fact.
 type Point struct {
 	Decision
-	// Inventory that was decided with, in place of the one in force or as it.
+	// Inventory to decide with, and Would what is decided with the change; both nil without one.
 	Inventory *fleet.Inventory
-	// Would is the decision with the change; nil without one.
 	Would *decide.Decided
 }
 
-// Replay walks through a history and shows each of its decision points with the
-// fold of the basis, and returns the fold of all of it. It verifies nothing. What
-// was decided by a rule that this build does not know is an error where it would
-// have to be decided again.
-func Replay(ctx context.Context, source Source, c Change, show func(*projection.State, Point) error) (*projection.State, error) {
+// Show is what a replay is shown to. Each function may be nil; an error ends it.
+type Show struct {
+	// Point is called with the fold of the decision's basis.
+	Point func(*projection.State, Point) error
+	// Record is called for each record, once it is part of the fold.
+	Record func(*projection.State, eventlog.Record) error
+}
+
+// Replay walks through a history and shows it, and returns the fold of all of it.
+// It verifies nothing. What was decided by a rule that this build does not know is
+// an error where it would have to be decided again.
+func Replay(ctx context.Context, source Source, c Change, show Show) (*projection.State, error) {
 	inventories := view.NewInventories(source.Inventory)
-	st, err := Walk(ctx, source, Visitor{Decision: func(st *projection.State, d Decision) error {
-		p := Point{Decision: d, Inventory: c.Inventory}
-		if c.Inventory == nil {
-			inv, err := inventories.Get(ctx, d.InventoryDigest)
+	return Walk(ctx, source, Visitor{
+		Decision: func(st *projection.State, d Decision) error {
+			p, err := c.point(ctx, inventories, st, d)
 			if err != nil {
 				return fmt.Errorf("replay plan %s at sequence %d: %w", d.Plan, d.Sequence, err)
 			}
-			p.Inventory = inv
-		}
-		if !c.None() {
-			would, err := c.decide(st, p)
-			if err != nil {
-				return fmt.Errorf("replay plan %s at sequence %d: %w", d.Plan, d.Sequence, err)
+			if show.Point == nil {
+				return nil
 			}
-			p.Would = would
-		}
-		return show(st, p)
-	}})
-	if err != nil {
-		return st, err
+			return show.Point(st, p)
+		},
+		Folded: func(st *projection.State, r eventlog.Record, _ projection.Change) error {
+			if show.Record == nil {
+				return nil
+			}
+			return show.Record(st, r)
+		},
+	})
+}
+
+func (c Change) point(ctx context.Context, inventories *view.Inventories, st *projection.State, d Decision) (Point, error) {
+	p := Point{Decision: d, Inventory: c.Inventory}
+	if c.None() {
+		return p, nil
 	}
-	return st, nil
+	if p.Inventory == nil {
+		inv, err := inventories.Get(ctx, d.InventoryDigest)
+		if err != nil {
+			return p, err
+		}
+		p.Inventory = inv
+	}
+	would, err := c.decide(st, p)
+	p.Would = would
+	return p, err
 }
 
 func (c Change) decide(st *projection.State, p Point) (*decide.Decided, error) {
