@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -60,7 +59,7 @@ is shown, 1 an error, 64 a mistake in the call.`,
 }
 
 func (f *auditFlags) run(cmd *cobra.Command) error {
-	options, err := f.options()
+	options, err := f.options(cmd)
 	if err != nil {
 		return err
 	}
@@ -69,10 +68,10 @@ func (f *auditFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer source.close()
-	shown := newCounter(cmd.ErrOrStderr(), "audited", source.end)
-	options.Progress = shown.reach
+	far := newCounter(cmd.ErrOrStderr(), "audited", source.end)
+	options.Progress = far.reach
 	report, err := audit.Run(cmd.Context(), source, options)
-	shown.clear()
+	far.clear()
 	if err != nil {
 		return err
 	}
@@ -90,7 +89,7 @@ func (f *auditFlags) run(cmd *cobra.Command) error {
 
 const hintCheckpoint = "a checkpoint is a signed note of a few lines, as the log and 'checkpoint.signed' carry it"
 
-func (f *auditFlags) options() (o audit.Options, err error) {
+func (f *auditFlags) options(cmd *cobra.Command) (o audit.Options, err error) {
 	if f.key != "" {
 		key, err := merkle.LoadVerifier(f.key)
 		if err != nil {
@@ -101,9 +100,9 @@ func (f *auditFlags) options() (o audit.Options, err error) {
 	if f.checkpoint == "" {
 		return o, nil
 	}
-	signed, err := readNote(f.checkpoint)
+	signed, err := input(cmd, f.checkpoint)()
 	if err != nil {
-		return o, cli.WithHint(fmt.Errorf("read --checkpoint: %w", err), hintUnreadable)
+		return o, cli.WithHint(fmt.Errorf("%s: read checkpoint: %w", shown(f.checkpoint), err), hintUnreadable)
 	}
 	read := merkle.Read
 	if len(o.Keys) > 0 {
@@ -111,20 +110,10 @@ func (f *auditFlags) options() (o audit.Options, err error) {
 	}
 	c, err := read(signed)
 	if err != nil {
-		return o, cli.WithHint(fmt.Errorf("%s: %w", f.checkpoint, err), hintCheckpoint)
+		return o, cli.WithHint(fmt.Errorf("%s: %w", shown(f.checkpoint), err), hintCheckpoint)
 	}
 	o.Checkpoints = append(o.Checkpoints, c)
 	return o, nil
-}
-
-// readNote reads no more than a note can have.
-func readNote(name string) ([]byte, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, merkle.MaxNoteBytes+1))
 }
 
 func auditText(w io.Writer, r audit.Report) error {

@@ -78,7 +78,7 @@ func (f *replayFlags) run(cmd *cobra.Command) error {
 	if err := f.check(cmd); err != nil {
 		return err
 	}
-	past, at, err := parsePoint(f.at)
+	point, err := parsePoint(f.at)
 	if err != nil {
 		return err
 	}
@@ -91,11 +91,11 @@ func (f *replayFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer source.close()
-	history := audit.Until(source, past)
+	history := audit.Until(source, point.past)
 	if f.step {
 		return stepThrough(cmd, history, change)
 	}
-	return f.show(cmd, source, history, change, at)
+	return f.show(cmd, source, history, change, point)
 }
 
 func (f *replayFlags) check(cmd *cobra.Command) error {
@@ -112,20 +112,41 @@ func (f *replayFlags) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// parsePoint says which records are past the point, and the time of a point that
-// is one.
-func parsePoint(text string) (past func(eventlog.Record) bool, at time.Time, err error) {
+// point of a history: behind a sequence, or at a time. The zero point is the end.
+type point struct {
+	set      bool
+	sequence uint64
+	at       time.Time // zero: by sequence
+}
+
+func parsePoint(text string) (p point, err error) {
 	if text == "" {
-		return func(eventlog.Record) bool { return false }, at, nil
+		return p, nil
 	}
-	if sequence, err := strconv.ParseUint(text, 10, 64); err == nil {
-		return func(r eventlog.Record) bool { return r.Sequence > sequence }, at, nil
+	p.set = true
+	if p.sequence, err = strconv.ParseUint(text, 10, 64); err == nil {
+		return p, nil
 	}
-	at, err = time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		return nil, at, cli.WithHint(cli.Usagef("--at %q is neither a sequence nor a time", text), "write 1200, or 2026-11-23T12:00:00Z")
+	if p.at, err = time.Parse(time.RFC3339Nano, text); err != nil {
+		return p, cli.WithHint(cli.Usagef("--at %q is neither a sequence nor a time", text), "write 1200, or 2026-11-23T12:00:00Z")
 	}
-	return func(r eventlog.Record) bool { return r.Time.After(at) }, at, nil
+	return p, nil
+}
+
+func (p point) past(r eventlog.Record) bool {
+	if p.at.IsZero() {
+		return p.set && r.Sequence > p.sequence
+	}
+	return r.Time.After(p.at)
+}
+
+// reached says whether the history is as long as the point asks. That nothing
+// came until a time is an answer, too.
+func (p point) reached(last uint64) error {
+	if p.set && p.at.IsZero() && last < p.sequence {
+		return cli.WithHint(fmt.Errorf("--at %d is behind the end of the history, which is at %d", p.sequence, last), "without --at, the end is shown")
+	}
+	return nil
 }
 
 // change is what to decide by in place of what was given.
@@ -174,9 +195,9 @@ type wouldJSON struct {
 	Held    []fleet.Held   `json:"held"`
 }
 
-func (f *replayFlags) show(cmd *cobra.Command, source *recorded, history audit.Source, change audit.Change, at time.Time) error {
+func (f *replayFlags) show(cmd *cobra.Command, source *recorded, history audit.Source, change audit.Change, point point) error {
 	ctx := cmd.Context()
-	shown := newCounter(cmd.ErrOrStderr(), "replayed", source.end)
+	far := newCounter(cmd.ErrOrStderr(), "replayed", source.end)
 	out := replayed{}
 	st, err := audit.Replay(ctx, history, change, audit.Show{
 		Point: func(_ *projection.State, p audit.Point) error {
@@ -187,15 +208,19 @@ func (f *replayFlags) show(cmd *cobra.Command, source *recorded, history audit.S
 			return nil
 		},
 		Record: func(_ *projection.State, r eventlog.Record) error {
-			shown.reach(r.Sequence)
+			far.reach(r.Sequence)
 			out.Time = r.Time
 			return nil
 		},
 	})
-	shown.clear()
+	far.clear()
 	if err != nil {
 		return withReplayHint(err)
 	}
+	if err := point.reached(st.Sequence()); err != nil {
+		return err
+	}
+	at := point.at
 	if at.IsZero() {
 		at = out.Time
 	}

@@ -296,4 +296,3 @@ func (s *stepper) status() string {
 	}
 	return keys
 }
-

@@ -54,7 +54,7 @@ type Point struct {
 	Decision
 	// Inventory to decide with, and Would what is decided with the change; both nil without one.
 	Inventory *fleet.Inventory
-	Would *decide.Decided
+	Would     *decide.Decided
 }
 
 // Show is what a replay is shown to. Each function may be nil; an error ends it.
