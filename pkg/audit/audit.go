@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/fleetfold/fleetfold/pkg/archive"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -39,8 +40,8 @@ const MaxListed = 10_000
 type Options struct {
 	// Checkpoints were kept elsewhere: the log must have been as they say.
 	Checkpoints []merkle.Checkpoint
-	// Keys that the checkpoints on the log must be signed by; none: whoever signed
-	// them.
+	// Keys that the checkpoints on the log must be signed by, of which there must be
+	// one unless Checkpoints has one; none: whoever signed them.
 	Keys []note.Verifier
 	// Progress is called now and then with the sequence that was reached; nil: nobody.
 	Progress func(sequence uint64)
@@ -54,18 +55,28 @@ func Run(ctx context.Context, source Source, o Options) (Report, error) {
 		Decision: a.decision, Skipped: a.skipped, Record: a.record, Folded: a.folded,
 	})
 	a.proofs.close(&a.report)
-	var gap *Gap
-	if errors.As(err, &gap) {
-		a.differ(gap.Found, WhatSequence, fmt.Sprint("sequence ", gap.Want), fmt.Sprint("sequence ", gap.Found))
-		err = nil
-	} else if errors.Is(err, eventlog.ErrGap) {
-		a.differ(state.Sequence()+1, WhatSequence, fmt.Sprint("sequence ", state.Sequence()+1), err.Error())
-		err = nil
-	}
-	if err != nil {
+	if err != nil && !a.cut(state.Sequence(), err) {
 		return Report{}, fmt.Errorf("audit behind sequence %d: %w", state.Sequence(), err)
 	}
 	return a.end(state.Sequence()), nil
+}
+
+// cut reports what ends a history early and is itself a difference: a gap, or a
+// file that is not what was written.
+func (a *audit) cut(last uint64, err error) bool {
+	var gap *Gap
+	var fault *archive.Fault
+	switch next := fmt.Sprint("sequence ", last+1); {
+	case errors.As(err, &gap):
+		a.differ(gap.Found, WhatSequence, next, fmt.Sprint("sequence ", gap.Found))
+	case errors.As(err, &fault):
+		a.differ(fault.Sequence, WhatFile, "the file that the export wrote", fault.Error())
+	case errors.Is(err, eventlog.ErrGap):
+		a.differ(last+1, WhatSequence, next, err.Error())
+	default:
+		return false
+	}
+	return true
 }
 
 // audit is one run.
@@ -79,6 +90,7 @@ type audit struct {
 	tree        *merkle.Recent
 	source      Source
 	again       *merkle.Frontier // see rootAt
+	signatures  int              // of checkpoints on the log
 	trust       trusted
 	proofs      *proofs
 }
@@ -174,6 +186,7 @@ func (a *audit) end(last uint64) Report {
 		a.broken(v)
 	}
 	a.unreached(last)
+	a.unsigned(last)
 	inOrder(a.report.Mismatches)
 	a.report.Records = last
 	a.report.Root = a.tree.Frontier().Root().String()

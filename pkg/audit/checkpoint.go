@@ -32,6 +32,13 @@ func (a *audit) unreached(last uint64) {
 	}
 }
 
+// unsigned reports a log that should be signed and has no checkpoint.
+func (a *audit) unsigned(last uint64) {
+	if len(a.options.Keys) > 0 && len(a.options.Checkpoints) == 0 && a.signatures == 0 {
+		a.differ(last, WhatCheckpoint, "a checkpoint signed by the key of "+a.options.Keys[0].Name(), "none on the log")
+	}
+}
+
 // signed verifies a checkpoint that stands on the log itself.
 func (a *audit) signed(sequence uint64, d *events.CheckpointSigned) error {
 	read := merkle.Read
@@ -46,6 +53,7 @@ func (a *audit) signed(sequence uint64, d *events.CheckpointSigned) error {
 		a.differ(sequence, WhatCheckpoint, "a signed checkpoint of the log before it", err.Error())
 		return nil
 	}
+	a.signatures++
 	root, ok := a.tree.RootAt(c.Size)
 	if !ok {
 		if root, err = a.rootAt(c.Size); err != nil {

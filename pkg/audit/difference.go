@@ -14,6 +14,9 @@ type What string
 const (
 	// WhatSequence: one is missing. Nothing behind it can be folded.
 	WhatSequence What = "sequence"
+	// WhatFile: a file is not the one that was exported. Nothing behind that place
+	// can be believed.
+	WhatFile What = "file"
 	// WhatEvent: the message is no event of the log, so nothing of it can be proved.
 	WhatEvent What = "event"
 	// WhatInventory: a plan was decided with another than the one in force, or the text

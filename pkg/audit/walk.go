@@ -36,7 +36,7 @@ type Visitor struct {
 // the fold up to there.
 func Walk(ctx context.Context, source Source, v Visitor) (*projection.State, error) {
 	w := &walk{window: newWindow(ctx, source), subjects: subjectsOf(source), state: projection.New(), visitor: v}
-	defer w.stop()
+	defer w.close()
 	for {
 		plan, ok := w.plan()
 		if !ok {

@@ -14,6 +14,9 @@ type window struct {
 	source Source
 	pull   func() (eventlog.Record, error, bool)
 	stop   func()
+	// lead reads further ahead, see farPlan; nil: it was not needed yet.
+	lead     func() (eventlog.Record, error, bool)
+	stopLead func()
 	// ahead was read and not taken yet; the first looked of it hold no plan that
 	// was not found already.
 	ahead  []eventlog.Record
@@ -78,20 +81,31 @@ func (w *window) plan() (eventlog.Record, bool) {
 	}
 }
 
-// farPlan looks for it with a reader of its own. What that fails at, the first
-// reader will meet, too.
+// farPlan looks for it with a reader of its own, which is opened once and goes on
+// from plan to plan: what is read twice is read twice and not more often. What it
+// fails at, the first reader will meet, too.
 func (w *window) farPlan() (eventlog.Record, bool) {
-	for r, err := range w.source.Records(w.ctx, max(w.last, w.found)) {
-		if err != nil {
-			break
+	if w.lead == nil {
+		w.lead, w.stopLead = iter.Pull2(w.source.Records(w.ctx, w.last))
+	}
+	for {
+		r, err, ok := w.lead()
+		if !ok || err != nil {
+			w.found = ^uint64(0)
+			return eventlog.Record{}, false
 		}
-		if isPlan(r) {
+		if isPlan(r) && r.Sequence > max(w.last, w.found) {
 			w.found = r.Sequence
 			return r, true
 		}
 	}
-	w.found = ^uint64(0)
-	return eventlog.Record{}, false
+}
+
+func (w *window) close() {
+	w.stop()
+	if w.stopLead != nil {
+		w.stopLead()
+	}
 }
 
 func isPlan(r eventlog.Record) bool { return r.Event != nil && r.Event.Type == events.TypePlanDecided }
