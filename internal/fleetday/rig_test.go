@@ -35,6 +35,9 @@ type rig struct {
 	runs      runs
 	desired   desired
 	ends      []func()
+	// renews says that executors answer the nodes' requests for renewal. Most
+	// stories are of credentials that end.
+	renews bool
 	// clients vouches for the agents.
 	clients *attest.Local
 }
@@ -139,16 +142,22 @@ func (r *rig) settled(ids ...fleet.NodeID) {
 	r.converge(time.Minute)
 }
 
+// inventory is the one last wanted.
+func (r *rig) inventory() *fleet.Inventory {
+	r.Helper()
+	inv, report := inventory.Parse([]byte(r.desired.yaml()))
+	if err := report.Err(); err != nil {
+		r.Fatal(err)
+	}
+	return inv
+}
+
 // converge waits until nothing is left to do for the inventory last wanted, and
 // says how long that took.
 func (r *rig) converge(bound time.Duration) time.Duration {
 	r.Helper()
-	text := []byte(r.desired.yaml())
-	inv, report := inventory.Parse(text)
-	if err := report.Err(); err != nil {
-		r.Fatal(err)
-	}
-	digest := inventory.Digest(text)
+	inv := r.inventory()
+	digest := inventory.Digest([]byte(r.desired.yaml()))
 	return r.await(bound, "the fleet to converge", func(s *projection.State) bool {
 		return s.Inventory().Digest == digest && status.Converged(s, inv)
 	})
