@@ -74,8 +74,10 @@ func (r *rig) lostAndFailing() {
 	r.start("planner-1", r.planner)
 	r.await(time.Hour, "failures", func(s *projection.State) bool {
 		_, _, trying := s.Ledger().InFlight("n9")
-		return !trying && s.Ledger().Attempts(fleet.Action{Type: fleet.EnrollNode, ID: "n9"}).Failures >= 3
+		return !trying && s.Ledger().Attempts(fleet.Action{Type: fleet.EnrollNode, ID: "n9"}).Failures >= 4
 	})
+	r.nodes("stranger") // is taken out while the other waits for its next attempt
+	r.await(time.Minute, "a stranger's end", func(s *projection.State) bool { return !s.RemovedAt("stranger").IsZero() })
 	r.want(desired{nodes: []fleet.NodeID{"n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9", "n0"}, strict: true, ttl: "1h", issuer: "nyc-1"})
 	r.pass(10 * time.Second)
 	r.nodes("n9", "n0")
