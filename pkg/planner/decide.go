@@ -98,13 +98,13 @@ func (p *Planner) conclude(inv *fleet.Inventory, ref projection.InventoryRef) (d
 		}
 		ok = true
 		d = decision{basis: st.Sequence(), lastPlan: st.LastPlan(), inventory: ref, at: p.Now(), cutShort: st.InsidePlan()}
-		p.Metrics.observe(st.Observed())
+		p.Metrics.observe(st)
 		given := p.given(d.at)
 		d.settled = given.Settled
-		d.Decided = decide.Plan(st, inv, given)
+		d.Decided = p.decider.Plan(st, p.desired(inv), given)
 		if p.sight.regained(d.Decided, d.at) { // decided as if it had been known before
 			given.SightSince = p.sight.since
-			d.Decided = decide.Plan(st, inv, given)
+			d.Decided = p.decider.Plan(st, p.desired(inv), given)
 		}
 		d.enrolsLost = slices.ContainsFunc(d.Publish, func(s engine.Step) bool { return s.Type == fleet.EnrollNode && st.Lost(s.ID) })
 	})
