@@ -8,6 +8,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/fleetfold/fleetfold/pkg/archive"
+	"github.com/fleetfold/fleetfold/pkg/decide"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -87,6 +88,8 @@ type audit struct {
 	inventories *view.Inventories
 	missing     map[string]bool // inventories that were reported
 	rules       *history.Checker
+	deciders    deciders
+	desired     *decide.Desired // of the inventory last decided with
 	tree        *merkle.Recent
 	source      Source
 	again       *merkle.Frontier // see rootAt
@@ -96,7 +99,7 @@ type audit struct {
 }
 
 func newAudit(ctx context.Context, source Source, o Options) *audit {
-	a := &audit{ctx: ctx, source: source, options: o, missing: make(map[string]bool)}
+	a := &audit{ctx: ctx, source: source, options: o, missing: make(map[string]bool), deciders: make(deciders)}
 	a.inventories = view.NewInventories(source.Inventory)
 	a.rules = history.NewChecker(a.inventory)
 	f, _ := merkle.NewFrontier(0, nil) // an empty one cannot be wrong

@@ -19,45 +19,76 @@ func (a *audit) skipped(d Decision) error {
 	return nil
 }
 
-// decision makes the decision again and compares.
+// wholeEvery is how many plans are decided at the cost of what changed for one
+// that is decided by looking at everybody as well.
+const wholeEvery = 16
+
+// decision makes the decision again and compares. What differs is decided a second
+// time on the whole fleet before it is reported, and of what does not, one in
+// wholeEvery.
 func (a *audit) decision(st *projection.State, d Decision) error {
 	a.report.Plans++
-	rule, given, inv := a.premises(st, d)
+	given, inv := a.premises(st, d)
 	if inv == nil {
 		return a.ctx.Err()
 	}
-	for _, diff := range compare(rule(st, inv, given), d) {
+	found := compare(a.deciders.of(d.RuleVersion).Plan(st, a.index(inv), given), d)
+	if len(found) > 0 || a.report.Plans%wholeEvery == 0 {
+		rule, _ := decide.RuleFor(d.RuleVersion)
+		found = compare(rule.Whole(st, inv, given), d)
+	}
+	for _, diff := range found {
 		a.report.add(diff)
 	}
 	return nil
 }
 
+// deciders are the rules of all versions that were met, each at its place in the
+// log.
+type deciders map[string]decide.Decider
+
+// of begins with a version that RuleFor knows when it is first met.
+func (d deciders) of(version string) decide.Decider {
+	if d[version] == nil {
+		rule, _ := decide.RuleFor(version)
+		d[version] = rule.Begin()
+	}
+	return d[version]
+}
+
+// index is the inventory with the index that goes with it.
+func (a *audit) index(inv *fleet.Inventory) *decide.Desired {
+	if a.desired == nil || a.desired.Inventory != inv {
+		a.desired = decide.NewDesired(inv)
+	}
+	return a.desired
+}
+
 // premises are what to decide again with; without an inventory where that is not
 // possible, which has been reported then.
-func (a *audit) premises(st *projection.State, d Decision) (decide.Rule, decide.Given, *fleet.Inventory) {
-	rule, ok := decide.RuleFor(d.RuleVersion)
-	if !ok {
+func (a *audit) premises(st *projection.State, d Decision) (decide.Given, *fleet.Inventory) {
+	given := decide.GivenBy(d.PlanDecided)
+	if _, ok := decide.RuleFor(d.RuleVersion); !ok {
 		a.differ(d.Sequence, WhatRuleVersion, "version "+strings.Join(decide.RuleVersions(), " or "),
 			fmt.Sprintf("rule version %s is not known to this build", d.RuleVersion))
-		return nil, decide.Given{}, nil
+		return given, nil
 	}
-	given := decide.GivenBy(d.PlanDecided)
 	if err := errors.Join(given.Safeguards.Validate(), given.Policy.Validate()); err != nil {
 		a.differ(d.Sequence, WhatThresholds, "thresholds within their ranges", err.Error())
-		return nil, given, nil
+		return given, nil
 	}
 	if ref := st.Inventory(); ref.Digest != d.InventoryDigest || ref.Generation != d.Generation {
 		a.differ(d.Sequence, WhatInventory, named(ref.Digest, ref.Generation), named(d.InventoryDigest, d.Generation))
 		if ref.Digest == "" {
-			return nil, given, nil
+			return given, nil
 		}
 	}
 	inv, err := a.inventory(st.Inventory().Digest)
 	if err != nil {
 		a.noInventory(d.Sequence, st.Inventory().Digest, err)
-		return nil, given, nil
+		return given, nil
 	}
-	return rule, given, inv
+	return given, inv
 }
 
 func named(digest string, generation uint64) string {

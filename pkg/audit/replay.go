@@ -69,10 +69,10 @@ type Show struct {
 // It verifies nothing. What was decided by a rule that this build does not know is
 // an error where it would have to be decided again.
 func Replay(ctx context.Context, source Source, c Change, show Show) (*projection.State, error) {
-	inventories := view.NewInventories(source.Inventory)
+	r := &replay{ctx: ctx, Change: c, inventories: view.NewInventories(source.Inventory), deciders: make(deciders)}
 	return Walk(ctx, source, Visitor{
 		Decision: func(st *projection.State, d Decision) error {
-			p, err := c.point(ctx, inventories, st, d)
+			p, err := r.point(st, d)
 			if err != nil {
 				return fmt.Errorf("replay plan %s at sequence %d: %w", d.Plan, d.Sequence, err)
 			}
@@ -90,34 +90,40 @@ func Replay(ctx context.Context, source Source, c Change, show Show) (*projectio
 	})
 }
 
-func (c Change) point(ctx context.Context, inventories *view.Inventories, st *projection.State, d Decision) (Point, error) {
-	p := Point{Decision: d, Inventory: c.Inventory}
-	if c.None() {
+// replay is one run.
+type replay struct {
+	Change
+	ctx         context.Context
+	inventories *view.Inventories
+	deciders    deciders
+	desired     *decide.Desired
+}
+
+func (r *replay) point(st *projection.State, d Decision) (Point, error) {
+	p := Point{Decision: d}
+	if r.None() {
 		return p, nil
 	}
-	if p.Inventory == nil {
-		inv, err := inventories.Get(ctx, d.InventoryDigest)
+	if p.Inventory = r.Inventory; p.Inventory == nil {
+		inv, err := r.inventories.Get(r.ctx, d.InventoryDigest)
 		if err != nil {
 			return p, err
 		}
 		p.Inventory = inv
 	}
-	would, err := c.decide(st, p)
-	p.Would = would
-	return p, err
-}
-
-func (c Change) decide(st *projection.State, p Point) (*decide.Decided, error) {
-	rule, ok := decide.RuleFor(p.RuleVersion)
-	if !ok {
-		return nil, fmt.Errorf("rule version %s is not known to this build", p.RuleVersion)
+	if _, ok := decide.RuleFor(d.RuleVersion); !ok {
+		return p, fmt.Errorf("rule version %s is not known to this build", d.RuleVersion)
 	}
-	given, err := c.Thresholds.Over(decide.GivenBy(p.PlanDecided))
+	given, err := r.Thresholds.Over(decide.GivenBy(d.PlanDecided))
 	if err != nil {
-		return nil, err
+		return p, err
 	}
-	would := rule(st, p.Inventory, given)
-	return &would, nil
+	if r.desired == nil || r.desired.Inventory != p.Inventory {
+		r.desired = decide.NewDesired(p.Inventory)
+	}
+	would := r.deciders.of(d.RuleVersion).Plan(st, r.desired, given)
+	p.Would = &would
+	return p, nil
 }
 
 // AtEnd is what planners who are settled would decide on a fold, by the thresholds

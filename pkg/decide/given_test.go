@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/fleetfold/fleetfold/pkg/engine"
@@ -83,7 +84,11 @@ func TestAPlanIsDecidedAgainFromWhatIsRecorded(t *testing.T) {
 			t.Fatal("the version that planners record is not known")
 		}
 		want := Plan(s.state, s.desired.Inventory, given)
-		if diff := cmp.Diff(want, rule(s.state, s.desired.Inventory, GivenBy(given.Record()))); diff != "" {
+		again := GivenBy(given.Record())
+		if diff := cmp.Diff(want, rule.Whole(s.state, s.desired.Inventory, again)); diff != "" {
+			t.Fatal(diff)
+		}
+		if diff := cmp.Diff(want, rule.Begin().Plan(s.state, s.desired, again), cmpopts.EquateEmpty()); diff != "" {
 			t.Fatal(diff)
 		}
 	})

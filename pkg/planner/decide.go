@@ -97,12 +97,12 @@ func (p *Planner) conclude(inv *fleet.Inventory, ref projection.InventoryRef) (d
 		}
 		ok = true
 		d = decision{basis: st.Sequence(), lastPlan: st.LastPlan(), inventory: ref, cutShort: st.InsidePlan()}
-		p.Metrics.observe(st.Observed())
+		p.Metrics.observe(st)
 		d.given = p.given(p.Now())
-		d.Decided = decide.Plan(st, inv, d.given)
+		d.Decided = p.decider.Plan(st, p.desired(inv), d.given)
 		if p.sight.regained(d.Decided, d.given.Now) { // decided as if it had been known before
 			d.given.SightSince = p.sight.since
-			d.Decided = decide.Plan(st, inv, d.given)
+			d.Decided = p.decider.Plan(st, p.desired(inv), d.given)
 		}
 		d.enrolsLost = slices.ContainsFunc(d.Publish, func(s engine.Step) bool { return s.Type == fleet.EnrollNode && st.Lost(s.ID) })
 	})

@@ -152,7 +152,7 @@ func (s *State) apply(seq uint64, at time.Time, e *events.Event) (c Change, fits
 	}
 	changed, fits := s.applyNodeFact(at, e)
 	if changed {
-		c.Nodes = []fleet.NodeID{e.Node}
+		c.Nodes = s.recent.add(seq, e.Node)
 	}
 	return c, fits
 }
