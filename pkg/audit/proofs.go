@@ -36,6 +36,7 @@ type statement struct {
 type proofs struct {
 	todo    chan statement
 	workers sync.WaitGroup
+	memo    identity.Memo
 
 	mu    sync.Mutex
 	found []Difference
@@ -54,7 +55,7 @@ func (p *proofs) verify(s statement) { p.todo <- s }
 
 func (p *proofs) work() {
 	for s := range p.todo {
-		err := s.check()
+		err := s.check(&p.memo)
 		if err == nil {
 			continue
 		}
@@ -77,9 +78,9 @@ func (p *proofs) close(r *Report) {
 }
 
 // check asks one belief after the other, and gives the answer of the newest.
-func (s statement) check() (first error) {
+func (s statement) check(memo *identity.Memo) (first error) {
 	for _, b := range s.beliefs {
-		err := s.checkBy(b)
+		err := s.checkBy(b, memo)
 		if err == nil {
 			return nil
 		}
@@ -90,7 +91,7 @@ func (s statement) check() (first error) {
 	return first
 }
 
-func (s statement) checkBy(b belief) error {
+func (s statement) checkBy(b belief, memo *identity.Memo) error {
 	e, issued := s.record.Event, s.issued
 	if b.regions == nil {
 		return errors.New("no inventory in force that could be read, and so no trust domain")
@@ -98,7 +99,7 @@ func (s statement) checkBy(b belief) error {
 	if issued.Issuer != "" && !b.issuers[issued.Issuer] {
 		return fmt.Errorf("its issuer %s is retired or was never published", issued.Issuer)
 	}
-	v := identity.Verification{Roots: b.roots, TrustDomain: b.trustDomain, Node: e.Node, Region: b.regions[e.Node]}
+	v := identity.Verification{Roots: b.roots, TrustDomain: b.trustDomain, Node: e.Node, Region: b.regions[e.Node], Memo: memo}
 	v.Now = within(s.record.Time, issued.NotBefore, issued.NotAfter)
 	leaf, err := v.Leaf([]byte(issued.CertificatePEM))
 	if err != nil {
