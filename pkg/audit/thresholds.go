@@ -46,10 +46,30 @@ func ParseThresholds(text []byte) (Thresholds, error) {
 	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
 		return Thresholds{}, errors.New("read thresholds: more than one document")
 	}
+	if err := wholeNumbers(text); err != nil {
+		return Thresholds{}, err
+	}
 	if t == (Thresholds{}) {
 		return Thresholds{}, fmt.Errorf("read thresholds: there are none; name one or more of %s", strings.Join(thresholdNames(), ", "))
 	}
 	return t, nil
+}
+
+// wholeNumbers refuses 1.5 where a count is asked for, of which yaml would take 1.
+func wholeNumbers(text []byte) error {
+	var counts map[string]yaml.Node
+	if err := yaml.Unmarshal(text, &counts); err != nil {
+		return fmt.Errorf("read thresholds: %w", readable(err))
+	}
+	t := reflect.TypeFor[Thresholds]()
+	for i := range t.NumField() {
+		name := t.Field(i).Tag.Get("yaml")
+		n, there := counts[name]
+		if there && t.Field(i).Type == reflect.TypeFor[*int]() && n.ShortTag() != "!!int" {
+			return fmt.Errorf("read thresholds: line %d: %s is %s, must be a whole number", n.Line, name, n.Value)
+		}
+	}
+	return nil
 }
 
 // readable puts what yaml says on one line, without the names of Go types.

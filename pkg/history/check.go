@@ -152,9 +152,17 @@ func (c *Checker) event(seq uint64, e *events.Event) {
 		c.effect(seq, d.Action, fleet.Action{Type: fleet.EnableStrictEnforcement})
 		c.flip(seq)
 	case *events.CredentialProved:
-		if n, _ := c.state.Node(e.Node); n.Epoch != d.Epoch || n.Issued == nil || n.Issued.Serial != d.Serial || n.Issued.Nonce != d.Nonce {
-			c.add(seq, RuleProof, "node %q proves serial %s in epoch %d, and that is not the challenge it was issued last", e.Node, d.Serial, d.Epoch)
-		}
+		c.proof(seq, e.Node, d)
+	}
+}
+
+func (c *Checker) proof(seq uint64, id fleet.NodeID, d *events.CredentialProved) {
+	n, _ := c.state.Node(id)
+	switch {
+	case n.Epoch != d.Epoch || n.Issued == nil || n.Issued.Serial != d.Serial || n.Issued.Nonce != d.Nonce:
+		c.add(seq, RuleProof, "node %q proves serial %s in epoch %d, and that is not the challenge it was issued last", id, d.Serial, d.Epoch)
+	case n.Proved != nil && n.Proved.Serial == d.Serial:
+		c.add(seq, RuleProof, "node %q proves serial %s, and has done so before", id, d.Serial)
 	}
 }
 

@@ -19,7 +19,7 @@
 //   - outcome: an outcome follows its action, names it rightly, and is the only one.
 //   - phase: an outcome stands behind those of all earlier phases of its plan.
 //   - proof: credential.proved answers the newest challenge that was issued to
-//     that node.
+//     that node, once.
 //
 // Check takes a whole log and folds it. A Checker takes it record by record
 // beside a fold of its caller's; what it keeps is the newest plan and the actions
