@@ -353,6 +353,13 @@ var histories = []Way{
 		second := f.Story.secondCheckpoint()
 		return f.of(second) + 1, second
 	}, "one of them is not what was signed"},
+	{"a header that commands the server, chained anew", Nothing, func(f *File) (int, uint64) {
+		rewrite(func(_ *File, log []eventlog.Record) []eventlog.Record {
+			log[9].Message.Header = map[string][]string{"Nats-Rollup": {"all"}}
+			return log
+		}, nil)(f)
+		return f.of(10) + 1, 10
+	}, "part of no record"},
 	{"another history, chained anew and signed by another key", Key, rewrite(anotherCause, anotherKey), "signature does not hold"},
 	{"another history, chained anew and signed by the same key", KeyAndKept, func(f *File) (int, uint64) {
 		rewrite(anotherCause, sameKey)(f)

@@ -20,6 +20,8 @@ func (w *walk) record(line []byte) (eventlog.Record, error) {
 		err = w.fault("this is no line of a record")
 	case r.Sequence != w.seq+1:
 		err = w.fault("sequence %d follows on %d: lines are missing, or stand in another order", r.Sequence, w.seq)
+	case transport(r.Message.Header):
+		err = w.fault("a header begins with \"Nats-\", which belongs to the transport and is part of no record")
 	case !w.ofFleet(r.Message.Subject):
 		err = w.fault("subject %q is none of the log of prefix %q", r.Message.Subject, w.header.Prefix)
 	}
@@ -46,6 +48,16 @@ func (w *walk) record(line []byte) (eventlog.Record, error) {
 	}
 	w.seq = r.Sequence
 	return r, w.compareRoot()
+}
+
+// transport says that a header would tell a server something.
+func transport(header map[string][]string) bool {
+	for name := range header {
+		if strings.HasPrefix(name, "Nats-") {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *walk) ofFleet(subject string) bool {

@@ -61,6 +61,7 @@ var serviceRights = []Right{
 	{[]Role{Planner, Executor}, Subscribe, []string{"$SRV.*", "$SRV.*.fleetfold-<role>", "$SRV.*.fleetfold-<role>.*", "<fleet>.service.<role>"}, "being asked how they are"},
 	{[]Role{Planner, Executor}, Answer, nil, "the same"},
 	{[]Role{Operator}, Publish, []string{"<fleet>.events.control"}, "pause, resume, approve and rotate"},
+	{[]Role{Planner, Operator}, Publish, []string{"<fleet>.events.checkpoint"}, "signed checkpoints"},
 	{[]Role{Operator}, Publish, []string{"<fleet>.events.trust"}, "replacing an issuer (`fleetfold ca`)"},
 	{[]Role{Planner}, Publish, []string{"$JS.API.STREAM.INFO.KV_<FLEET>_TOKENS", "$JS.API.STREAM.CREATE.KV_<FLEET>_TOKENS"}, "making the bucket of join tokens"},
 	{[]Role{Operator, Executor}, Publish, []string{"$KV.<FLEET>_TOKENS.*", "$JS.API.DIRECT.GET.KV_<FLEET>_TOKENS", "$JS.API.DIRECT.GET.KV_<FLEET>_TOKENS.>"}, "join tokens: making, spending and forgetting them"},
@@ -71,6 +72,7 @@ var readRights = []Right{
 	{[]Role{Planner, Executor}, Publish, []string{"$JS.API.STREAM.INFO.<FLEET>", "$JS.API.STREAM.MSG.GET.<FLEET>", "$JS.API.CONSUMER.CREATE.<FLEET>.*", "$JS.API.CONSUMER.INFO.<FLEET>.*", "$JS.API.CONSUMER.MSG.NEXT.<FLEET>.*"}, "following the log"},
 	{[]Role{Planner}, Deny, []string{"$JS.API.CONSUMER.CREATE.<FLEET>.executor", "$JS.API.CONSUMER.MSG.NEXT.<FLEET>.executor"}, "actions are the executor's to take"},
 	{[]Role{Planner, Executor, Operator, Auditor}, Publish, []string{"$JS.API.DIRECT.GET.<FLEET>", "$JS.API.DIRECT.GET.<FLEET>.>"}, "reading the log"},
+	{[]Role{Operator, Auditor}, Publish, []string{"$JS.API.STREAM.INFO.<FLEET>"}, "learning up to which sequence the log was imported"},
 	{[]Role{Planner, Executor, Operator, Auditor}, Publish, []string{"$JS.API.DIRECT.GET.OBJ_<FLEET>_INVENTORIES", "$JS.API.DIRECT.GET.OBJ_<FLEET>_INVENTORIES.>"}, "reading the texts of inventories"},
 	{[]Role{Planner, Executor, Operator, Auditor}, Publish, []string{"$JS.API.DIRECT.GET.OBJ_<FLEET>_SNAPSHOTS", "$JS.API.DIRECT.GET.OBJ_<FLEET>_SNAPSHOTS.>"}, "beginning with a snapshot"},
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
 	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/internal/field"
+	"github.com/fleetfold/fleetfold/pkg/checkpoint"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -38,6 +39,7 @@ type flags struct {
 	policy            engine.Policy
 	safeguards        engine.Safeguards
 	snapshots         snapshots.Flags
+	checkpoints       checkpointFlags
 }
 
 // New returns the command.
@@ -68,6 +70,7 @@ actions. Any number of planners may run side by side.`,
 	fs.IntVar(&f.policy.StuckAfter, "stuck-after", f.policy.StuckAfter, "failures in a row, `N` of 1 to 100, after which an action is shown as stuck; it is tried on all the same")
 	f.addSafeguards(fs)
 	f.snapshots.AddTo(fs)
+	f.checkpoints.addTo(fs)
 	return cmd
 }
 
@@ -92,7 +95,7 @@ func (f *flags) check() error {
 	if f.policy.StuckAfter == 0 {
 		return cli.Usagef("--stuck-after is 0, must be 1 to %d", engine.MaxStuckAfter)
 	}
-	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate(), f.monitor.Check()))
+	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate(), f.monitor.Check(), f.checkpoints.check()))
 }
 
 func (f *flags) run(cmd *cobra.Command) error {
@@ -100,6 +103,9 @@ func (f *flags) run(cmd *cobra.Command) error {
 		return err
 	}
 	logger := f.log.Logger(cmd.ErrOrStderr())
+	if err := f.checkpoints.load(); err != nil {
+		return err
+	}
 	options, err := f.nats.Options("planner")
 	if err != nil {
 		return err
@@ -147,12 +153,16 @@ func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, metrics *planner.M
 	if f.inventory != "" {
 		work = append(work, func(ctx context.Context) error { return f.watch(ctx, bus, v, logger) })
 	}
+	signed := checkpoint.NewMetrics()
+	if keeper := f.checkpoints.keeper(bus.Log(), signed, logger); keeper != nil {
+		work = append(work, keeper)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return follow.Run(ctx, v, gap, logger, work...) })
 	if f.listen != "" {
 		ready := obs.All(obs.Follows(bus, v), p.Trouble)
 		g.Go(func() error {
-			return obs.Serve(ctx, f.listen, obs.Checks{Ready: ready}, obs.Collectors{metrics, saved, gap}, logger)
+			return obs.Serve(ctx, f.listen, obs.Checks{Ready: ready}, obs.Collectors{metrics, saved, gap, signed}, logger)
 		})
 	}
 	logger.Info().Str(field.URL, bus.URL()).Dur(field.Lease, f.lease).Msg("planner started")
