@@ -10,16 +10,12 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/render"
 	"github.com/fleetfold/fleetfold/pkg/audit"
-	"github.com/fleetfold/fleetfold/pkg/merkle"
 )
 
-// exitDifferences says that the log is not what it should be.
-const exitDifferences = 3
-
 type auditFlags struct {
-	source          sourceFlags
-	checkpoint, key string
-	output          *string
+	source   sourceFlags
+	believed believed
+	output   *string
 }
 
 func newAudit() *cobra.Command {
@@ -42,6 +38,9 @@ Exit code 0 means that all is proved, 3 that there are differences, each of whic
 is shown, 1 an error, 64 a mistake in the call.`,
 		Example: `  fleetfold audit
 
+  # with no server
+  fleetfold audit --from log.jsonl
+
   # against what was kept elsewhere
   fleetfold audit --checkpoint monday.note --checkpoint-key log.pub
 
@@ -52,14 +51,14 @@ is shown, 1 an error, 64 a mistake in the call.`,
 	}
 	flags := cmd.Flags()
 	f.source.addTo(flags)
-	flags.StringVar(&f.checkpoint, "checkpoint", "", "`FILE` with a signed checkpoint that the log must agree with")
-	flags.StringVar(&f.key, "checkpoint-key", "", "`FILE` with the public key that checkpoints are signed by")
+	f.believed.addCheckpoints(flags)
+	flags.StringArrayVar(&f.believed.keys, "checkpoint-key", nil, "`FILE` with the public key that checkpoints must be signed with; may be given several times")
 	f.output = addOutput(flags, "output `FORMAT`", "text", "json")
 	return cmd
 }
 
 func (f *auditFlags) run(cmd *cobra.Command) error {
-	options, err := f.options(cmd)
+	known, err := f.believed.options()
 	if err != nil {
 		return err
 	}
@@ -68,10 +67,9 @@ func (f *auditFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer source.close()
-	far := newCounter(cmd.ErrOrStderr(), "audited", source.end)
-	options.Progress = far.reach
-	report, err := audit.Run(cmd.Context(), source, options)
-	far.clear()
+	far := newProgress(cmd.ErrOrStderr(), "audited", source.end)
+	report, err := audit.Run(cmd.Context(), source, audit.Options{Checkpoints: known.Kept, Keys: known.Keys, Progress: far.at})
+	far.end()
 	if err != nil {
 		return err
 	}
@@ -82,38 +80,9 @@ func (f *auditFlags) run(cmd *cobra.Command) error {
 		err = auditText(w, report)
 	}
 	if err == nil && report.MismatchesTotal > 0 {
-		err = cli.Exit{Code: exitDifferences}
+		err = cli.Exit{Code: exitNotProved}
 	}
 	return err
-}
-
-const hintCheckpoint = "a checkpoint is a signed note of a few lines, as the log and 'checkpoint.signed' carry it"
-
-func (f *auditFlags) options(cmd *cobra.Command) (o audit.Options, err error) {
-	if f.key != "" {
-		key, err := merkle.LoadVerifier(f.key)
-		if err != nil {
-			return o, err
-		}
-		o.Keys = append(o.Keys, key)
-	}
-	if f.checkpoint == "" {
-		return o, nil
-	}
-	signed, err := input(cmd, f.checkpoint)()
-	if err != nil {
-		return o, cli.WithHint(fmt.Errorf("%s: read checkpoint: %w", shown(f.checkpoint), err), hintUnreadable)
-	}
-	read := merkle.Read
-	if len(o.Keys) > 0 {
-		read = func(signed []byte) (merkle.Checkpoint, error) { return merkle.Open(signed, o.Keys...) }
-	}
-	c, err := read(signed)
-	if err != nil {
-		return o, cli.WithHint(fmt.Errorf("%s: %w", shown(f.checkpoint), err), hintCheckpoint)
-	}
-	o.Checkpoints = append(o.Checkpoints, c)
-	return o, nil
 }
 
 func auditText(w io.Writer, r audit.Report) error {
@@ -131,40 +100,4 @@ func auditText(w io.Writer, r audit.Report) error {
 	fmt.Fprintf(b, "%s: %s with %s, %s, in %s\nroot %s\n", verdict, render.Count(r.Plans, "plan"),
 		render.Count(r.Actions, "action"), render.Count(r.Proofs, "proof"), render.Count(int(r.Records), "record"), r.Root)
 	return b.Flush()
-}
-
-// counter says on a terminal how far a long reading has come, and nothing elsewhere.
-type counter struct {
-	w     io.Writer // nil: nobody looks
-	what  string
-	end   uint64
-	drawn bool
-}
-
-func newCounter(w io.Writer, what string, end uint64) *counter {
-	if !cli.IsTerminal(w) {
-		w = nil
-	}
-	return &counter{w: w, what: what, end: end}
-}
-
-// drawEvery keeps the terminal from being what is waited for.
-const drawEvery = 4096
-
-func (c *counter) reach(sequence uint64) {
-	if c.w == nil || sequence%drawEvery != 0 {
-		return
-	}
-	c.drawn = true
-	of := ""
-	if c.end > 0 {
-		of = fmt.Sprintf(" of %d", c.end)
-	}
-	fmt.Fprintf(c.w, "\r\x1b[K%s %d%s records", c.what, sequence, of)
-}
-
-func (c *counter) clear() {
-	if c.drawn {
-		fmt.Fprint(c.w, "\r\x1b[K")
-	}
 }

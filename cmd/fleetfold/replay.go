@@ -197,7 +197,7 @@ type wouldJSON struct {
 
 func (f *replayFlags) show(cmd *cobra.Command, source *recorded, history audit.Source, change audit.Change, point point) error {
 	ctx := cmd.Context()
-	far := newCounter(cmd.ErrOrStderr(), "replayed", source.end)
+	far := newProgress(cmd.ErrOrStderr(), "replayed", source.end)
 	out := replayed{}
 	st, err := audit.Replay(ctx, history, change, audit.Show{
 		Point: func(_ *projection.State, p audit.Point) error {
@@ -208,12 +208,12 @@ func (f *replayFlags) show(cmd *cobra.Command, source *recorded, history audit.S
 			return nil
 		},
 		Record: func(_ *projection.State, r eventlog.Record) error {
-			far.reach(r.Sequence)
+			far.at(r.Sequence)
 			out.Time = r.Time
 			return nil
 		},
 	})
-	far.clear()
+	far.end()
 	if err != nil {
 		return withReplayHint(err)
 	}
