@@ -255,7 +255,7 @@ func withReplayHint(err error) error {
 	if errors.Is(err, audit.ErrThresholds) {
 		return cli.WithHint(err, "what --policy leaves out stays as it was recorded; name both ends of a range")
 	}
-	return cli.WithHint(err, "'fleetfold audit' says what of a history does not hold")
+	return cli.WithHint(notProved(err), "'fleetfold audit' says what of a history does not hold")
 }
 
 // inForceThere is the inventory in force on a fold; nil for none.

@@ -75,12 +75,12 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// server sets NATS_URL and MONITOR.
+// server sets NATS_URL and MONITOR. With a folder it is the server that wrote it.
 func server(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) > 0 {
-		ts.Fatalf("usage: server")
+	if neg || len(args) > 1 {
+		ts.Fatalf("usage: server [FOLDER]")
 	}
-	s, err := natsd.Start(natsd.Options{Dir: ts.MkAbs("server"), Port: natsd.RandomPort, MonitorPort: natsd.RandomPort})
+	s, err := natsd.Start(natsd.Options{Dir: ts.MkAbs(append(args, "server")[0]), Port: natsd.RandomPort, MonitorPort: natsd.RandomPort})
 	ts.Check(err)
 	ts.Defer(s.Shutdown)
 	ts.Setenv("NATS_URL", s.URL())
