@@ -21,7 +21,7 @@ func (a *audit) skipped(d Decision) error {
 
 // wholeEvery is how many plans are decided at the cost of what changed for one
 // that is decided by looking at everybody as well.
-const wholeEvery = 16
+const wholeEvery = 64
 
 // decision makes the decision again and compares. What differs is decided a second
 // time on the whole fleet before it is reported, and of what does not, one in
