@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -17,12 +18,15 @@ import (
 )
 
 // BenchmarkAuditMillion audits an export of a fleet of 10,000 with a million
-// records. AUDIT_LOG names a file to keep the export in, which takes minutes to
+// records, or as many as AUDIT_RECORDS says. AUDIT_LOG names a file to keep the export in, which takes minutes to
 // make; without it a small one is audited. Run it with GOMAXPROCS=1 and -benchtime
 // 1x, once the file is there: cpu-s is then what one core has to do for it, on a
 // machine that does other things as well.
 func BenchmarkAuditMillion(b *testing.B) {
 	name, nodes, records := os.Getenv("AUDIT_LOG"), 10_000, uint64(1_000_000)
+	if n, err := strconv.ParseUint(os.Getenv("AUDIT_RECORDS"), 10, 64); err == nil {
+		records = n
+	}
 	if name == "" {
 		name, nodes, records = filepath.Join(b.TempDir(), "life.jsonl"), 200, 5_000
 	}

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +63,29 @@ func TestWhatIsGivenComesBackFromTheLog(t *testing.T) {
 			t.Fatalf("rule version %q", back.RuleVersion)
 		}
 	})
+}
+
+// Plans of before there were these two are read as they were meant.
+func TestAPlanMayLackWhatWasNotRecordedYet(t *testing.T) {
+	given := Given{Settled: true, Now: noon, Safeguards: engine.DefaultSafeguards(), Policy: engine.DefaultPolicy()}
+	d := given.Record()
+	d.Plan, d.InventoryDigest, d.Generation = "p", "sha256:00", 1
+	m, err := events.Encode(events.DefaultSubjects(), &events.Event{
+		ID: "p", Source: events.SourcePlanner, Type: events.TypePlanDecided, Time: noon, Data: d,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(m.Data); strings.Contains(text, "waiting") || strings.Contains(text, "sight_since") {
+		t.Errorf("what there is not is written: %s", text)
+	}
+	e, err := events.Decode(events.DefaultSubjects(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := GivenBy(e.Data.(*events.PlanDecided)); got != given {
+		t.Errorf("got %+v", got)
+	}
 }
 
 func TestARecordedTimeMayHaveAZone(t *testing.T) {
