@@ -46,7 +46,7 @@ is in it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	f.nats.AddTo(cmd.Flags())
-	cmd.Flags().Uint64Var(&f.since, "since", 0, "begin behind this `SEQ`, 0 to the log's last: the part that follows on a file that ends there")
+	cmd.Flags().Uint64Var(&f.since, "since", 0, "begin behind this `SEQ`, 0 or more and not above the last of the log: the part that follows on a file that ends there")
 	cmd.Flags().StringVar(&f.out, "out", "", "`FILE` to write, which must not exist; without it standard output")
 	return cmd
 }
