@@ -7,14 +7,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fleetfold/fleetfold/internal/busdir"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/archive"
 	"github.com/fleetfold/fleetfold/pkg/attest"
+	"github.com/fleetfold/fleetfold/pkg/busconf"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/merkle"
@@ -183,4 +186,60 @@ func TestAFleetGoesOnWithAnImportedLog(t *testing.T) {
 	if s := r.status(nats); len(s.Stuck) > 0 || s.Unfit != was.Unfit || s.Sequence <= was.Sequence {
 		t.Errorf("afterwards: %+v", s)
 	}
+}
+
+// On a secure server nobody who runs may import. Who may is made for it, and goes.
+func TestAnImportOnASecureServerTakesAnIdentityOfItsOwn(t *testing.T) {
+	r := newRescued(t)
+	_, nats := r.server()
+	r.apply("a")
+	r.start(nats, "a")
+	r.run("wait", "--for", "converged", "--timeout", "50s", nats)
+	r.crash()
+	export := filepath.Join(r.dir, "log.jsonl")
+	r.run("export", "--out", export, nats)
+
+	bus := filepath.Join(r.dir, "bus")
+	config := func(more ...string) {
+		t.Helper()
+		r.run(append([]string{"nats", "config", "--inventory", r.file, "--out", bus}, more...)...)
+	}
+	config("--importer")
+	server, err := natsd.Start(natsd.Options{Dir: t.TempDir(), Port: natsd.RandomPort, Config: busdir.ConfigFile(bus)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Shutdown)
+	as := func(role busconf.Role, args ...string) []string {
+		return append(args, "--nats="+server.URL(), "--identity="+busdir.Service(bus, role))
+	}
+	for _, role := range []busconf.Role{busconf.Operator, busconf.Auditor} {
+		out, err := fleetfold(t.Context(), as(role, "import", export)...).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "nats config --importer") {
+			t.Errorf("the %s imports: %v\n%s", role, err, out)
+		}
+	}
+	r.run(as(busconf.Importer, "import", export)...)
+	text, err := os.ReadFile(export)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// They have no consumer, and another account than the streams.
+	for _, role := range []busconf.Role{busconf.Operator, busconf.Auditor} {
+		if again := r.run(as(role, "export")...); !bytes.Equal(again, text) {
+			t.Errorf("the %s exports another file", role)
+		}
+	}
+	config()
+	if _, err := os.Stat(busdir.Service(bus, busconf.Importer)); !os.IsNotExist(err) {
+		t.Errorf("its identity is still there: %v", err)
+	}
+	if conf, err := os.ReadFile(busdir.ConfigFile(bus)); err != nil || bytes.Contains(conf, []byte("importer")) {
+		t.Errorf("the configuration lets it in: %v", err)
+	}
+	if _, err := merkle.CreateKey(filepath.Join(r.dir, "keys"), "fleet.example"); err != nil {
+		t.Fatal(err)
+	}
+	r.run(as(busconf.Operator, "checkpoint", "create", "--key", filepath.Join(r.dir, "keys", merkle.KeyFile))...)
+	r.run(as(busconf.Auditor, "checkpoint", "verify", "--key", filepath.Join(r.dir, "keys", merkle.PublicFile))...)
 }
