@@ -35,7 +35,8 @@ same file. Join tokens, snapshots and keys of issuers are not part of it.
 
 With --since, the file is a part that begins behind that sequence. Parts make a
 whole when they are put behind one another. What was interrupted is such a part,
-and the next one can begin behind it.
+and the next one can begin behind it. The log is read from its first record all
+the same, for root and chain follow from all of it.
 
 'fleetfold import' fills an empty system with it, and 'fleetfold proof' proves what
 is in it.`,

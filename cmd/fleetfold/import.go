@@ -80,6 +80,9 @@ func (f *importFlags) run(cmd *cobra.Command, name string) error {
 	p := newProgress(cmd.ErrOrStderr(), "imported up to sequence", 0)
 	sum, err := archive.Import{File: file, Bus: bus, Progress: p.at}.Run(cmd.Context())
 	p.end()
+	if cmd.Context().Err() != nil {
+		cmd.PrintErrln("hint: run it again with the same file: it goes on where it was interrupted")
+	}
 	if err != nil {
 		return importHint(notProved(err))
 	}
