@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"time"
 
@@ -85,33 +86,35 @@ func newCheckpointCreate() *cobra.Command {
 checkpoints came since the newest one of that key, that one is printed.`,
 		Example: "  fleetfold checkpoint create --key keys/checkpoint.key > kept.note",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if path == "" {
-				return cli.Usagef("--key is required: the file that signs")
-			}
-			key, err := merkle.LoadKey(path)
-			if err != nil {
-				return err
-			}
-			bus, err := connect(cmd.Context(), cmd, &nats)
-			if err != nil {
-				return err
-			}
-			defer bus.Close()
-			s, made, err := checkpoint.Create(cmd.Context(), bus.Log(), key, events.SourceOperator, time.Now())
-			if err != nil {
-				return notProved(err)
-			}
-			if !made {
-				cmd.PrintErrf("nothing came since sequence %d was signed\n", s.Size)
-			}
-			_, err = cmd.OutOrStdout().Write(s.Note)
-			return err
-		},
+		RunE:    func(cmd *cobra.Command, _ []string) error { return createCheckpoint(cmd, &nats, path) },
 	}
 	nats.AddTo(cmd.Flags())
 	cmd.Flags().StringVar(&path, "key", "", "`FILE` with the key that signs (required)")
 	return cmd
+}
+
+func createCheckpoint(cmd *cobra.Command, nats *cli.NATSFlags, path string) error {
+	if path == "" {
+		return cli.Usagef("--key is required: the file that signs")
+	}
+	key, err := merkle.LoadKey(path)
+	if err != nil {
+		return err
+	}
+	bus, err := connect(cmd.Context(), cmd, nats)
+	if err != nil {
+		return err
+	}
+	defer bus.Close()
+	s, made, err := checkpoint.Create(cmd.Context(), bus.Log(), key, events.SourceOperator, time.Now())
+	if err != nil {
+		return notProved(err)
+	}
+	if !made {
+		cmd.PrintErrf("nothing came since sequence %d was signed\n", s.Size)
+	}
+	_, err = cmd.OutOrStdout().Write(s.Note)
+	return err
 }
 
 func newCheckpointShow() *cobra.Command {
@@ -154,27 +157,34 @@ func showCheckpoint(cmd *cobra.Command, f *historyFlags, b *believed, output str
 	if err != nil {
 		return err
 	}
-	w := cmd.OutOrStdout()
-	verified := len(o.Keys) > 0
+	shown := shownCheckpoint{c.Origin, c.Size, c.Root, len(o.Keys) > 0, last, string(signed)}
+	return shown.print(cmd.OutOrStdout(), output)
+}
+
+// shownCheckpoint is a checkpoint, and how far the log goes by now.
+type shownCheckpoint struct {
+	Origin   string      `json:"origin"`
+	Size     uint64      `json:"size"`
+	Root     merkle.Hash `json:"root"`
+	Verified bool        `json:"signature_verified"`
+	Last     uint64      `json:"last_sequence"`
+	Note     string      `json:"note"`
+}
+
+func (s shownCheckpoint) print(w io.Writer, output string) error {
 	switch output {
 	case "note":
-		_, err = w.Write(signed)
+		_, err := io.WriteString(w, s.Note)
 		return err
 	case "json":
-		return render.JSON(w, struct {
-			Origin   string      `json:"origin"`
-			Size     uint64      `json:"size"`
-			Root     merkle.Hash `json:"root"`
-			Verified bool        `json:"signature_verified"`
-			Last     uint64      `json:"last_sequence"`
-			Note     string      `json:"note"`
-		}{c.Origin, c.Size, c.Root, verified, last, string(signed)})
+		return render.JSON(w, s)
 	}
 	signature := "not verified: give --key"
-	if verified {
+	if s.Verified {
 		signature = "verified"
 	}
-	_, err = fmt.Fprintf(w, "origin      %s\nsequence    %d\nroot        %s\nsignature   %s\nnot signed  %s behind it\n", c.Origin, c.Size, c.Root, signature, render.Count(int(last-min(last, c.Size)), "record"))
+	behind := render.Count(int(s.Last-min(s.Last, s.Size)), "record")
+	_, err := fmt.Fprintf(w, "origin      %s\nsequence    %d\nroot        %s\nsignature   %s\nnot signed  %s behind it\n", s.Origin, s.Size, s.Root, signature, behind)
 	return err
 }
 

@@ -35,7 +35,8 @@ same file. Join tokens, snapshots and keys of issuers are not part of it.
 
 With --since, the file is a part that begins behind that sequence. Parts make a
 whole when they are put behind one another. What was interrupted is such a part,
-and the next one can begin behind it.
+and the next one can begin behind it. The log is read from its first record all
+the same, for root and chain follow from all of it.
 
 'fleetfold import' fills an empty system with it, and 'fleetfold proof' proves what
 is in it.`,
@@ -46,7 +47,7 @@ is in it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	f.nats.AddTo(cmd.Flags())
-	cmd.Flags().Uint64Var(&f.since, "since", 0, "begin behind this `SEQ`, 0 to the log's last: the part that follows on a file that ends there")
+	cmd.Flags().Uint64Var(&f.since, "since", 0, "begin behind this `SEQ`, 0 or more and not above the last of the log: the part that follows on a file that ends there")
 	cmd.Flags().StringVar(&f.out, "out", "", "`FILE` to write, which must not exist; without it standard output")
 	return cmd
 }

@@ -35,8 +35,8 @@ of the fleet there. An import that was interrupted goes on when it is run again
 with the same file; until then planners and executors do not start.
 
 Bring the issuers' keys of the executors along by yourself: they are no part of an
-export. On a secure server nobody who runs may import; do it as an identity that is
-made for it, or before the server is secured.`,
+export. On a secure server nobody who runs may import: 'fleetfold nats config
+--importer' makes an identity that may, until it is run again without.`,
 		Example: `  fleetfold import log.jsonl
   fleetfold import log.jsonl --key checkpoint.pub --checkpoint newest.note`,
 		Args: cobra.ExactArgs(1),
@@ -80,6 +80,9 @@ func (f *importFlags) run(cmd *cobra.Command, name string) error {
 	p := newProgress(cmd.ErrOrStderr(), "imported up to sequence", 0)
 	sum, err := archive.Import{File: file, Bus: bus, Progress: p.at}.Run(cmd.Context())
 	p.end()
+	if cmd.Context().Err() != nil {
+		cmd.PrintErrln("hint: run it again with the same file: it goes on where it was interrupted")
+	}
 	if err != nil {
 		return importHint(notProved(err))
 	}
@@ -101,6 +104,8 @@ func importHint(err error) error {
 	switch {
 	case errors.Is(err, eventlog.ErrNotEmpty):
 		return cli.WithHint(err, "an import needs an empty system: another server or --prefix, or delete the streams of this fleet if nobody needs them")
+	case errors.Is(err, eventlog.ErrNotAllowed):
+		return cli.WithHint(err, "'fleetfold nats config --importer' makes an identity that may import, until it is run again without")
 	case errors.Is(err, archive.ErrPart):
 		return cli.WithHint(err, "put the parts behind one another, the first one first: cat part1 part2 | fleetfold import -")
 	}

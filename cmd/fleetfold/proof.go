@@ -99,31 +99,35 @@ exit code 3, and the sequence.`,
   fleetfold proof consistency 1000 2000 --from log.jsonl`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			old, err := treeNamed(args[0])
-			if err != nil {
-				return err
-			}
-			tree, err := treeNamed(args[1])
-			if err != nil {
-				return err
-			}
-			if old.Size > tree.Size {
-				return cli.Usagef("OLD is of sequence %d, behind %d of NEW: the older one comes first", old.Size, tree.Size)
-			}
-			h, err := f.open(cmd, archive.Options{})
-			if err != nil {
-				return err
-			}
-			defer h.close()
-			p, err := archive.ProveConsistency(cmd.Context(), h, old, tree)
-			if err != nil {
-				return notProved(err)
-			}
-			return render.JSON(cmd.OutOrStdout(), p)
+			return proveConsistency(cmd, &f, args[0], args[1])
 		},
 	}
 	f.addTo(cmd.Flags())
 	return cmd
+}
+
+func proveConsistency(cmd *cobra.Command, f *historyFlags, older, newer string) error {
+	old, err := treeNamed(older)
+	if err != nil {
+		return err
+	}
+	tree, err := treeNamed(newer)
+	if err != nil {
+		return err
+	}
+	if old.Size > tree.Size {
+		return cli.Usagef("OLD is of sequence %d, behind %d of NEW: the older one comes first", old.Size, tree.Size)
+	}
+	h, err := f.open(cmd, archive.Options{})
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	p, err := archive.ProveConsistency(cmd.Context(), h, old, tree)
+	if err != nil {
+		return notProved(err)
+	}
+	return render.JSON(cmd.OutOrStdout(), p)
 }
 
 // treeNamed is a checkpoint in a file, or just a size.

@@ -38,6 +38,17 @@ type Config struct {
 	// Dir is the server's folder as the server will see it, with slashes. Empty
 	// means the folder that it is started in.
 	Dir string
+	// Importer says that somebody may fill the log of an empty system now.
+	Importer bool
+}
+
+// Services are the roles that have an identity under this configuration.
+func (c Config) Services() []Role {
+	all := slices.Clone(Services[:])
+	if c.Importer {
+		all = append(all, Importer)
+	}
+	return all
 }
 
 // Text of the configuration. It names no folder for JetStream: the server takes
@@ -120,7 +131,7 @@ func (c Config) page() (page, error) {
 		return page{}, errors.New("an address or the folder has a quote, a backslash or a line break")
 	}
 	p := page{Config: c, Commands: c.Prefix + ".command.*"}
-	for _, r := range Services {
+	for _, r := range c.Services() {
 		u := user{r.URI(), grant(r, c.Prefix, "")}
 		if !r.IsPerson() {
 			p.Services = append(p.Services, u)

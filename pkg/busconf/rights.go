@@ -31,7 +31,9 @@ type Right struct {
 // Table is everything that anybody may do on the bus. What is not in it nobody
 // may; least of all delete, purge, update or restore a stream. One exception is
 // in it: a planner purges old snapshots, which are no more than a cache.
-func Table() []Right { return slices.Concat(nodeRights, serviceRights, readRights, auditRights) }
+func Table() []Right {
+	return slices.Concat(nodeRights, serviceRights, readRights, importRights, auditRights)
+}
 
 var nodeRights = []Right{
 	{[]Role{Node}, Publish, []string{"<fleet>.presence.<node>", "<fleet>.credential.<node>"}, "its heartbeats and its proofs"},
@@ -77,8 +79,16 @@ var readRights = []Right{
 	{[]Role{Planner, Executor, Operator, Auditor}, Publish, []string{"$JS.API.DIRECT.GET.OBJ_<FLEET>_SNAPSHOTS", "$JS.API.DIRECT.GET.OBJ_<FLEET>_SNAPSHOTS.>"}, "beginning with a snapshot"},
 }
 
+// importRights are no one's but where the configuration asks for an importer.
+var importRights = []Right{
+	{[]Role{Importer}, Publish, []string{"<fleet>.events.>", "<fleet>.actions.>", "$O.<FLEET>_INVENTORIES.C.*", "$O.<FLEET>_INVENTORIES.M.*"}, "storing the records of an export, and its inventories"},
+	{[]Role{Importer}, Publish, []string{"$JS.API.STREAM.CREATE.<FLEET>", "$JS.API.STREAM.CREATE.<FLEET>_INGEST", "$JS.API.STREAM.CREATE.<FLEET>_PRESENCE", "$JS.API.STREAM.CREATE.<FLEET>_TRUST", "$JS.API.STREAM.CREATE.OBJ_<FLEET>_INVENTORIES", "$JS.API.STREAM.CREATE.OBJ_<FLEET>_SNAPSHOTS", "$JS.API.STREAM.CREATE.KV_<FLEET>_TOKENS"}, "making the streams"},
+	{[]Role{Importer}, Publish, []string{"$JS.API.STREAM.INFO.<FLEET>", "$JS.API.STREAM.INFO.<FLEET>_INGEST", "$JS.API.STREAM.INFO.<FLEET>_PRESENCE", "$JS.API.STREAM.INFO.<FLEET>_TRUST", "$JS.API.STREAM.INFO.OBJ_<FLEET>_INVENTORIES", "$JS.API.STREAM.INFO.OBJ_<FLEET>_SNAPSHOTS", "$JS.API.STREAM.INFO.KV_<FLEET>_TOKENS"}, "checking their settings"},
+	{[]Role{Importer}, Publish, []string{"$JS.API.STREAM.MSG.GET.<FLEET>", "$JS.API.DIRECT.GET.<FLEET>", "$JS.API.DIRECT.GET.<FLEET>.>", "$JS.API.DIRECT.GET.OBJ_<FLEET>_INVENTORIES", "$JS.API.DIRECT.GET.OBJ_<FLEET>_INVENTORIES.>"}, "reading back what was stored"},
+}
+
 var auditRights = []Right{
-	{[]Role{Planner, Executor, Operator, Auditor}, Subscribe, []string{"_INBOX.<fleet>.~<role>.>"}, "answers to what they asked"},
+	{[]Role{Planner, Executor, Operator, Auditor, Importer}, Subscribe, []string{"_INBOX.<fleet>.~<role>.>"}, "answers to what they asked"},
 }
 
 // Grant is all that one identity may do.

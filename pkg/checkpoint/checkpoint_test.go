@@ -28,12 +28,17 @@ type watched struct {
 	*eventlog.Memory
 	mu    sync.Mutex
 	after []uint64
+	// failures is how often it cannot be followed.
+	failures int
 }
 
 func (w *watched) Follow(ctx context.Context, after uint64) (eventlog.Cursor, error) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.after = append(w.after, after)
-	w.mu.Unlock()
+	if w.failures--; w.failures >= 0 {
+		return nil, errors.New("no leader")
+	}
 	return w.Memory.Follow(ctx, after)
 }
 
@@ -127,6 +132,20 @@ func TestAKeeperGoesOnFromTheNewestCheckpointOfItsKey(t *testing.T) {
 		if got := signed(t, log); !slices.Equal(got, []uint64{100, 111, 112}) {
 			t.Errorf("signed at %v", got)
 		}
+	})
+}
+
+func TestALogThatCannotBeFollowedIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, key := newLog(), tamper.NewKey(t, "fleet")
+		log.failures = 3
+		grow(t, log, 3)
+		stop := keep(t, checkpoint.Config{Log: log, Key: key, Every: 2})
+		time.Sleep(time.Minute) // fake time
+		if got := signed(t, log); !slices.Equal(got, []uint64{3}) {
+			t.Errorf("signed at %v", got)
+		}
+		_ = stop()
 	})
 }
 

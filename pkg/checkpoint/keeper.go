@@ -51,18 +51,36 @@ func NewKeeper(c Config) *Keeper {
 	return &Keeper{Config: c, owed: make(map[string]bool)}
 }
 
-// Run follows the log until ctx ends. The error is ctx's, or one that following
-// the log ends with, such as eventlog.ErrGap. A checkpoint that does not match is
-// told, and waited on: nothing is signed any more.
+// Run follows the log until ctx ends; the error is ctx's, or eventlog.ErrGap. What
+// else goes wrong is told and tried again: nothing may end a planner because it
+// cannot be signed. Only a checkpoint that does not match is waited on, and nothing
+// is signed any more.
 func (k *Keeper) Run(ctx context.Context) error {
-	err := k.run(ctx)
-	if !errors.Is(err, ErrMismatch) {
-		return err
+	for {
+		err := k.run(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, eventlog.ErrGap):
+			return err
+		case errors.Is(err, ErrMismatch):
+			k.Metrics.mismatch.Set(1)
+			k.Logger.Error().Err(err).Msg("a checkpoint stands on the log that its records do not have: signing no more")
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}
+		k.Logger.Warn().Err(err).Dur(field.Wait, again).Msg("cannot keep account of the log, trying again")
+		rest(ctx, again)
 	}
-	k.Metrics.mismatch.Set(1)
-	k.Logger.Error().Err(err).Msg("a checkpoint stands on the log that its records do not have: signing no more")
-	<-ctx.Done()
-	return context.Cause(ctx)
+}
+
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 func (k *Keeper) run(ctx context.Context) error {
@@ -157,7 +175,7 @@ func (k *Keeper) publish(ctx context.Context) (failed bool) {
 	}
 	switch {
 	case err == nil:
-		k.Logger.Info().Uint64(field.Seq, s.Sequence).Uint64("size", s.Size).Str("root", s.Root.String()).Msg("checkpoint published")
+		k.Logger.Info().Uint64(field.Seq, s.Sequence).Uint64(field.Size, s.Size).Str(field.Root, s.Root.String()).Msg("checkpoint published")
 	case errors.Is(err, eventlog.ErrConflict), ctx.Err() != nil: // another was first, and will be read
 	default:
 		k.Logger.Warn().Err(err).Msg("cannot publish checkpoint, trying again")
@@ -175,7 +193,7 @@ func (k *Keeper) handOn(ctx context.Context) (failed bool) {
 	for name := range k.owed {
 		if err := k.HandOn[name](ctx, k.account.newest.Note); err != nil {
 			if ctx.Err() == nil {
-				k.Logger.Error().Err(err).Str("to", name).Uint64("size", k.account.newest.Size).Msg("cannot hand checkpoint on, trying again")
+				k.Logger.Error().Err(err).Str(field.To, name).Uint64(field.Size, k.account.newest.Size).Msg("cannot hand checkpoint on, trying again")
 			}
 			failed = true
 			continue
@@ -184,7 +202,7 @@ func (k *Keeper) handOn(ctx context.Context) (failed bool) {
 	}
 	k.Metrics.owed.Set(float64(len(k.owed)))
 	if !failed {
-		k.Logger.Info().Uint64("size", k.account.newest.Size).Msg("checkpoint handed on")
+		k.Logger.Info().Uint64(field.Size, k.account.newest.Size).Msg("checkpoint handed on")
 	}
 	return failed
 }

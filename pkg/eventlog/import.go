@@ -28,6 +28,9 @@ type Import struct {
 // same that was interrupted. A system with a history of its own is ErrNotEmpty,
 // and left as it is; so is one where somebody follows the log.
 func (b *Bus) BeginImport(ctx context.Context, through uint64, root string) (*Import, error) {
+	if b.options.NoConsumers {
+		return nil, fmt.Errorf("prepare streams for an import: %w", ErrNotAllowed)
+	}
 	mark := importMark{through, root}
 	l := &streamLog{bus: b, name: b.logStream(), stall: stallAfter}
 	s, err := l.stream(ctx)

@@ -167,6 +167,25 @@ func TestNobodyBackdatesWhatIsAppendedToAnImportedLog(t *testing.T) {
 	}
 }
 
+// A log that grew by itself has no other times than the server's.
+func TestNobodyBackdatesWhatIsAppendedToALogThatGrew(t *testing.T) {
+	srv := server(t)
+	b := bus(t, srv, eventlog.Options{})
+	if err := b.EnsureStreams(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := time.Now().Add(-time.Minute)
+	appendRaw(t, b, map[string][]string{"Fleetfold-Time": {"2001-01-01T00:00:00Z"}, "Fleetfold-Headers": {"packed:e30="}})
+	for who, o := range map[string]eventlog.Options{"a service": {}, "a person": {NoConsumers: true}} {
+		b := bus(t, srv, o)
+		for _, r := range append(read(t, live(b), 0), follow(t, b.Log(), 1)...) {
+			if r.Time.Before(before) || len(r.Message.Header) != 2 {
+				t.Errorf("%s reads it as of %s with %v", who, r.Time, r.Message.Header)
+			}
+		}
+	}
+}
+
 // appendRaw appends a message that is no event.
 func appendRaw(t *testing.T, b *eventlog.Bus, header map[string][]string) {
 	t.Helper()

@@ -56,7 +56,40 @@ func (l *streamLog) importedThrough(ctx context.Context) (uint64, error) {
 	if m := l.bus.imported.Load(); m != nil {
 		return m.through, nil
 	}
+	if l.bus.options.NoConsumers {
+		return l.askThrough(ctx)
+	}
 	if _, err := l.stream(ctx); err != nil {
+		return 0, fmt.Errorf("ask whether the log was imported: %w", err)
+	}
+	return l.bus.imported.Load().through, nil
+}
+
+// errCodeNoJetStream is the answer of an account that has no streams of its own.
+const errCodeNoJetStream = 10039
+
+// askThrough asks from an account beside that of the streams. There the server
+// answers twice: for the account itself, that it has no streams, and for that of
+// the streams, which the question is carried on to.
+func (l *streamLog) askThrough(ctx context.Context) (uint64, error) {
+	type answer struct {
+		Config jetstream.StreamConfig `json:"config"`
+		Error  *jetstream.APIError    `json:"error"`
+	}
+	var a answer
+	_, err := ask(ctx, l.bus, func(ctx context.Context) (*nats.Msg, error) {
+		return l.bus.requestUnread(ctx, l.bus.apiPrefix()+"STREAM.INFO."+l.name, nil, func(m *nats.Msg) bool {
+			a = answer{}
+			return json.Unmarshal(m.Data, &a) == nil && (a.Error == nil || a.Error.ErrorCode != errCodeNoJetStream)
+		})
+	})
+	if err == nil && a.Error != nil {
+		err = a.Error
+	}
+	if err == nil {
+		err = l.bus.remember(a.Config)
+	}
+	if err != nil {
 		return 0, fmt.Errorf("ask whether the log was imported: %w", err)
 	}
 	return l.bus.imported.Load().through, nil

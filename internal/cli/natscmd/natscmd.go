@@ -31,7 +31,7 @@ type configFlags struct {
 	inventory, out, prefix string
 	listen, serverDir      string
 	hosts                  []string
-	prune                  bool
+	prune, importer        bool
 }
 
 func newConfig() *cobra.Command {
@@ -64,6 +64,7 @@ not name any more may not connect from then on: take it out of the fleet first.`
 	fs.StringVar(&f.listen, "listen", busconf.DefaultListen, "`ADDRESS` on which clients connect")
 	fs.StringVar(&f.serverDir, "server-dir", "", "`DIR` as which the server will find DIR/server, where it is copied or mounted elsewhere")
 	fs.BoolVar(&f.prune, "prune", false, "delete the identities of nodes that the inventory does not name any more")
+	fs.BoolVar(&f.importer, "importer", false, "also an identity that may fill the log of an empty system ('fleetfold import'); run again without it when that is done")
 	fs.StringVar(&f.prefix, "prefix", events.DefaultPrefix, "first `TOKEN` of every subject")
 	return cmd
 }
@@ -90,7 +91,7 @@ func (f *configFlags) run(cmd *cobra.Command) error {
 	if !rep.Valid() {
 		return cli.WithHint(rep.Err(), fmt.Sprintf("run 'fleetfold validate %s', and mend the file", f.inventory))
 	}
-	config := busconf.Config{Prefix: f.prefix, TrustDomain: inv.TrustDomain, Listen: f.listen, Dir: f.serverDir}
+	config := busconf.Config{Prefix: f.prefix, TrustDomain: inv.TrustDomain, Listen: f.listen, Dir: f.serverDir, Importer: f.importer}
 	for n := range inv.Nodes() {
 		config.Nodes = append(config.Nodes, n.ID)
 	}
