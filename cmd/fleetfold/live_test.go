@@ -216,6 +216,9 @@ func followsItsFile(t *testing.T, flags ...string) {
 	if s := p.status(); s.Observed.StrictEnforced || !s.Converged {
 		t.Errorf("after relaxing: %+v", s)
 	}
+	if out := p.run("audit"); !strings.HasPrefix(out, "proved: ") {
+		t.Errorf("its history: %s", out)
+	}
 }
 
 func TestAKilledAgentIsLostAndEnrolledAgain(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -75,12 +76,13 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// server sets NATS_URL and MONITOR.
+// server sets NATS_URL and MONITOR. Another name is another server, which takes
+// their place.
 func server(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) > 0 {
-		ts.Fatalf("usage: server")
+	if neg || len(args) > 1 {
+		ts.Fatalf("usage: server [NAME]")
 	}
-	s, err := natsd.Start(natsd.Options{Dir: ts.MkAbs("server"), Port: natsd.RandomPort, MonitorPort: natsd.RandomPort})
+	s, err := natsd.Start(natsd.Options{Dir: ts.MkAbs(strings.Join(append([]string{"server"}, args...), "-")), Port: natsd.RandomPort, MonitorPort: natsd.RandomPort})
 	ts.Check(err)
 	ts.Defer(s.Shutdown)
 	ts.Setenv("NATS_URL", s.URL())

@@ -131,6 +131,11 @@ func separateProcesses(t *testing.T, mode busconf.Mode) {
 			t.Errorf("the %s does not see the new node: %v", r, err)
 		}
 	}
+	for _, command := range []string{"audit", "replay"} {
+		if out, err := fleetfold(t.Context(), service(busconf.Auditor, command)...).CombinedOutput(); err != nil {
+			t.Errorf("the auditor runs %s: %v\n%s", command, err, out)
+		}
+	}
 	if v := said.violations(); len(v) > 0 {
 		t.Errorf("somebody did what they may not:\n%s", strings.Join(v, ""))
 	}

@@ -27,6 +27,9 @@ func statusText(w io.Writer, s status.Status) error {
 	b := bufio.NewWriter(w) // it keeps the first error of writing
 	statusHead(b, s)
 	for _, kind := range eventlog.ServiceKinds {
+		if s.Services == nil {
+			break // of the past, nobody can be asked
+		}
 		servicesText(b, kind, s.Services, render.Colour(w))
 	}
 	if s.Unfit > 0 {

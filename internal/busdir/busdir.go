@@ -2,7 +2,9 @@ package busdir
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -183,7 +185,28 @@ func (w *writer) all() error {
 	if err := w.servers(); err != nil {
 		return err
 	}
+	if err := w.forgetImporter(); err != nil {
+		return err
+	}
 	return w.leftovers()
+}
+
+// forgetImporter deletes the identity that may write every record, once the
+// configuration, which is written by then, lets it in no more.
+func (w *writer) forgetImporter() error {
+	folder := Service(w.Dir, busconf.Importer)
+	if _, err := os.Lstat(folder); w.Config.Importer || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := os.RemoveAll(folder); err != nil {
+		return fmt.Errorf("delete identity of the importer: %w", err)
+	}
+	below, err := filepath.Rel(w.Dir, folder)
+	if err != nil {
+		below = folder
+	}
+	w.report.Pruned = append(w.report.Pruned, below)
+	return nil
 }
 
 func (w *writer) note(folder string, done change) {

@@ -22,7 +22,7 @@ type holder struct {
 
 func (w *writer) everybody() ([]holder, error) {
 	var all []holder
-	for _, r := range busconf.Services {
+	for _, r := range w.Config.Services() {
 		all = append(all, holder{Service(w.Dir, r), r.URI(), r, ""})
 	}
 	for _, id := range w.Config.Nodes {

@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fleetfold/fleetfold/internal/history"
 	"github.com/fleetfold/fleetfold/internal/logline"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/attest"
+	"github.com/fleetfold/fleetfold/pkg/audit"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
@@ -243,11 +243,16 @@ func (f *chaosFleet) judge(bus *eventlog.Bus) {
 	attempts := f.registers.end()
 	acknowledged := notes(f.t, f.file("acknowledged.jsonl"))
 	records := f.export(bus)
-	inventories := view.NewInventories(bus.GetInventory)
-	for _, v := range history.Check(records, func(digest string) (*fleet.Inventory, error) {
-		return inventories.Get(f.t.Context(), digest)
-	}) {
-		f.t.Error(v)
+	source, err := audit.NewLive(f.t.Context(), bus.Log(), bus.GetInventory)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	report, err := audit.Run(f.t.Context(), source, audit.Options{})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, d := range report.Mismatches {
+		f.t.Error(d)
 	}
 	counts := make(map[string]int)
 	for _, r := range records {

@@ -8,7 +8,7 @@
 // the quiet half everything runs again, and then
 //
 //   - the fleet must converge to the last inventory within a bound,
-//   - internal/history must find nothing wrong with the log,
+//   - pkg/audit must find nothing wrong with the log,
 //   - every append that the log acknowledged to a bystander must be on it, where
 //     the acknowledgement said, and under the condition it was made on,
 //   - and so must all appends of the register clients. These contend for a few

@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"github.com/fleetfold/fleetfold/internal/bubble"
-	"github.com/fleetfold/fleetfold/internal/history"
 	"github.com/fleetfold/fleetfold/internal/leak"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/attest"
+	"github.com/fleetfold/fleetfold/pkg/audit"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -182,8 +182,12 @@ func (c *crew) judge() {
 	c.Helper()
 	records, err := c.bus.Log().Read(c.ctx, 0, 100_000)
 	c.must(err)
-	for _, v := range history.Check(records, func(digest string) (*fleet.Inventory, error) { return c.inventories.Get(c.ctx, digest) }) {
-		c.Errorf("%v", v)
+	source, err := audit.NewLive(c.ctx, c.bus.Log(), c.bus.GetInventory)
+	c.must(err)
+	report, err := audit.Run(c.ctx, source, audit.Options{})
+	c.must(err)
+	for _, d := range report.Mismatches {
+		c.Error(d)
 	}
 	if len(records) == 0 {
 		c.Error(errors.New("the log is empty"))

@@ -63,3 +63,10 @@ const (
 	Total    = "total"    // count since the start
 	Verified = "verified" // whether a post's sender is
 )
+
+// Names of fields about checkpoints.
+const (
+	Root = "root" // of the tree over the log
+	Size = "size" // sequence that a checkpoint goes up to
+	To   = "to"   // who gets it: file or command
+)

@@ -13,6 +13,8 @@ type desired struct {
 	strict bool
 	// ttl of the credentials; empty means a day.
 	ttl string
+	// issuer is the name of the region's intermediate; empty: the root issues.
+	issuer string
 }
 
 func (d desired) String() string {
@@ -29,7 +31,11 @@ func (d desired) yaml() string {
 		ttl = "24h"
 	}
 	var b strings.Builder
-	b.WriteString("trust_domain: fleet.example\nregions:\n  - name: nyc\n    nodes:\n")
+	b.WriteString("trust_domain: fleet.example\nregions:\n  - name: nyc\n")
+	if d.issuer != "" {
+		fmt.Fprintf(&b, "    intermediate_ca: %s\n", d.issuer)
+	}
+	b.WriteString("    nodes:\n")
 	for _, id := range d.nodes {
 		fmt.Fprintf(&b, "      - {id: %s, attestor: mtls-cert, cred_ttl: %s, renew_before: 15m}\n", id, ttl)
 	}

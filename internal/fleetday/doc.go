@@ -14,7 +14,7 @@
 //   - restarts: the server goes and comes back at the worst moments;
 //   - a day: hours of a fleet whose credentials end, whose nodes and services
 //     die and return by a seed, and whose inventory changes, with the log held
-//     to its promises each hour by internal/history.
+//     to its promises each hour by pkg/audit.
 //
 // A process that is killed is cut off from the server first, so that nothing of
 // what it does while it ends can reach anybody.

@@ -7,16 +7,15 @@ import (
 	"time"
 
 	"github.com/fleetfold/fleetfold/internal/bubble"
-	"github.com/fleetfold/fleetfold/internal/history"
 	"github.com/fleetfold/fleetfold/internal/leak"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/attest"
+	"github.com/fleetfold/fleetfold/pkg/audit"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
 	"github.com/fleetfold/fleetfold/pkg/planner"
 	"github.com/fleetfold/fleetfold/pkg/projection"
-	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
 func TestMain(m *testing.M) { leak.Main(m) }
@@ -33,6 +32,9 @@ type rig struct {
 	runs      runs
 	desired   desired
 	ends      []func()
+	// renews says that executors answer the nodes' requests for renewal. Most
+	// stories are of credentials that end.
+	renews bool
 	// clients vouches for the agents.
 	clients *attest.Local
 }
@@ -129,16 +131,22 @@ func (r *rig) settled(ids ...fleet.NodeID) {
 	r.converge(time.Minute)
 }
 
+// inventory is the one last wanted.
+func (r *rig) inventory() *fleet.Inventory {
+	r.Helper()
+	inv, report := inventory.Parse([]byte(r.desired.yaml()))
+	if err := report.Err(); err != nil {
+		r.Fatal(err)
+	}
+	return inv
+}
+
 // converge waits until nothing is left to do for the inventory last wanted, and
 // says how long that took.
 func (r *rig) converge(bound time.Duration) time.Duration {
 	r.Helper()
-	text := []byte(r.desired.yaml())
-	inv, report := inventory.Parse(text)
-	if err := report.Err(); err != nil {
-		r.Fatal(err)
-	}
-	digest := inventory.Digest(text)
+	inv := r.inventory()
+	digest := inventory.Digest([]byte(r.desired.yaml()))
 	return r.await(bound, "the fleet to converge", func(s *projection.State) bool {
 		return s.Inventory().Digest == digest && status.Converged(s, inv)
 	})
@@ -173,11 +181,16 @@ func (r *rig) missing() (text string) {
 func (r *rig) judge() []eventlog.Record {
 	r.Helper()
 	all := r.export()
-	inventories := view.NewInventories(r.witness.bus.GetInventory)
-	for _, v := range history.Check(all, func(digest string) (*fleet.Inventory, error) {
-		return inventories.Get(r.Context(), digest)
-	}) {
-		r.Error(v)
+	source, err := audit.NewLive(r.Context(), r.witness.bus.Log(), r.witness.bus.GetInventory)
+	if err != nil {
+		r.Fatal(err)
+	}
+	report, err := audit.Run(r.Context(), source, audit.Options{})
+	if err != nil {
+		r.Error(err)
+	}
+	for _, d := range report.Mismatches {
+		r.Error(d)
 	}
 	for i, seen := range r.witness.log() {
 		if i >= len(all) || all[i].Event == nil || seen.Event == nil || all[i].Event.ID != seen.Event.ID {

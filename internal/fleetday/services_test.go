@@ -84,10 +84,11 @@ func (r *rig) executor(ctx context.Context, l life) error {
 
 func (r *rig) execute(ctx context.Context, l life, bus *eventlog.Bus, v *view.View, actions executor.Actions) error {
 	inventories := view.NewInventories(bus.GetInventory)
-	set, err := handlers.New(ctx, handlers.Config{
+	config := handlers.Config{
 		Log: bus.Log(), View: v, Inventories: inventories, Commands: bus,
 		CADir: filepath.Join(r.dir, "ca"), Attest: r.clients.Verifiers(), Logger: l.log,
-	})
+	}
+	set, err := handlers.New(ctx, config)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errStart, err)
 	}
@@ -100,7 +101,17 @@ func (r *rig) execute(ctx context.Context, l life, bus *eventlog.Bus, v *view.Vi
 	if err != nil {
 		return err
 	}
-	return e.Run(ctx)
+	if !r.renews {
+		return e.Run(ctx)
+	}
+	renewer, err := handlers.NewRenewer(config, bus, nil)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return renewer.Run(ctx) })
+	g.Go(func() error { return e.Run(ctx) })
+	return g.Wait()
 }
 
 // agent is what cmd/node-agent runs, with its defaults.

@@ -140,6 +140,8 @@ func Describe(e *events.Event) string {
 		return fmt.Sprintf("%s by %s", d.Target, d.Actor) + note(d.Note)
 	case *events.MessageRefused:
 		return refused(d)
+	case *events.CheckpointSigned:
+		return checkpoint(d)
 	case *events.PlanDecided:
 		return fmt.Sprintf("%s: %s, %d held, on sequence %d", short(string(d.Plan)), render.Count(len(d.Actions), "action"), d.HeldTotal, d.Basis)
 	case *events.ActionRequested:
@@ -190,6 +192,16 @@ func refused(d *events.MessageRefused) string {
 		times = fmt.Sprintf(", %d times", d.Count)
 	}
 	return fmt.Sprintf("%s: %s%s: %s", d.Channel, d.Reason, times, d.Detail)
+}
+
+// checkpoint names the origin and the root that the note claims; nobody has
+// verified it here.
+func checkpoint(d *events.CheckpointSigned) string {
+	lines := strings.SplitN(d.Note, "\n", 4)
+	if len(lines) < 4 {
+		return fmt.Sprintf("size %d, not a note", d.Size)
+	}
+	return fmt.Sprintf("%s, size %d, root %s", lines[0], d.Size, short(lines[2]))
 }
 
 func action(t fleet.ActionType, id fleet.ActionID) string {

@@ -77,7 +77,7 @@ func subjectsOf(t *testing.T, ce cloudevent.Event) []string {
 		token = events.Token(fleet.NodeID(ce.Subject()))
 	}
 	return []string{
-		s.Inventory(), s.Trust(), s.Plan(), s.Enforcement(), "fleet.events.control", s.Refusal(),
+		s.Inventory(), s.Trust(), s.Plan(), s.Enforcement(), "fleet.events.control", s.Refusal(), s.Checkpoint(),
 		"fleet.events.node." + token, "fleet.events.outcome." + data.Action,
 		"fleet.actions." + ce.Type(), "fleet.actions." + ce.Type() + "." + token,
 	}

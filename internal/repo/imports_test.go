@@ -10,16 +10,17 @@ import (
 )
 
 // core is what decides. It must give the same answer to the same facts for ever.
-var core = []string{"pkg/fleet", "pkg/inventory", "pkg/events", "pkg/engine", "pkg/projection", "pkg/decide"}
+var core = []string{"pkg/fleet", "pkg/index", "pkg/inventory", "pkg/events", "pkg/engine", "pkg/projection", "pkg/decide"}
 
 // within is all of this module that a package of the core may import.
 var within = map[string][]string{
 	"pkg/fleet":      nil,
+	"pkg/index":      {"pkg/fleet"},
 	"pkg/inventory":  {"pkg/fleet"},
 	"pkg/events":     {"pkg/fleet", "schemas"},
-	"pkg/engine":     {"pkg/fleet"},
-	"pkg/projection": {"pkg/fleet", "pkg/events"},
-	"pkg/decide":     {"pkg/fleet", "pkg/events", "pkg/engine", "pkg/projection"},
+	"pkg/engine":     {"pkg/fleet", "pkg/index"},
+	"pkg/projection": {"pkg/fleet", "pkg/events", "pkg/index"},
+	"pkg/decide":     {"pkg/fleet", "pkg/index", "pkg/events", "pkg/engine", "pkg/projection"},
 }
 
 // ban forbids imports. A banned path stands for itself and all below it.

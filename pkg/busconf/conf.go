@@ -59,6 +59,8 @@ type Config struct {
 	Monitor string
 	// Cluster that the server is one of; nil for one that stands alone.
 	Cluster *Cluster
+	// Importer says that somebody may fill the log of an empty system now.
+	Importer bool
 }
 
 // Cluster is one server's part in a cluster.
@@ -71,6 +73,15 @@ type Cluster struct {
 	// told of, which the server's certificates name. Empty means the addresses of
 	// the machine.
 	Advertise, AdvertiseRoute string
+}
+
+// Services are the roles that have an identity under this configuration.
+func (c Config) Services() []Role {
+	all := slices.Clone(Services[:])
+	if c.Importer {
+		all = append(all, Importer)
+	}
+	return all
 }
 
 // Text of the configuration. It names no folder for JetStream: the server takes
@@ -200,7 +211,7 @@ func (c Config) structure() (page, error) {
 		return page{}, err
 	}
 	p := page{Config: c, Commands: c.Prefix + ".command.*"}
-	for _, r := range Services {
+	for _, r := range c.Services() {
 		u := user{r, r.URI(), grant(r, c.Prefix, "")}
 		if !r.IsPerson() {
 			p.Services = append(p.Services, u)

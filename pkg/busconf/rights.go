@@ -38,7 +38,9 @@ type Right struct {
 // Table is everything that anybody may do on the bus. What is not in it nobody
 // may; least of all delete, purge, update or restore a stream. One exception is
 // in it: a planner purges old snapshots, which are no more than a cache.
-func Table() []Right { return slices.Concat(nodeRights, serviceRights, readRights, auditRights) }
+func Table() []Right {
+	return slices.Concat(nodeRights, serviceRights, readRights, importRights, auditRights)
+}
 
 var nodeRights = []Right{
 	{[]Role{Node}, Publish, []string{"<fleet>.presence.<node>", "<fleet>.credential.<node>"}, "its heartbeats and its proofs"},
@@ -68,6 +70,7 @@ var serviceRights = []Right{
 	{[]Role{Planner, Executor}, Subscribe, []string{"$SRV.*", "$SRV.*.fleetfold-<role>", "$SRV.*.fleetfold-<role>.*", "<fleet>.service.<role>"}, "being asked how they are"},
 	{[]Role{Planner, Executor}, Answer, nil, "the same"},
 	{[]Role{Operator}, Publish, []string{"<fleet>.events.control"}, "pause, resume, approve, rotate, and asking for a step of the issuers (`fleetfold ca`)"},
+	{[]Role{Planner, Operator}, Publish, []string{"<fleet>.events.checkpoint"}, "signed checkpoints"},
 	{[]Role{Planner}, Publish, []string{"$JS.API.STREAM.INFO.KV_<FLEET>_TOKENS", "$JS.API.STREAM.CREATE.KV_<FLEET>_TOKENS"}, "making the bucket of join tokens"},
 	{[]Role{Operator, Executor}, Publish, []string{"$KV.<FLEET>_TOKENS.*", "$JS.API.DIRECT.GET.KV_<FLEET>_TOKENS", "$JS.API.DIRECT.GET.KV_<FLEET>_TOKENS.>"}, "join tokens: making, spending and forgetting them"},
 	{[]Role{Operator, Auditor}, Publish, []string{"$SRV.STATS.fleetfold-planner", "$SRV.STATS.fleetfold-executor"}, "asking services how they are"},
@@ -81,11 +84,19 @@ var readRights = []Right{
 	{[]Role{Planner, Executor, Operator, Auditor}, Publish, []string{"$JS.API.DIRECT.GET.OBJ_<FLEET>_SNAPSHOTS", "$JS.API.DIRECT.GET.OBJ_<FLEET>_SNAPSHOTS.>"}, "beginning with a snapshot"},
 }
 
+// importRights are no one's but where the configuration asks for an importer.
+var importRights = []Right{
+	{[]Role{Importer}, Publish, []string{"<fleet>.events.>", "<fleet>.actions.>", "$O.<FLEET>_INVENTORIES.C.*", "$O.<FLEET>_INVENTORIES.M.*"}, "storing the records of an export, and its inventories"},
+	{[]Role{Importer}, Publish, []string{"$JS.API.STREAM.CREATE.<FLEET>", "$JS.API.STREAM.CREATE.<FLEET>_INGEST", "$JS.API.STREAM.CREATE.<FLEET>_PRESENCE", "$JS.API.STREAM.CREATE.<FLEET>_TRUST", "$JS.API.STREAM.CREATE.OBJ_<FLEET>_INVENTORIES", "$JS.API.STREAM.CREATE.OBJ_<FLEET>_SNAPSHOTS", "$JS.API.STREAM.CREATE.KV_<FLEET>_TOKENS"}, "making the streams"},
+	{[]Role{Importer}, Publish, []string{"$JS.API.STREAM.INFO.<FLEET>", "$JS.API.STREAM.INFO.<FLEET>_INGEST", "$JS.API.STREAM.INFO.<FLEET>_PRESENCE", "$JS.API.STREAM.INFO.<FLEET>_TRUST", "$JS.API.STREAM.INFO.OBJ_<FLEET>_INVENTORIES", "$JS.API.STREAM.INFO.OBJ_<FLEET>_SNAPSHOTS", "$JS.API.STREAM.INFO.KV_<FLEET>_TOKENS"}, "checking their settings"},
+	{[]Role{Importer}, Publish, []string{"$JS.API.STREAM.MSG.GET.<FLEET>", "$JS.API.DIRECT.GET.<FLEET>", "$JS.API.DIRECT.GET.<FLEET>.>", "$JS.API.DIRECT.GET.OBJ_<FLEET>_INVENTORIES", "$JS.API.DIRECT.GET.OBJ_<FLEET>_INVENTORIES.>"}, "reading back what was stored"},
+}
+
 var auditRights = []Right{
 	{[]Role{Operator, Auditor}, Publish, []string{"$JS.API.STREAM.INFO.<FLEET>", "$JS.API.STREAM.INFO.<FLEET>_INGEST", "$JS.API.STREAM.INFO.<FLEET>_PRESENCE", "$JS.API.STREAM.INFO.<FLEET>_TRUST", "$JS.API.STREAM.INFO.OBJ_<FLEET>_INVENTORIES", "$JS.API.CONSUMER.INFO.<FLEET>.executor", "$JS.API.INFO"}, "looking at streams, executors and limits (`fleetfold doctor`)"},
 	{[]Role{Operator, Auditor}, Publish, []string{"$JS.API.DIRECT.GET.<FLEET>_PRESENCE"}, "looking at leases"},
 	{[]Role{Operator, Auditor}, Publish, []string{"$SYS.REQ.SERVER.PING.VARZ"}, "asking servers how they write to disk"},
-	{[]Role{Planner, Executor, Operator, Auditor}, Subscribe, []string{"_INBOX.<fleet>.~<role>.>"}, "answers to what they asked"},
+	{[]Role{Planner, Executor, Operator, Auditor, Importer}, Subscribe, []string{"_INBOX.<fleet>.~<role>.>"}, "answers to what they asked"},
 }
 
 // Grant is all that one identity may do.

@@ -48,8 +48,8 @@ func (r Role) Account() string {
 	return servicesName
 }
 
-// Roles are all that have users: services and nodes.
-func Roles() []Role { return append(append([]Role(nil), Services[:]...), Node) }
+// Roles are all that may have users: services, the importer and nodes.
+func Roles() []Role { return append(append([]Role(nil), Services[:]...), Importer, Node) }
 
 // AccountNames are the accounts of a server in the mode Tokens.
 func AccountNames() []string {

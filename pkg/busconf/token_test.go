@@ -50,17 +50,23 @@ func accountsOf(t *testing.T, c Config, keys PublicKeys) map[string]*jwt.Account
 	return all
 }
 
+func countScopes(all map[string]*jwt.AccountClaims) (n int) {
+	for _, a := range all {
+		n += len(a.SigningKeys)
+	}
+	return n
+}
+
 // One table: what a signing key lets its users do is what the configuration of
 // the other mode lets each do.
 func TestSigningKeysGiveTheRightsOfTheTable(t *testing.T) {
 	keys := somePublicKeys(t)
-	all := accountsOf(t, Config{Prefix: "trust"}, keys)
-	scopes := 0
-	for _, a := range all {
-		scopes += len(a.SigningKeys)
-	}
-	if scopes != len(Roles()) {
+	all := accountsOf(t, Config{Prefix: "trust", Importer: true}, keys)
+	if scopes := countScopes(all); scopes != len(Roles()) {
 		t.Errorf("there are %d signing keys, want %d", scopes, len(Roles()))
+	}
+	if scopes := countScopes(accountsOf(t, Config{Prefix: "trust"}, keys)); scopes != len(Roles())-1 {
+		t.Errorf("there are %d signing keys while nobody may import, want %d", scopes, len(Roles())-1)
 	}
 	for _, r := range Roles() {
 		found, ok := all[r.Account()].SigningKeys.GetScope(keys.Signing[r])

@@ -38,11 +38,12 @@ func StillAsked(s *projection.State, d *Desired, a fleet.Action) bool {
 
 // Holds answers whether a safeguard holds an action that is published and not
 // begun. It keeps the answer for the whole plan of the newest fold it was asked
-// about. The zero value is ready, for one log; it may be used from any goroutine.
+// about, and finds it for the next one as Incremental does. The zero value is
+// ready, for one log; it may be used from any goroutine.
 type Holds struct {
 	mu       sync.Mutex
 	sequence uint64
-	desired  *Desired // nil: nothing is kept
+	followed Incremental
 	held     map[fleet.Action]fleet.Held
 }
 
@@ -67,26 +68,32 @@ func (h *Holds) Of(s *projection.State, d *Desired, a fleet.Action) (fleet.Held,
 
 // alone asks about one action without looking at anybody else's node.
 func alone(s *projection.State, d *Desired, a fleet.Action) (fleet.Held, bool) {
-	plan := fleet.Plan{Actions: []fleet.Action{a}}
-	held, ok := inFlight(s, d.only(a.ID), observedOnly(s, a.ID), plan)[a]
-	return held, ok
+	at := inFlight(s)
+	at.Desired, at.Observed = d.only(a.ID), observedOnly(s, a.ID)
+	_, held := engine.Hold(fleet.Plan{Actions: []fleet.Action{a}}, at, Safeguards(s))
+	h, ok := stopping(held)[a]
+	return h, ok
 }
 
 // all asks about the whole plan, at most once for a fold and an inventory.
 func (h *Holds) all(s *projection.State, d *Desired) map[fleet.Action]fleet.Held {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.desired != d || h.sequence != s.Sequence() {
-		plan := engine.Reconcile(d.Inventory, s.Observed())
-		h.held = inFlight(s, d.Inventory, s.Observed(), plan)
-		h.desired, h.sequence = d, s.Sequence()
+	if h.held == nil || h.followed.desired != d || h.followed.state != s || h.sequence != s.Sequence() {
+		h.followed.follow(s, d)
+		_, _, held := h.followed.engine.Decide(inFlight(s), Safeguards(s))
+		h.held, h.sequence = stopping(held), s.Sequence()
 	}
 	return h.held // not changed any more: the next fold gets a map of its own
 }
 
-func inFlight(s *projection.State, inv *fleet.Inventory, observed *fleet.ObservedState, plan fleet.Plan) map[fleet.Action]fleet.Held {
-	situation := engine.Situation{Desired: inv, Observed: observed, Facts: s, Settled: true}
-	_, all := engine.Hold(plan, situation, Safeguards(s))
+// inFlight is the situation in which neither a clock nor sightings are asked for.
+func inFlight(s *projection.State) engine.Situation {
+	return engine.Situation{Facts: s, Settled: true}
+}
+
+// stopping is what stops an action that is published and not begun.
+func stopping(all []fleet.Held) map[fleet.Action]fleet.Held {
 	held := make(map[fleet.Action]fleet.Held)
 	for _, h := range all {
 		if engine.HoldsInFlight(h.Reason) {

@@ -14,17 +14,21 @@
 //
 // # Cost
 //
-// Plan is linear in the nodes of both sides. Wanted is constant for the actions
+// Plan is linear in the nodes of both sides. Incremental gives the same decision
+// for what has changed since the last one and what the plan holds: planners, and
+// Holds, decide by it, and Plan is what it is held against. Wanted is constant for the actions
 // of a node, for what Reconcile says of a node follows from that node alone.
 // Holds.Of is constant for credentials and for the enrolment of a node that is
-// not lost, which only a pause can hold; for everything else it is linear once
-// for each fold, and constant for whoever asks on the same fold again.
+// not lost, which only a pause can hold; for everything else it is that of
+// Incremental once for each fold, and constant for whoever asks on the same fold
+// again.
 //
 // # What the caller must do
 //
 //   - Lend the state for the length of the call, and let nobody fold meanwhile.
 //   - Give the inventory in force on that fold.
-//   - Keep one Holds for one log.
+//   - Keep one Holds and one Incremental for one log, and one Desired for one
+//     inventory: with another, they look at the whole fleet again.
 //
 // # What it never does
 //

@@ -1,25 +1,10 @@
 package decide
 
 import (
-	"time"
-
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
-
-// Given is what a planner decides by, besides the log and the inventory. All of
-// it but SightSince is recorded in plan.decided, and what that holds is, too.
-type Given struct {
-	// Settled, Waiting and SightSince are those of engine.Situation.
-	Settled    bool
-	Waiting    string
-	SightSince time.Time
-	Now        time.Time
-	// Safeguards and Policy must be valid.
-	Safeguards engine.Safeguards
-	Policy     engine.Policy
-}
 
 // Decided is a planner's decision on one fold.
 type Decided struct {
@@ -36,15 +21,39 @@ type Decided struct {
 // Plan reconciles, holds and dispatches on a fold. The inventory is the one in
 // force there.
 func Plan(s *projection.State, inv *fleet.Inventory, g Given) Decided {
-	situation := engine.Situation{
-		Desired: inv, Observed: s.Observed(), Facts: s, Settled: g.Settled, Waiting: g.Waiting, SightSince: g.SightSince, Now: g.Now,
+	at := situation(s, g)
+	at.Desired, at.Observed = inv, s.Observed()
+	return conclude(s, g, at, whole{})
+}
+
+func situation(s *projection.State, g Given) engine.Situation {
+	return engine.Situation{Facts: s, Settled: g.Settled, Waiting: g.Waiting, SightSince: g.SightSince, Now: g.Now}
+}
+
+// rules are engine.Reconcile and engine.Hold, asked of everybody or of who
+// changed: engine.Incremental has them, too.
+type rules interface {
+	Decide(engine.Situation, engine.Safeguards) (plan, allowed fleet.Plan, held []fleet.Held)
+}
+
+// whole asks of everybody.
+type whole struct{}
+
+func (whole) Decide(at engine.Situation, g engine.Safeguards) (plan, allowed fleet.Plan, held []fleet.Held) {
+	plan = engine.Reconcile(at.Desired, at.Observed)
+	allowed, held = engine.Hold(plan, at, g)
+	return plan, allowed, held
+}
+
+// conclude is a planner's decision, however the rules are asked.
+func conclude(s *projection.State, g Given, at engine.Situation, r rules) Decided {
+	plan, allowed, held := r.Decide(at, g.Safeguards)
+	ledger, generation := Ledger(s), s.Inventory().Generation
+	d := Decided{
+		Plan: plan, Dispatched: engine.Dispatch(allowed, ledger, generation, g.Policy, g.Now),
+		Stuck: engine.StuckNeeds(plan, ledger, generation, g.Policy),
 	}
-	d := Decided{Plan: engine.Reconcile(inv, s.Observed())}
-	allowed, held := engine.Hold(d.Plan, situation, g.Safeguards)
-	generation := s.Inventory().Generation
-	d.Dispatched = engine.Dispatch(allowed, Ledger(s), generation, g.Policy, g.Now)
-	d.Stuck = engine.StuckNeeds(d.Plan, Ledger(s), generation, g.Policy)
-	if ends := engine.HoldEnds(held, situation, g.Safeguards); !ends.IsZero() && (d.Wake.IsZero() || ends.Before(d.Wake)) {
+	if ends := engine.HoldEnds(held, at, g.Safeguards); !ends.IsZero() && (d.Wake.IsZero() || ends.Before(d.Wake)) {
 		d.Wake = ends
 	}
 	d.Held = append(held, d.Held...)

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"math"
 	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/engine"
@@ -11,12 +12,7 @@ import (
 // Safeguards are those of the newest plan on the log: who is no planner does not
 // know how planners were started. Before the first plan they are the defaults.
 func Safeguards(s *projection.State) engine.Safeguards {
-	r := s.Safeguards()
-	g := engine.Safeguards{
-		RemovalMin: r.RemovalMin, RemovalFraction: r.RemovalFraction,
-		BlindFraction: r.BlindFraction, BlindMin: r.BlindMin, LostWait: seconds(r.LostWaitSeconds),
-		FlapThreshold: r.FlapThreshold, FlapHalfLife: seconds(r.FlapHalfLifeSeconds),
-	}
+	g := safeguardsOf(s.Safeguards())
 	if g.Validate() != nil {
 		return engine.DefaultSafeguards()
 	}
@@ -25,18 +21,31 @@ func Safeguards(s *projection.State) engine.Safeguards {
 
 // Policy is that of the newest plan on the log, as Safeguards are.
 func Policy(s *projection.State) engine.Policy {
-	r := s.Policy()
-	p := engine.Policy{
-		MaxInFlight: r.MaxInFlight, Jitter: r.Jitter, StuckAfter: r.StuckAfter,
-		BackoffBase: seconds(r.BackoffBaseSeconds), BackoffCap: seconds(r.BackoffCapSeconds),
-	}
+	p := policyOf(s.Policy())
 	if p.Validate() != nil {
 		return engine.DefaultPolicy()
 	}
 	return p
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+func safeguardsOf(r events.HoldSafeguards) engine.Safeguards {
+	return engine.Safeguards{
+		RemovalMin: r.RemovalMin, RemovalFraction: r.RemovalFraction,
+		BlindFraction: r.BlindFraction, BlindMin: r.BlindMin, LostWait: seconds(r.LostWaitSeconds),
+		FlapThreshold: r.FlapThreshold, FlapHalfLife: seconds(r.FlapHalfLifeSeconds),
+	}
+}
+
+func policyOf(r events.DispatchPolicy) engine.Policy {
+	return engine.Policy{
+		MaxInFlight: r.MaxInFlight, Jitter: r.Jitter, StuckAfter: r.StuckAfter,
+		BackoffBase: seconds(r.BackoffBaseSeconds), BackoffCap: seconds(r.BackoffCapSeconds),
+	}
+}
+
+// seconds is exact for what time.Duration.Seconds gave, up to a hundred days: an
+// audit must decide by the thresholds that there were, to the nanosecond.
+func seconds(s float64) time.Duration { return time.Duration(math.Round(s * float64(time.Second))) }
 
 // Recorded are safeguards as plan.decided carries them.
 func Recorded(g engine.Safeguards) events.HoldSafeguards {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/index"
 )
 
 // convergedFleet is a strict fleet of n nodes in ten regions, all fine.
@@ -65,4 +66,39 @@ func benchReconcile(b *testing.B, n int, desired *fleet.Inventory, observed *fle
 		engine.Reconcile(desired, observed)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/node")
+}
+
+// BenchmarkIncremental decides again after one node of a converged fleet has
+// changed: in turns it is lost, and back.
+func BenchmarkIncremental(b *testing.B) {
+	for _, n := range []int{10, 1_000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			x, observed := observedBy(n)
+			at := rand.New(rand.NewPCG(1, 2))
+			changed := 0
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if i%2 == 0 {
+					changed = at.IntN(n)
+				}
+				node := observed.Nodes[changed]
+				node.Present = i%2 == 1
+				x.Observe(engine.Observation{ObservedNode: node, Order: uint64(changed), Lost: i%2 == 0})
+				if plan := x.Reconcile(); plan.Empty() != node.Present {
+					b.Fatal(plan.Actions)
+				}
+			}
+		})
+	}
+}
+
+// observedBy has observed a converged fleet.
+func observedBy(n int) (*engine.Incremental, *fleet.ObservedState) {
+	desired, observed := convergedFleet(n)
+	x := engine.NewIncremental(index.NewInventory(desired))
+	x.Enforced(true)
+	for i, node := range observed.Nodes {
+		x.Observe(engine.Observation{ObservedNode: node, Order: uint64(i)})
+	}
+	return x, observed
 }

@@ -27,14 +27,11 @@ func Blocking(desired *fleet.Inventory, observed *fleet.ObservedState) []Blocker
 	if !desired.RequireSig || observed.StrictEnforced || settled(desired, observed) {
 		return nil
 	}
-	var seen index
+	var seen seen
 	seen.build(observed.Nodes)
 	var blockers []Blocker
 	for node := range desired.Nodes() {
-		var have fleet.ObservedNode
-		if at := seen.find(node.ID); at >= 0 {
-			have = observed.Nodes[at]
-		}
+		have, _ := seen.of(node.ID)
 		if why := whyBlocked(have); why != "" {
 			blockers = append(blockers, Blocker{ID: node.ID, Why: why})
 		}

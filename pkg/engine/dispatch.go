@@ -94,10 +94,8 @@ type Dispatched struct {
 func Dispatch(plan fleet.Plan, ledger Ledger, generation uint64, policy Policy, now time.Time) Dispatched {
 	d := dispatcher{
 		ledger: ledger, policy: policy, generation: generation, now: now,
-		room:   policy.MaxInFlight - ledger.Outstanding(),
-		claims: make(map[fleet.NodeID]fleet.ActionID),
+		room: policy.MaxInFlight - ledger.Outstanding(),
 	}
-	d.full = fmt.Sprintf("%d actions may be in flight", policy.MaxInFlight)
 	for _, action := range plan.Actions {
 		d.decide(action)
 	}
@@ -113,7 +111,7 @@ type dispatcher struct {
 
 	room   int                             // how many more may be published
 	claims map[fleet.NodeID]fleet.ActionID // published by this run, by node; "" is the fleet
-	full   string                          // the detail of ReasonMaxInFlight
+	full   string                          // the detail of ReasonMaxInFlight, once it is needed
 	out    Dispatched
 }
 
@@ -131,6 +129,9 @@ func (d *dispatcher) decide(action fleet.Action) {
 			d.out.Wake = until
 		}
 	case d.room <= 0:
+		if d.full == "" {
+			d.full = fmt.Sprintf("%d actions may be in flight", d.policy.MaxInFlight)
+		}
 		d.hold(action, ReasonMaxInFlight, d.full)
 	default:
 		d.publish(d.step(action, past))
@@ -182,6 +183,9 @@ func (d *dispatcher) step(action fleet.Action, past Attempts) Step {
 
 func (d *dispatcher) publish(step Step) {
 	d.out.Publish = append(d.out.Publish, step)
+	if d.claims == nil {
+		d.claims = make(map[fleet.NodeID]fleet.ActionID)
+	}
 	d.claims[step.ID] = step.ActionID
 	d.room--
 }

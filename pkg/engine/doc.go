@@ -4,7 +4,8 @@
 // safeguard; and Dispatch, which says which part of the rest to publish now.
 // The same rules plan, are asked again before an action is carried out (of Hold,
 // what HoldsInFlight says), and are asked once more, years later, by an audit.
-// There is no second copy of them.
+// There is no second copy of them: Incremental, for whoever decides after each
+// change of a large fleet, asks the same rules of the nodes that changed.
 //
 // # What it promises
 //
@@ -32,6 +33,7 @@
 //
 //   - Give an inventory and an observed state in which no id stands twice. (If
 //     one does, its first mention in the observed state counts.)
+//   - Tell an Incremental of every change before it decides.
 //   - Fold the log to its end before deciding, and publish only if nothing was
 //     decided meanwhile. The engine cannot know how old its arguments are.
 //   - Pass the plan through Hold, and what Hold allows through Dispatch.

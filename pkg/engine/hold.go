@@ -86,10 +86,15 @@ type Situation struct {
 // plan nor situation is changed. Its cost is linear in the nodes of both sides.
 // The safeguards must be valid.
 func Hold(plan fleet.Plan, situation Situation, safeguards Safeguards) (allowed fleet.Plan, held []fleet.Held) {
+	return hold(plan, situation, safeguards, nil)
+}
+
+// hold counts everybody itself if nobody has.
+func hold(plan fleet.Plan, situation Situation, safeguards Safeguards, count survey) (allowed fleet.Plan, held []fleet.Held) {
 	if plan.Empty() {
 		return plan, nil
 	}
-	h := newHolder(plan, situation, safeguards)
+	h := newHolder(plan, situation, safeguards, count)
 	for _, a := range plan.Actions {
 		if reason, detail := h.why(a); reason != "" {
 			held = append(held, fleet.Held{Action: a, Reason: reason, Detail: detail})
@@ -103,7 +108,7 @@ func Hold(plan fleet.Plan, situation Situation, safeguards Safeguards) (allowed 
 // NeedsApproval returns what a person would have to approve for the plan's
 // decommissions not to be held for ReasonRemovalBudget; false if nothing.
 func NeedsApproval(plan fleet.Plan, situation Situation, safeguards Safeguards) (fleet.ApprovalID, bool) {
-	if plan.Empty() || newHolder(plan, situation, safeguards).budget == "" {
+	if plan.Empty() || newHolder(plan, situation, safeguards, nil).budget == "" {
 		return "", false
 	}
 	return ApprovalIDFor(plan), true
@@ -113,38 +118,55 @@ func NeedsApproval(plan fleet.Plan, situation Situation, safeguards Safeguards) 
 type holder struct {
 	Situation
 	safeguards Safeguards
-	// region of each node that the plan names and the inventory desires.
-	region map[fleet.NodeID]string
-	fleet  census
-	// regions by name: one may stand twice in an inventory.
-	regions map[string]*census
-	// blindIn is the first region that is blind; nil: none is.
-	blindIn *census
-	signing int
+	survey     survey
+	// fleet is the census of all, if it is blind; blindIn that of the first region
+	// that is. regions by name have been asked for; nil: it is not blind.
+	fleet, blindIn *census
+	regions        map[string]*census
+	signing        int
 	// budget is the detail of ReasonRemovalBudget; empty: it does not apply.
 	budget string
 }
 
-func newHolder(plan fleet.Plan, s Situation, g Safeguards) *holder {
+func newHolder(plan fleet.Plan, s Situation, g Safeguards, count survey) *holder {
 	if s.Facts == nil {
 		s.Facts = noFacts{}
 	}
-	h := &holder{
-		Situation: s, safeguards: g, fleet: census{what: "the fleet"},
-		region: make(map[fleet.NodeID]string), regions: make(map[string]*census),
+	if count == nil {
+		count = countAll(plan, s)
 	}
-	for _, a := range plan.Actions {
-		if a.ID != "" {
-			h.region[a.ID] = ""
-		}
+	h := &holder{Situation: s, safeguards: g, survey: count}
+	if all := count.all(); g.blind(all.lost, all.desired) {
+		h.fleet = all
 	}
-	h.count()
-	h.budget = h.overBudget(plan)
+	h.blindIn = count.blindRegion(g)
+	var observed int
+	observed, h.signing = count.nodes()
+	h.budget = h.overBudget(plan, observed)
 	return h
 }
 
+// blindRegion is the census of the regions of that name, if it is blind.
+func (h *holder) blindRegion(name string) *census {
+	if h.blindIn == nil {
+		return nil
+	}
+	c, known := h.regions[name]
+	if known {
+		return c
+	}
+	if c = h.survey.region(name); c != nil && !h.safeguards.blind(c.lost, c.desired) {
+		c = nil
+	}
+	if h.regions == nil {
+		h.regions = make(map[string]*census)
+	}
+	h.regions[name] = c
+	return c
+}
+
 // overBudget says why the plan's decommissions need approval; empty: they do not.
-func (h *holder) overBudget(plan fleet.Plan) string {
+func (h *holder) overBudget(plan fleet.Plan, all int) string {
 	removals, approved := 0, true
 	for _, a := range plan.Actions {
 		if a.Type == fleet.DecommissionNode {
@@ -152,7 +174,7 @@ func (h *holder) overBudget(plan fleet.Plan) string {
 			approved = approved && h.Facts.RemovalApproved(a.ID)
 		}
 	}
-	all, budget := len(h.Observed.Nodes), h.safeguards.RemovalBudget(len(h.Observed.Nodes))
+	budget := h.safeguards.RemovalBudget(all)
 	if removals == 0 || approved || removals <= budget && removals < all {
 		return ""
 	}
@@ -160,7 +182,7 @@ func (h *holder) overBudget(plan fleet.Plan) string {
 	if removals >= all {
 		why = fmt.Sprintf("all %d observed nodes would be removed", all)
 	}
-	return fmt.Sprintf("%s; approve with: fleetfold approve %s", why, ApprovalIDFor(plan))
+	return fmt.Sprintf("%s; approve with: fleetfold approve %s", why, h.survey.removal(plan))
 }
 
 // why returns the first reason that applies to an action; none if it is free.
@@ -190,7 +212,7 @@ func (h *holder) unsure() (fleet.Reason, string) {
 	switch {
 	case !h.Settled:
 		return ReasonUnsettled, h.Waiting
-	case h.fleet.blind:
+	case h.fleet != nil:
 		return ReasonBlindFleet, h.fleet.detail()
 	case h.blindIn != nil:
 		return ReasonBlindRegion, h.blindIn.detail()
@@ -221,14 +243,14 @@ func (h *holder) whyNotEnroll(id fleet.NodeID) (fleet.Reason, string) {
 }
 
 func (h *holder) whyNotEnrollLost(id fleet.NodeID) (fleet.Reason, string) {
-	c := h.regions[h.region[id]]
+	blind := h.blindRegion(h.survey.regionOf(id))
 	switch until := lostWaitEnds(id, h.Situation, h.safeguards); {
 	case !h.Settled:
 		return ReasonUnsettled, h.Waiting
-	case h.fleet.blind:
+	case h.fleet != nil:
 		return ReasonBlindFleet, h.fleet.detail()
-	case c != nil && c.blind:
-		return ReasonBlindRegion, c.detail()
+	case blind != nil:
+		return ReasonBlindRegion, blind.detail()
 	case until.After(h.Now):
 		why := "lost"
 		if since, _ := h.Facts.LostAt(id); h.SightSince.After(since) {
@@ -245,7 +267,7 @@ func (h *holder) pause(a fleet.Action) (fleet.Pause, bool) {
 		return p, ok
 	}
 	if a.Type != fleet.DecommissionNode {
-		if p, ok := h.Facts.Paused(fleet.Target{Scope: fleet.ScopeRegion, Region: h.region[a.ID]}); ok {
+		if p, ok := h.Facts.Paused(fleet.Target{Scope: fleet.ScopeRegion, Region: h.survey.regionOf(a.ID)}); ok {
 			return p, true
 		}
 	}

@@ -1,75 +1,74 @@
 package engine
 
 import (
-	"hash/maphash"
-
 	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/index"
 )
 
-// index finds a node of an observed state by id. It is an open-addressing
-// table of which only the memory is kept from one decision to the next. The
-// built-in map would do; this is two to three times as fast on large fleets,
-// holds no pointers, and refilling it allocates nothing.
-//
-// The hash is seeded, so nobody can choose node ids that collide. The seed
-// decides only where in the table an entry lies, never what a decision says.
-type index struct {
+// seen finds a node of an observed state by id. Only its memory is kept from one
+// decision to the next.
+type seen struct {
 	nodes []fleet.ObservedNode
-	// slots holds, for each entry, the upper half of the id's hash and, in the
-	// lower half, the position in nodes plus one; 0 is a free slot. The length
-	// is a power of two, at least twice the number of nodes.
-	slots []uint64
+	table index.Table
 }
 
-var seed = maphash.MakeSeed()
-
-const hashHalf = uint64(1<<32-1) << 32
-
 // build indexes nodes. Of an id that stands twice, the first is kept.
-func (x *index) build(nodes []fleet.ObservedNode) {
-	size := 8
-	for size < 2*len(nodes) {
-		size *= 2
-	}
-	if cap(x.slots) < size {
-		x.slots = make([]uint64, size)
-	} else {
-		x.slots = x.slots[:size]
-		clear(x.slots)
-	}
+func (x *seen) build(nodes []fleet.ObservedNode) {
 	x.nodes = nodes
-	for i := range nodes {
-		slot, hash, found := x.probe(nodes[i].ID)
-		if found < 0 {
-			x.slots[slot] = hash&hashHalf | uint64(i+1)
+	x.table.Reset(len(nodes))
+	var s strip
+	for from := 0; from < len(nodes); from += len(s.hash) {
+		some := nodes[from:min(from+len(s.hash), len(nodes))]
+		for i := range some {
+			s.hash[i] = index.HashOf(string(some[i].ID))
+		}
+		s.probe(x, len(some)) // for the memory only: it may stand twice in this strip
+		for i := range some {
+			if x.find(s.hash[i], some[i].ID) < 0 {
+				x.table.Add(s.hash[i], from+i)
+			}
 		}
 	}
+}
+
+// strip is some nodes that are looked up together. In a large fleet each step of
+// a look-up waits for memory: the hash, the slot, the node. Taking one step for
+// all before the next lets those of a strip wait at the same time.
+type strip struct {
+	hash  [64]index.Hash
+	place [64]int
+	next  [64]index.Slot
+}
+
+// probe takes the first step for n nodes whose hashes are known.
+func (s *strip) probe(x *seen, n int) {
+	for i := range n {
+		s.place[i], s.next[i] = x.table.Probe(s.hash[i], x.table.Start(s.hash[i]))
+	}
+}
+
+// find finishes the look-up of the node at i.
+func (s *strip) find(x *seen, i int, id fleet.NodeID) int {
+	at := s.place[i]
+	for next := s.next[i]; at >= 0 && x.nodes[at].ID != id; {
+		at, next = x.table.Probe(s.hash[i], next)
+	}
+	return at
 }
 
 // find returns the position of id among the indexed nodes, or -1.
-func (x *index) find(id fleet.NodeID) int {
-	if len(x.nodes) == 0 {
-		return -1
+func (x *seen) find(h index.Hash, id fleet.NodeID) int {
+	at, next := x.table.Probe(h, x.table.Start(h))
+	for at >= 0 && x.nodes[at].ID != id {
+		at, next = x.table.Probe(h, next)
 	}
-	_, _, found := x.probe(id)
-	return found
+	return at
 }
 
-// probe returns the slot where id is or would go, its hash, and its position
-// among the nodes, or -1.
-func (x *index) probe(id fleet.NodeID) (slot, hash uint64, found int) {
-	hash = maphash.String(seed, string(id))
-	mask := uint64(len(x.slots) - 1)
-	for slot = hash & mask; ; slot = (slot + 1) & mask {
-		entry := x.slots[slot]
-		if entry == 0 {
-			return slot, hash, -1
-		}
-		if entry&hashHalf != hash&hashHalf {
-			continue
-		}
-		if at := int(entry&^hashHalf) - 1; x.nodes[at].ID == id {
-			return slot, hash, at
-		}
+// of is what is observed of id; zero and false for a node that is not observed.
+func (x *seen) of(id fleet.NodeID) (have fleet.ObservedNode, observed bool) {
+	if at := x.find(index.HashOf(string(id)), id); at >= 0 {
+		return x.nodes[at], true
 	}
+	return have, false
 }

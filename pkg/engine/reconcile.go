@@ -32,114 +32,69 @@ func Reconcile(desired *fleet.Inventory, observed *fleet.ObservedState) fleet.Pl
 // reconcilers lends Reconcile its scratch memory.
 var reconcilers = sync.Pool{New: func() any { return new(Reconciler) }}
 
-// Reconciler gives the same plans as the function Reconcile and keeps its
-// scratch memory from one decision to the next: once it has seen a fleet of
-// some size, deciding on a converged one allocates nothing, whatever the order
-// of the nodes. It remembers nothing else. The zero value is ready. It is for
-// one caller at a time.
-type Reconciler struct {
-	seen   index
-	wanted []bool // by position in the observed nodes: the inventory names it
-
-	enroll, issue, decommission []fleet.NodeID
-}
-
-// Reconcile is the function Reconcile.
-func (r *Reconciler) Reconcile(desired *fleet.Inventory, observed *fleet.ObservedState) fleet.Plan {
-	if !settled(desired, observed) {
-		r.compare(desired, observed)
-	}
-	plan := r.plan(desired.RequireSig, observed.StrictEnforced)
-	r.forget()
-	return plan
-}
-
-// settled is the short way for the common case: the observed nodes are the
-// desired ones, in the same order, all present and able to sign.
-func settled(desired *fleet.Inventory, observed *fleet.ObservedState) bool {
-	rest := observed.Nodes
-	for i := range desired.Regions {
-		nodes := desired.Regions[i].Nodes
-		if len(rest) < len(nodes) {
-			return false
-		}
-		for j := range nodes {
-			have := &rest[j]
-			if !have.Present || !have.CanSign || have.ID != nodes[j].ID {
-				return false
-			}
-		}
-		rest = rest[len(nodes):]
-	}
-	return len(rest) == 0
-}
-
-// compare sorts the nodes of both sides into what each needs.
-func (r *Reconciler) compare(desired *fleet.Inventory, observed *fleet.ObservedState) {
-	r.seen.build(observed.Nodes)
-	r.wanted = blank(r.wanted, len(observed.Nodes))
-	for i := range desired.Regions {
-		nodes := desired.Regions[i].Nodes
-		for j := range nodes {
-			r.compareNode(nodes[j].ID, observed.Nodes)
-		}
-	}
-	for i, wanted := range r.wanted {
-		// An id that stands twice is no ghost if its first mention is wanted.
-		if id := observed.Nodes[i].ID; !wanted && !r.wanted[r.seen.find(id)] {
-			r.decommission = append(r.decommission, id)
-		}
-	}
-}
-
-func (r *Reconciler) compareNode(id fleet.NodeID, observed []fleet.ObservedNode) {
-	at := r.seen.find(id)
-	if at >= 0 {
-		r.wanted[at] = true
-	}
+// lacks is the rule of one desired node: what it needs, given what is observed of
+// it; empty if it is fine. A node that is not observed is the zero one.
+func lacks(have fleet.ObservedNode) fleet.ActionType {
 	switch {
-	case at < 0 || !observed[at].Present:
-		r.enroll = append(r.enroll, id)
-	case !observed[at].CanSign:
-		r.issue = append(r.issue, id)
+	case !have.Present:
+		return fleet.EnrollNode
+	case !have.CanSign:
+		return fleet.IssueCredential
 	}
+	return ""
 }
 
-// plan lays the actions out in phases.
-func (r *Reconciler) plan(requireSig, strict bool) fleet.Plan {
-	// Every desired node is present and can sign exactly when none of them is
-	// to be enrolled or given a credential. Ghosts do not count.
-	ready := len(r.enroll) == 0 && len(r.issue) == 0
-	relax := !requireSig && strict
-	enforce := requireSig && !strict && ready
+// flip is the rule of the fleet: whether its enforcement is to change, and to
+// what; empty if not. ready says that every desired node is present and can sign:
+// that none of them lacks anything. Ghosts do not count.
+func flip(requireSig, strict, ready bool) fleet.ActionType {
+	switch {
+	case !requireSig && strict:
+		return fleet.DisableStrictEnforcement
+	case requireSig && !strict && ready:
+		return fleet.EnableStrictEnforcement
+	}
+	return ""
+}
 
-	size := len(r.enroll) + len(r.issue) + len(r.decommission)
-	if relax || enforce {
+// needs are the nodes that need something, in the order of the plan.
+type needs struct{ enroll, issue, decommission []fleet.NodeID }
+
+// plan lays the needs out in phases.
+func (n *needs) plan(requireSig, strict bool) fleet.Plan {
+	last := flip(requireSig, strict, len(n.enroll) == 0 && len(n.issue) == 0)
+	size := len(n.enroll) + len(n.issue) + len(n.decommission)
+	if last != "" {
 		size++
 	}
 	if size == 0 {
 		return fleet.Plan{}
 	}
 	actions := make([]fleet.Action, 0, size)
-	actions = appendActions(actions, fleet.EnrollNode, r.enroll)
-	actions = appendActions(actions, fleet.IssueCredential, r.issue)
-	actions = appendActions(actions, fleet.DecommissionNode, r.decommission)
-	if relax {
-		actions = append(actions, fleet.Action{Type: fleet.DisableStrictEnforcement})
-	}
-	if enforce {
-		actions = append(actions, fleet.Action{Type: fleet.EnableStrictEnforcement})
+	actions = appendActions(actions, fleet.EnrollNode, n.enroll)
+	actions = appendActions(actions, fleet.IssueCredential, n.issue)
+	actions = appendActions(actions, fleet.DecommissionNode, n.decommission)
+	if last != "" {
+		actions = append(actions, fleet.Action{Type: last})
 	}
 	return fleet.Plan{Actions: actions}
 }
 
+func (n *needs) add(kind fleet.ActionType, id fleet.NodeID) {
+	switch kind {
+	case fleet.EnrollNode:
+		n.enroll = append(n.enroll, id)
+	case fleet.IssueCredential:
+		n.issue = append(n.issue, id)
+	case fleet.DecommissionNode:
+		n.decommission = append(n.decommission, id)
+	}
+}
+
 // forget drops what belongs to the caller, so that idle scratch memory does
 // not keep an old fleet alive.
-func (r *Reconciler) forget() {
-	r.seen.nodes = nil
-	r.enroll = emptied(r.enroll)
-	r.issue = emptied(r.issue)
-	r.decommission = emptied(r.decommission)
+func (n *needs) forget() {
+	n.enroll, n.issue, n.decommission = emptied(n.enroll), emptied(n.issue), emptied(n.decommission)
 }
 
 func emptied(ids []fleet.NodeID) []fleet.NodeID {
@@ -152,14 +107,4 @@ func appendActions(to []fleet.Action, kind fleet.ActionType, ids []fleet.NodeID)
 		to = append(to, fleet.Action{Type: kind, ID: id})
 	}
 	return to
-}
-
-// blank returns n false values, in the memory of old if they fit.
-func blank(old []bool, n int) []bool {
-	if cap(old) < n {
-		return make([]bool, n)
-	}
-	old = old[:n]
-	clear(old)
-	return old
 }

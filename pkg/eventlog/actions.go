@@ -141,13 +141,16 @@ func (a *actions) step(ctx context.Context) (Delivery, error) {
 	if err != nil {
 		return Delivery{}, err
 	}
-	return a.delivery(m, meta), nil
+	return a.delivery(ctx, m, meta)
 }
 
-func (a *actions) delivery(m *nats.Msg, meta *nats.MsgMetadata) Delivery {
+func (a *actions) delivery(ctx context.Context, m *nats.Msg, meta *nats.MsgMetadata) (Delivery, error) {
 	r := Record{
 		Sequence: meta.Sequence.Stream, Time: meta.Timestamp,
 		Message: events.Message{Subject: m.Subject, Header: m.Header, Data: m.Data},
+	}
+	if err := (&streamLog{bus: a.bus, name: a.bus.logStream()}).restore(ctx, &r); err != nil {
+		return Delivery{}, err
 	}
 	r.Event, r.Err = events.Decode(a.bus.subjects, r.Message)
 	if r.Err == nil && !r.Event.Type.IsAction() {
@@ -162,7 +165,7 @@ func (a *actions) delivery(m *nats.Msg, meta *nats.MsgMetadata) Delivery {
 		Retry: func(delay time.Duration) error {
 			return wrapSend("give action back", a.bus.nc.Publish(reply, nakBody(delay)))
 		},
-	}
+	}, nil
 }
 
 // ack repeats the acknowledgement until the server confirms it: that is

@@ -81,6 +81,8 @@ type Bus struct {
 
 	inCluster atomic.Bool
 	denials   denials
+	// imported is what the log's stream said last of an import; nil before.
+	imported atomic.Pointer[importMark]
 
 	closed      chan struct{} // closed when the connection is given up for good
 	mu          sync.Mutex

@@ -164,7 +164,7 @@ func (c *streamCursor) wait(ctx context.Context) []Record {
 	defer timer.Stop()
 	select {
 	case m := <-c.feed.messages:
-		return c.take(m)
+		return c.take(ctx, m)
 	case err := <-c.feed.broken:
 		c.renew("consumer failed", err)
 	case <-c.feed.back:
@@ -181,10 +181,10 @@ func (c *streamCursor) wait(ctx context.Context) []Record {
 }
 
 // take converts m and everything else that has arrived.
-func (c *streamCursor) take(m *nats.Msg) []Record {
+func (c *streamCursor) take(ctx context.Context, m *nats.Msg) []Record {
 	var records []Record
 	for {
-		r, err := c.convert(m)
+		r, err := c.convert(ctx, m)
 		if err != nil {
 			c.distrust(err)
 			break
@@ -206,7 +206,7 @@ func (c *streamCursor) take(m *nats.Msg) []Record {
 	return records
 }
 
-func (c *streamCursor) convert(m *nats.Msg) (Record, error) {
+func (c *streamCursor) convert(ctx context.Context, m *nats.Msg) (Record, error) {
 	meta, err := metadata(m)
 	if err != nil {
 		return Record{}, err
@@ -214,7 +214,7 @@ func (c *streamCursor) convert(m *nats.Msg) (Record, error) {
 	if meta.Sequence.Stream != c.after+1 {
 		return Record{}, c.suspect(fmt.Errorf("%w: sequence %d is missing, %d follows", ErrGap, c.after+1, meta.Sequence.Stream))
 	}
-	return c.log.record(meta.Sequence.Stream, meta.Timestamp, m.Subject, m.Header, m.Data), nil
+	return c.log.record(ctx, meta.Sequence.Stream, meta.Timestamp, m.Subject, m.Header, m.Data)
 }
 
 // distrust replaces the consumer, or ends the cursor when the gap is certain.

@@ -86,7 +86,7 @@ func (l *streamLog) fetchAt(ctx context.Context, seq uint64) (Record, error) {
 			header = nil // what cannot be read is no event, and a record all the same
 		}
 	}
-	return l.record(m.Seq, m.Time, m.Subject, header, m.Data), nil
+	return l.record(ctx, m.Seq, m.Time, m.Subject, header, m.Data)
 }
 
 // LastOn asks the stream's leader, or any replica where that is not allowed.

@@ -60,6 +60,12 @@ func (l rawLog) AppendRaw(ctx context.Context, m events.Message) (uint64, error)
 	return ack.Sequence, nil
 }
 
+// AppendRaw is for tests outside of this package.
+func AppendRaw(ctx context.Context, b *Bus, m events.Message) error {
+	_, err := rawLog{b.Log(), b}.AppendRaw(ctx, m)
+	return err
+}
+
 func testServer(t *testing.T, dir string, port int) *natsd.Server {
 	t.Helper()
 	s, err := natsd.Start(natsd.Options{Dir: dir, Port: port, Logger: zerolog.Nop()})

@@ -109,6 +109,12 @@ func hashName(text []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// CheckDigest says whether a digest is of the form that PutInventory returns.
+func CheckDigest(digest string) error {
+	_, err := digestName(digest)
+	return err
+}
+
 // digestName is the object that a digest names.
 func digestName(digest string) (string, error) {
 	name, ok := strings.CutPrefix(digest, digestPrefix)

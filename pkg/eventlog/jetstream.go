@@ -183,15 +183,23 @@ func (l *streamLog) direct(ctx context.Context, records []Record, after uint64, 
 		case m.Sequence != next || forged(m.Header):
 			return records, true, nil
 		}
-		records = append(records, l.record(m.Sequence, m.Time, m.Subject, m.Header, m.Data))
+		r, err := l.record(ctx, m.Sequence, m.Time, m.Subject, m.Header, m.Data)
+		if err != nil {
+			return records, false, err
+		}
+		records = append(records, r)
 		next++
 	}
 	return records, false, ctx.Err()
 }
 
-func (l *streamLog) record(seq uint64, at time.Time, subject string, header nats.Header, data []byte) Record {
+func (l *streamLog) record(ctx context.Context, seq uint64, at time.Time, subject string, header nats.Header, data []byte) (Record, error) {
 	m := events.Message{Subject: subject, Header: ownHeader(header), Data: data}
-	return record(l.bus.subjects, Record{Sequence: seq, Time: at.UTC(), Message: m})
+	r := Record{Sequence: seq, Time: at.UTC(), Message: m}
+	if err := l.restore(ctx, &r); err != nil {
+		return Record{}, err
+	}
+	return record(l.bus.subjects, r), nil
 }
 
 // ownHeader leaves out what the transport put there: fences, batch numbers, and
@@ -235,5 +243,9 @@ func (l *streamLog) state(ctx context.Context) (jetstream.StreamState, error) {
 }
 
 func (l *streamLog) stream(ctx context.Context) (jetstream.Stream, error) {
-	return ask(ctx, l.bus, func(ctx context.Context) (jetstream.Stream, error) { return l.bus.js.Stream(ctx, l.name) })
+	s, err := ask(ctx, l.bus, func(ctx context.Context) (jetstream.Stream, error) { return l.bus.js.Stream(ctx, l.name) })
+	if err != nil {
+		return nil, err
+	}
+	return s, l.bus.remember(s.CachedInfo().Config)
 }

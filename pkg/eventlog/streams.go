@@ -73,7 +73,7 @@ func (b *Bus) EnsureStreams(ctx context.Context) error {
 	if len(made.wrong) > 0 {
 		return &SettingsError{Mismatches: made.wrong}
 	}
-	return nil
+	return b.checkImport(ctx)
 }
 
 // AwaitStreams waits until the streams and the buckets are there, and makes
@@ -92,7 +92,7 @@ func (b *Bus) AwaitStreams(ctx context.Context) error {
 			return &SettingsError{Mismatches: found.wrong}
 		case err == nil:
 			b.warnOfWeak(found.replicas)
-			return nil
+			return b.checkImport(ctx)
 		case !errors.Is(err, jetstream.ErrStreamNotFound) && !errors.Is(err, jetstream.ErrBucketNotFound):
 			return fmt.Errorf("look for streams: %w", plain(err))
 		case time.Since(told) > awaitTold:

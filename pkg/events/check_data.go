@@ -1,6 +1,12 @@
 package events
 
-import "github.com/fleetfold/fleetfold/pkg/fleet"
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"math/bits"
+
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
 
 // checkData checks the data for what the rest of the program relies on, and
 // against the attributes. What only describes is left to the schemas.
@@ -31,6 +37,8 @@ func checkData(e *Event) error {
 		return checkTarget(d.Target, e.Node)
 	case *MessageRefused:
 		return checkRefused(d, e.Node)
+	case *CheckpointSigned:
+		return checkCheckpoint(d)
 	case *RotationRequested:
 		if err := need(d.RatePerSecond > 0 && d.RatePerSecond <= MaxRotationRate, "rate_per_second is %v, not above 0 and at most %d", d.RatePerSecond, MaxRotationRate); err != nil {
 			return err
@@ -176,6 +184,19 @@ func checkRefused(d *MessageRefused, subject fleet.NodeID) error {
 	}
 	return need(d.Channel != "" && d.Reason != "" && d.Count > 0 && len(d.Detail) <= MaxRefusalDetail,
 		"a refusal needs a channel, a reason, a count from 1 and a detail of at most %d bytes", MaxRefusalDetail)
+}
+
+// checkCheckpoint leaves the note itself to those who verify it.
+func checkCheckpoint(d *CheckpointSigned) error {
+	if d.Size == 0 || d.Note == "" || len(d.Note) > MaxCheckpointNote || len(d.Frontier) != bits.OnesCount64(d.Size) {
+		return refuse(ReasonBadData, "a checkpoint needs a size from 1, a note of at most %d bytes, and a hash for each bit of its size", MaxCheckpointNote)
+	}
+	for i, h := range d.Frontier {
+		if raw, err := base64.StdEncoding.DecodeString(h); err != nil || len(raw) != sha256.Size {
+			return refuse(ReasonBadData, "hash %d of the frontier is not base64 of %d bytes", i+1, sha256.Size)
+		}
+	}
+	return nil
 }
 
 func checkHeartbeat(e *Event, d *Heartbeat) error {

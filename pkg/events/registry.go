@@ -106,6 +106,7 @@ var registry = []Descriptor{
 	{Type: TypeTrustActivated, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustActivated], tail: fixed("events.trust")},
 	{Type: TypeTrustRetired, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustRetired], tail: fixed("events.trust")},
 	{Type: TypeMessageRefused, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[MessageRefused], tail: fixed("events.refusal")},
+	{Type: TypeCheckpointSigned, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[CheckpointSigned], tail: fixed("events.checkpoint")},
 
 	{Type: TypeEnrollNode, Channel: ChannelAction, scope: scopeNode, fresh: payloadOf[ActionRequested], tail: actionTail},
 	{Type: TypeIssueCredential, Channel: ChannelAction, scope: scopeNode, fresh: payloadOf[ActionRequested], tail: actionTail},

@@ -62,7 +62,7 @@ func (s *shape) add(t reflect.Type) {
 		}
 		s.fields[name] = field
 		s.names = append(s.names, name)
-		if options != "omitempty" {
+		if options != "omitempty" && options != "omitzero" {
 			s.required |= 1 << field.bit
 		}
 	}

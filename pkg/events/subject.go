@@ -138,6 +138,9 @@ func (s Subjects) Enforcement() string { return s.prefix + ".events.enforcement"
 // Refusal is the subject of message.refused.
 func (s Subjects) Refusal() string { return s.prefix + ".events.refusal" }
 
+// Checkpoint is the subject of checkpoint.signed.
+func (s Subjects) Checkpoint() string { return s.prefix + ".events.checkpoint" }
+
 // Node is the subject of a node's facts.
 func (s Subjects) Node(id fleet.NodeID) string { return s.prefix + ".events.node." + Token(id) }
 

@@ -40,6 +40,8 @@ const (
 	TypeTrustRotationHeld      Type = "trust.rotation-held"
 	TypeTrustActivated         Type = "trust.activated"
 	TypeTrustRetired           Type = "trust.retired"
+
+	TypeCheckpointSigned Type = "checkpoint.signed"
 )
 
 // Actions, in the imperative; they live on the log under fleet.actions.
@@ -189,7 +191,13 @@ type PlanDecided struct {
 	DecidedAt time.Time `json:"decided_at"`
 	// Settled says that the planner was warm: it had seen every node that the log
 	// called present, or had watched for a whole lease.
-	Settled    bool           `json:"settled"`
+	Settled bool `json:"settled"`
+	// Waiting says what a planner that was not settled waited for; empty where it
+	// was, and in plans of before it was recorded.
+	Waiting string `json:"waiting,omitempty"`
+	// SightSince is when, as far as the planner knew, many lost nodes had last
+	// come back; zero: never.
+	SightSince time.Time      `json:"sight_since,omitzero"`
 	Safeguards HoldSafeguards `json:"safeguards"`
 	Policy     DispatchPolicy `json:"policy"`
 	// Actions published in this batch, in order.
@@ -275,6 +283,21 @@ const RefusedOthers = "others"
 // MaxRefusalDetail bounds MessageRefused.Detail, in bytes.
 const MaxRefusalDetail = 256
 
+// CheckpointSigned says what the log was, signed by who keeps account of it. It
+// counts for nothing: it is there so that a history which was rewritten shows.
+type CheckpointSigned struct {
+	// Size is how many records, from the first, it is about; it stands behind them.
+	Size uint64 `json:"size"`
+	// Note is the signed note, as pkg/merkle writes it, at most MaxCheckpointNote bytes.
+	Note string `json:"note"`
+	// Frontier has the base64 of the roots of the complete subtrees, the largest
+	// first, so that whoever makes the next checkpoint can go on from here.
+	Frontier []string `json:"frontier"`
+}
+
+// MaxCheckpointNote bounds CheckpointSigned.Note, in bytes.
+const MaxCheckpointNote = 16 << 10
+
 // RotationRequested says that a person wants every credential of a target
 // renewed that was issued before this fact, as the sequence of the log tells.
 type RotationRequested struct {
@@ -352,6 +375,7 @@ func (*PlanApproved) payload()         {}
 func (*ControlPaused) payload()        {}
 func (*ControlResumed) payload()       {}
 func (*MessageRefused) payload()       {}
+func (*CheckpointSigned) payload()     {}
 func (*ActionRequested) payload()      {}
 func (*ActionSucceeded) payload()      {}
 func (*ActionFailed) payload()         {}

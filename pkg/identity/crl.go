@@ -80,7 +80,7 @@ func ParseCRL(der []byte, issuers ...[]byte) (*CRL, error) {
 	if err != nil {
 		return nil, refuse(CRLUnparsable, err.Error())
 	}
-	certs := readableRoots(issuers)
+	certs := readableRoots(issuers, nil)
 	err = errors.New("no issuer is known")
 	for _, cert := range certs {
 		if err = list.CheckSignatureFrom(cert); err == nil {

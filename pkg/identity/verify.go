@@ -25,6 +25,8 @@ type Verification struct {
 	// One of an issuer that the chain does not contain says nothing of it.
 	CRLs []*CRL
 	Now  time.Time
+	// Memo saves work where many chains are verified; nil: it is done each time.
+	Memo *Memo
 }
 
 // VerifyLeaf is Verification.Leaf for a node of any region, without CRLs.
@@ -44,12 +46,12 @@ func VerifyLeaf(chainPEM []byte, roots [][]byte, trustDomain string, id fleet.No
 //
 // Without CRLs, whether the serial was revoked is the caller's to know.
 func (v Verification) Leaf(chainPEM []byte) (*x509.Certificate, error) {
-	roots := readableRoots(v.Roots)
+	roots := readableRoots(v.Roots, v.Memo)
 	want, err := SPIFFEID(v.TrustDomain, v.Node)
 	if err != nil {
 		return nil, err
 	}
-	chain, err := parseChain(chainPEM)
+	chain, err := parseChain(chainPEM, v.Memo)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +62,7 @@ func (v Verification) Leaf(chainPEM []byte) (*x509.Certificate, error) {
 	if err := v.checkIntermediates(chain[1:]); err != nil {
 		return nil, err
 	}
-	if err := checkTrust(chain, roots, v.Now); err != nil {
+	if err := v.checkTrust(chain, roots); err != nil {
 		return nil, err
 	}
 	for _, cert := range chain {
@@ -91,9 +93,9 @@ func checkName(leaf *x509.Certificate, want string) error {
 	return nil
 }
 
-func readableRoots(pems [][]byte) (roots []*x509.Certificate) {
+func readableRoots(pems [][]byte, memo *Memo) (roots []*x509.Certificate) {
 	for _, pemBytes := range pems {
-		if root, err := parseCertificate(pemBytes); err == nil {
+		if root, err := memo.parse(pemBytes); err == nil {
 			roots = append(roots, root)
 		}
 	}
@@ -120,8 +122,9 @@ func parseCertificate(pemBytes []byte) (*x509.Certificate, error) {
 	return x509.ParseCertificate(der)
 }
 
-// parseChain reads no more certificates than a chain may have.
-func parseChain(chainPEM []byte) ([]*x509.Certificate, error) {
+// parseChain reads no more certificates than a chain may have. Only issuers are
+// worth remembering.
+func parseChain(chainPEM []byte, memo *Memo) ([]*x509.Certificate, error) {
 	blocks := splitPEM(chainPEM)
 	if len(blocks) == 0 {
 		return nil, refuse(CertificateUnparsable, "there is no certificate")
@@ -131,7 +134,11 @@ func parseChain(chainPEM []byte) ([]*x509.Certificate, error) {
 	}
 	chain := make([]*x509.Certificate, 0, len(blocks))
 	for i, block := range blocks {
-		cert, err := parseCertificate(block)
+		parse := memo.parse
+		if i == 0 {
+			parse = parseCertificate
+		}
+		cert, err := parse(block)
 		if err != nil {
 			return nil, refuse(CertificateUnparsable, fmt.Sprintf("certificate %d of %d: %v", i+1, len(blocks), err))
 		}
@@ -181,7 +188,28 @@ func (v Verification) checkRegion(chain []*x509.Certificate) error {
 // nearest to it: a stranger's certificate is untrusted, whether or not it has
 // expired as well. Signatures are asked first, and without the time, so that
 // what is wrong with a chain does not depend on when it is asked.
-func checkTrust(chain, roots []*x509.Certificate, now time.Time) error {
+func (v Verification) checkTrust(chain, roots []*x509.Certificate) error {
+	at := within(chain, v.Now)
+	if v.Memo.knows(chain, roots, at) {
+		// Only a signature less is asked: what fails here is asked in full, and the
+		// answer is the same as ever.
+		if _, err := verifyChain(chain[:1], chain[1:], at); err == nil {
+			return nil
+		}
+	}
+	chains, err := verifyChain(chain, roots, at)
+	var invalid x509.CertificateInvalidError
+	if errors.As(err, &invalid) && invalid.Reason == x509.CANotAuthorizedForThisName {
+		return refuse(IssuerNotConfined, err.Error())
+	}
+	if err != nil {
+		return refuse(ChainUntrusted, err.Error())
+	}
+	v.Memo.note(chain, roots, chains)
+	return nil
+}
+
+func verifyChain(chain, roots []*x509.Certificate, at time.Time) ([][]*x509.Certificate, error) {
 	// Never a nil pool: it would mean the machine's own roots.
 	rootPool, between := x509.NewCertPool(), x509.NewCertPool()
 	for _, root := range roots {
@@ -190,18 +218,9 @@ func checkTrust(chain, roots []*x509.Certificate, now time.Time) error {
 	for _, cert := range chain[1:] {
 		between.AddCert(cert)
 	}
-	_, err := chain[0].Verify(x509.VerifyOptions{
-		Roots: rootPool, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-		CurrentTime: within(chain, now),
+	return chain[0].Verify(x509.VerifyOptions{
+		Roots: rootPool, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, CurrentTime: at,
 	})
-	var invalid x509.CertificateInvalidError
-	if errors.As(err, &invalid) && invalid.Reason == x509.CANotAuthorizedForThisName {
-		return refuse(IssuerNotConfined, err.Error())
-	}
-	if err != nil {
-		return refuse(ChainUntrusted, err.Error())
-	}
-	return nil
 }
 
 // within moves now into the windows of all certificates of the chain.

@@ -112,7 +112,7 @@ func (p *Planner) admit(ctx context.Context, e *events.Event) (refusal, err erro
 	if err != nil {
 		return nil, fmt.Errorf("get inventory in force: %w", err)
 	}
-	if refusal := p.verify(e, *n.Issued, roots, inv.TrustDomain, p.regions.of(digest, inv, e.Node)); refusal != nil {
+	if refusal := p.verify(e, *n.Issued, roots, inv.TrustDomain, p.desired(inv).Region(e.Node)); refusal != nil {
 		return refusal, nil
 	}
 	p.sensor.proofs[e.Node] = e

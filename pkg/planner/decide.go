@@ -21,8 +21,7 @@ import (
 type decision struct {
 	basis, lastPlan uint64
 	inventory       projection.InventoryRef
-	settled         bool
-	at              time.Time
+	given           decide.Given
 	decide.Decided
 	// cutShort says that the newest plan announced more actions than followed.
 	cutShort bool
@@ -97,22 +96,23 @@ func (p *Planner) conclude(inv *fleet.Inventory, ref projection.InventoryRef) (d
 			return
 		}
 		ok = true
-		d = decision{basis: st.Sequence(), lastPlan: st.LastPlan(), inventory: ref, at: p.Now(), cutShort: st.InsidePlan()}
-		p.Metrics.observe(st.Observed())
-		given := p.given(d.at)
-		d.settled = given.Settled
-		d.Decided = decide.Plan(st, inv, given)
-		if p.sight.regained(d.Decided, d.at) { // decided as if it had been known before
-			given.SightSince = p.sight.since
-			d.Decided = decide.Plan(st, inv, given)
+		d = decision{basis: st.Sequence(), lastPlan: st.LastPlan(), inventory: ref, cutShort: st.InsidePlan()}
+		p.Metrics.observe(st)
+		d.given = p.given(p.Now())
+		d.Decided = p.decider.Plan(st, p.desired(inv), d.given)
+		if p.sight.regained(d.Decided, d.given.Now) { // decided as if it had been known before
+			d.given.SightSince = p.sight.since
+			d.Decided = p.decider.Plan(st, p.desired(inv), d.given)
 		}
 		d.enrolsLost = slices.ContainsFunc(d.Publish, func(s engine.Step) bool { return s.Type == fleet.EnrollNode && st.Lost(s.ID) })
 	})
 	return d, ok
 }
 
-// given is what this planner decides by now.
+// given is what this planner decides by now. The time is as the log will have
+// it, without a zone and without the clock of this process.
 func (p *Planner) given(now time.Time) decide.Given {
+	now = now.Round(0).UTC()
 	g := decide.Given{Settled: p.sensor.settled(), SightSince: p.sight.since, Now: now, Safeguards: p.Safeguards, Policy: p.Policy}
 	if !g.Settled {
 		g.Waiting = "waiting until every present node was seen"
@@ -126,7 +126,7 @@ func (p *Planner) given(now time.Time) decide.Given {
 // publish appends the plan as one batch: whole or not at all, and only if no
 // other plan came since the fold it was decided on.
 func (p *Planner) publish(ctx context.Context, d decision) error {
-	entries, planID := d.batch(p.Policy, p.Safeguards)
+	entries, planID := d.batch()
 	last, err := p.Log.Append(ctx, entries...)
 	if err != nil {
 		return fmt.Errorf("publish plan %s: %w", planID, err)
@@ -142,15 +142,13 @@ func (p *Planner) publish(ctx context.Context, d decision) error {
 	return nil
 }
 
-func (d decision) batch(policy engine.Policy, guards engine.Safeguards) ([]eventlog.Entry, fleet.PlanID) {
-	steps := d.Publish
+func (d decision) batch() ([]eventlog.Entry, fleet.PlanID) {
+	steps, at := d.Publish, d.given.Now
 	planID := engine.PlanIDFor(steps)
-	decided := &events.PlanDecided{
-		Plan: planID, Basis: d.basis, InventoryDigest: d.inventory.Digest, Generation: d.inventory.Generation,
-		RuleVersion: engine.RuleVersion, DecidedAt: d.at,
-		Settled: d.settled, Safeguards: decide.Recorded(guards), Policy: decide.RecordedPolicy(policy),
-		Held: d.Held[:min(len(d.Held), events.MaxHeldListed)], HeldTotal: len(d.Held),
-	}
+	decided := d.given.Record()
+	decided.Plan, decided.Basis = planID, d.basis
+	decided.InventoryDigest, decided.Generation = d.inventory.Digest, d.inventory.Generation
+	decided.Held, decided.HeldTotal = d.Held[:min(len(d.Held), events.MaxHeldListed)], len(d.Held)
 	entries := make([]eventlog.Entry, 1, len(steps)+1)
 	for i, s := range steps {
 		data := &events.ActionRequested{
@@ -159,13 +157,13 @@ func (d decision) batch(policy engine.Policy, guards engine.Safeguards) ([]event
 		decided.Actions = append(decided.Actions, *data)
 		entries = append(entries, eventlog.Entry{Event: &events.Event{
 			ID: string(s.ActionID), Source: events.SourcePlanner, Type: events.TypeOfAction(s.Type),
-			Node: s.ID, Time: d.at, Data: data,
+			Node: s.ID, Time: at, Data: data,
 			Step: &events.Step{Plan: planID, Step: i + 1, Steps: len(steps), Basis: d.basis},
 		}})
 	}
 	entries[0] = eventlog.Entry{
 		Event: &events.Event{
-			ID: string(planID), Source: events.SourcePlanner, Type: events.TypePlanDecided, Time: d.at, Data: decided,
+			ID: string(planID), Source: events.SourcePlanner, Type: events.TypePlanDecided, Time: at, Data: decided,
 		},
 		Fence: d.fence(),
 	}

@@ -110,13 +110,13 @@ func (m *Metrics) stall(byType map[fleet.ActionType]int) {
 	}
 }
 
-func (m *Metrics) observe(o *fleet.ObservedState) {
-	present, signing := o.Counts()
-	m.nodes.WithLabelValues("observed").Set(float64(len(o.Nodes)))
+func (m *Metrics) observe(st *projection.State) {
+	observed, present, signing := st.Counts()
+	m.nodes.WithLabelValues("observed").Set(float64(observed))
 	m.nodes.WithLabelValues("present").Set(float64(present))
 	m.nodes.WithLabelValues("signing").Set(float64(signing))
 	m.strict.Set(0)
-	if o.StrictEnforced {
+	if st.StrictEnforced() {
 		m.strict.Set(1)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fleetfold/fleetfold/pkg/decide"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
@@ -75,7 +76,9 @@ type Planner struct {
 	wake time.Time
 	// withheld is the last account of held actions that was logged.
 	withheld string
-	regions  regions
+	// decider follows the fold, and indexed is the inventory it was last asked for.
+	decider decide.Incremental
+	indexed *decide.Desired
 	// published counts plans; others read it.
 	published atomic.Uint64
 	// stuck are the needs that were logged as stuck.

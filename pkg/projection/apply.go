@@ -146,10 +146,13 @@ func (s *State) apply(seq uint64, at time.Time, e *events.Event) (c Change, fits
 	case events.TypeMessageRefused:
 		_, ok := data[events.MessageRefused](e)
 		return Change{}, ok
+	case events.TypeCheckpointSigned:
+		_, ok := data[events.CheckpointSigned](e)
+		return Change{}, ok
 	}
 	changed, fits := s.applyNodeFact(at, e)
 	if changed {
-		c.Nodes = []fleet.NodeID{e.Node}
+		c.Nodes = s.recent.add(seq, e.Node)
 	}
 	return c, fits
 }

@@ -66,6 +66,10 @@
 // forgotten with the inventory they were made under, once none is in flight:
 // from there on the fold cannot tell an action of theirs from a new one.
 //
+// Apply tells which nodes a message changed, and ChangedSince which ones changed
+// since a sequence, as far back as some thousand changes: so whoever keeps
+// something about every node follows at the cost of what changed.
+//
 // The caller must hand over every sequence, in order, from 1: else Apply
 // returns ErrGap. When a message does not fit but its subject is known, Skip
 // is better than Apply with nil, because it keeps the fences right. The Last

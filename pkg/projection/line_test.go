@@ -129,6 +129,8 @@ func (l line) fleetFact() *events.Event {
 		return &events.Event{Type: events.TypeControlResumed, Node: t.ID, Data: &events.ControlResumed{Target: t, Actor: "kim"}}
 	case "border":
 		return &events.Event{Type: events.TypeMessageRefused, Node: fleet.NodeID(l.who), Data: &events.MessageRefused{Channel: "presence", Node: fleet.NodeID(l.who), Reason: "schema", Detail: "x", Count: 1}}
+	case "checkpoint":
+		return &events.Event{Type: events.TypeCheckpointSigned, Data: &events.CheckpointSigned{Size: l.number("size"), Note: "x"}}
 	case "rotate":
 		t := l.target()
 		return &events.Event{Type: events.TypeRotationRequested, Node: t.ID, Data: &events.RotationRequested{Target: t, RatePerSecond: 5, Actor: "kim"}}

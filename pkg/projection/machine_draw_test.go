@@ -60,6 +60,8 @@ func blank(t events.Type) events.Payload {
 		return &events.ControlResumed{}
 	case events.TypeMessageRefused:
 		return &events.MessageRefused{}
+	case events.TypeCheckpointSigned:
+		return &events.CheckpointSigned{}
 	case events.TypeRotationRequested:
 		return &events.RotationRequested{}
 	case events.TypeActionSucceeded:
@@ -178,6 +180,8 @@ func (m *foldMachine) drawOfFleet(t *rapid.T, e *events.Event) {
 	case *events.MessageRefused:
 		e.Node = pick(t, "node", "", lawIDs[0])
 		*d = events.MessageRefused{Channel: "credential", Node: e.Node, Reason: "proof_signature", Detail: "x", Count: 1}
+	case *events.CheckpointSigned:
+		*d = events.CheckpointSigned{Size: 1, Note: "note", Frontier: []string{"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}}
 	case *events.RotationRequested:
 		*d = events.RotationRequested{Target: drawTarget(t), RatePerSecond: pick(t, "rate", 1, 1, 0.5, 2, 0), Actor: "kim", Note: pick(t, "note", "", "storm")}
 		e.Node = d.ID

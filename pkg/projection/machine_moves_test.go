@@ -29,6 +29,7 @@ func (m *foldMachine) moves() map[string]func(*rapid.T) {
 			m.tellOne(t, events.TypeEnforcementEnabled, events.TypeEnforcementDisabled)
 		},
 		"a refusal":             func(t *rapid.T) { m.tellOne(t, events.TypeMessageRefused) },
+		"a checkpoint":          func(t *rapid.T) { m.tellOne(t, events.TypeCheckpointSigned) },
 		"a plan":                m.plan,
 		"a node learns to sign": m.signs,
 		"a node flaps":          m.flaps,

@@ -1,25 +1,49 @@
 package projection
 
-import "github.com/fleetfold/fleetfold/pkg/fleet"
+import (
+	"sync"
+
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
 
 // observed keeps the ObservedState in order of first appearance. A removal
 // only leaves a hole, so that it costs the same in a fleet of any size; the
 // holes are closed when somebody looks, or when they are the greater part.
 type observed struct {
+	// mu lets many who only read close the holes.
+	mu    sync.Mutex
 	state fleet.ObservedState
 	order []*record // of the same length as state.Nodes; nil is a hole
 	holes int
+	// present and signing count the nodes that are and that can.
+	present, signing int
 }
 
 func (o *observed) add(r *record) {
 	r.slot = len(o.order)
 	o.order = append(o.order, r)
 	o.state.Nodes = append(o.state.Nodes, r.node.observed())
+	o.count(&o.state.Nodes[r.slot], 1)
 }
 
-func (o *observed) update(r *record) { o.state.Nodes[r.slot] = r.node.observed() }
+func (o *observed) update(r *record) {
+	have := &o.state.Nodes[r.slot]
+	o.count(have, -1)
+	*have = r.node.observed()
+	o.count(have, 1)
+}
+
+func (o *observed) count(n *fleet.ObservedNode, by int) {
+	if n.Present {
+		o.present += by
+	}
+	if n.CanSign {
+		o.signing += by
+	}
+}
 
 func (o *observed) remove(r *record) {
+	o.count(&o.state.Nodes[r.slot], -1)
 	o.order[r.slot] = nil
 	o.holes++
 	if o.holes > len(o.order)/2 {
@@ -28,6 +52,8 @@ func (o *observed) remove(r *record) {
 }
 
 func (o *observed) get() *fleet.ObservedState {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.holes > 0 {
 		o.compact()
 	}

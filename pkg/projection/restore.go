@@ -13,7 +13,7 @@ import (
 // can have led to is an error.
 func FromImage(img Image) (*State, error) {
 	s := newState(len(img.IDs))
-	s.sequence = img.Sequence
+	s.sequence, s.recent.from = img.Sequence, img.Sequence
 	for _, restore := range []func(*Image) error{s.restoreFleet, s.restoreTrust, s.restoreControl, s.restoreIDs, s.restoreFlights} {
 		if err := restore(&img); err != nil {
 			return nil, fmt.Errorf("restore state from image: %w", err)
@@ -98,6 +98,9 @@ func (s *State) restoreIDs(img *Image) error {
 		*r = record{epoch: image.Epoch, last: image.Last, removedAt: image.RemovedAt, losses: slices.Clone(image.Losses), earlier: image.earlier(), node: image.Node}
 		s.ids[image.ID] = r
 		if r.node != nil {
+			if n := len(s.observed.order); n > 0 && s.observed.order[n-1].node.Began >= r.node.Began {
+				return fmt.Errorf("id %q began to be observed before the one in front of it", image.ID)
+			}
 			s.observed.add(r)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 // State is the fleet as a prefix of its log tells it. The zero State is not
 // usable; see New. A State is for one goroutine, or for many behind a lock
-// that excludes Apply, Skip and Observed from everything else.
+// that excludes Apply and Skip from everything else.
 type State struct {
 	sequence uint64
 	ids      map[fleet.NodeID]*record
@@ -34,6 +34,7 @@ type State struct {
 	unfit   int
 	// planEnd is where the last action of the newest plan stands, or will.
 	planEnd uint64
+	recent  recent
 }
 
 // fences are the last sequences on the subjects that are not a node's.
@@ -120,6 +121,12 @@ func (s *State) Sequence() uint64 { return s.sequence }
 // own: the caller must not change it, and the next Apply may.
 func (s *State) Observed() *fleet.ObservedState { return s.observed.get() }
 
+// Counts is how many nodes are observed, and how many of them are present and
+// can sign. It costs the same in a fleet of any size.
+func (s *State) Counts() (observed, present, signing int) {
+	return len(s.observed.order) - s.observed.holes, s.observed.present, s.observed.signing
+}
+
 // StrictEnforced says whether receivers refuse unsigned posts.
 func (s *State) StrictEnforced() bool { return s.observed.state.StrictEnforced }
 
@@ -136,6 +143,23 @@ func (s *State) Node(id fleet.NodeID) (Node, bool) {
 	n := *r.node
 	n.Last = r.last
 	return n, true
+}
+
+// Standing is what of an observed node a decision follows from.
+type Standing struct {
+	fleet.ObservedNode
+	// Lost as of Node. Began puts the observed nodes in order.
+	Lost  bool
+	Began uint64
+}
+
+// Standing of an observed node; false if it is not observed.
+func (s *State) Standing(id fleet.NodeID) (Standing, bool) {
+	r := s.ids[id]
+	if r == nil || r.node == nil {
+		return Standing{}, false
+	}
+	return Standing{ObservedNode: r.node.observed(), Lost: r.node.Lost, Began: r.node.Began}, true
 }
 
 // CanSign says that the node proved possession of a credential that no fact

@@ -190,8 +190,6 @@ func (v *View) fold(records []eventlog.Record) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	defer v.wake()
-	// Tidy up here, so that Observed only reads when many readers call it.
-	defer v.state.Observed()
 	for _, r := range records {
 		change, err := snapshot.Fold(v.state, v.log.Subjects(), r)
 		if err != nil {

@@ -36,7 +36,7 @@ type configFlags struct {
 	mode                   string
 	listen, serverDir      string
 	hosts, revoke          []string
-	prune                  bool
+	prune, importer        bool
 	cluster                clusterFlags
 }
 
@@ -89,6 +89,7 @@ func newConfig() *cobra.Command {
 	fs.StringVar(&f.serverDir, "server-dir", "", "`DIR` as which the server will find DIR/server, or its own folder in DIR/servers, where it is copied or mounted elsewhere")
 	fs.BoolVar(&f.prune, "prune", false, "delete the identities of nodes that the inventory does not name any more")
 	fs.StringArrayVar(&f.revoke, "revoke", nil, "`FOLDER` in DIR of an identity whose token may be known to others, such as identities/planner or identities/nodes/ID: it counts for nothing from now on and a new one is made; may be given several times, only in mode jwt")
+	fs.BoolVar(&f.importer, "importer", false, "also an identity that may fill the log of an empty system ('fleetfold import'); run again without it when that is done")
 	fs.StringVar(&f.prefix, "prefix", events.DefaultPrefix, "first `TOKEN` of every subject")
 	f.cluster.addTo(fs)
 	return cmd
@@ -127,7 +128,7 @@ func (f *configFlags) run(cmd *cobra.Command) error {
 	}
 	o := busdir.Options{
 		Dir: f.out, Servers: servers, Hosts: f.hosts, Prune: f.prune, Revoke: f.revoke,
-		Config:   busconf.Config{Prefix: f.prefix, TrustDomain: inv.TrustDomain, Listen: f.listen, Dir: f.serverDir},
+		Config:   busconf.Config{Prefix: f.prefix, TrustDomain: inv.TrustDomain, Listen: f.listen, Dir: f.serverDir, Importer: f.importer},
 		Progress: (&progress{out: cmd.ErrOrStderr(), now: time.Now, last: time.Now()}).tell,
 	}
 	if f.mode != autoMode {

@@ -14,6 +14,7 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
 	"github.com/fleetfold/fleetfold/internal/cli/service"
 	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
+	"github.com/fleetfold/fleetfold/pkg/checkpoint"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/planner"
@@ -30,6 +31,7 @@ type flags struct {
 	policy            engine.Policy
 	safeguards        engine.Safeguards
 	snapshots         snapshots.Flags
+	checkpoints       checkpointFlags
 }
 
 // New returns the command.
@@ -61,6 +63,7 @@ is away.`,
 	fs.IntVar(&f.policy.StuckAfter, "stuck-after", f.policy.StuckAfter, "failures in a row, `N` of 1 to 100, after which an action is shown as stuck; it is tried on all the same")
 	f.addSafeguards(fs)
 	f.snapshots.AddTo(fs)
+	f.checkpoints.addTo(fs)
 	return cmd
 }
 
@@ -85,7 +88,7 @@ func (f *flags) check() error {
 	if f.policy.StuckAfter == 0 {
 		return cli.Usagef("--stuck-after is 0, must be 1 to %d", engine.MaxStuckAfter)
 	}
-	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate(), f.monitor.Check()))
+	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate(), f.monitor.Check(), f.checkpoints.check()))
 }
 
 func (f *flags) run(cmd *cobra.Command) error {
@@ -93,14 +96,17 @@ func (f *flags) run(cmd *cobra.Command) error {
 		return err
 	}
 	logger := f.log.Logger(cmd.ErrOrStderr())
+	if err := f.checkpoints.load(); err != nil {
+		return err
+	}
 	options, err := f.nats.Options("planner")
 	if err != nil {
 		return err
 	}
 	options.Replicas = f.replicas
-	w := work{flags: f, metrics: planner.NewMetrics(), saved: snapshot.NewMetrics(), gap: follow.NewGap(), logger: logger}
+	w := work{flags: f, metrics: planner.NewMetrics(), saved: snapshot.NewMetrics(), gap: follow.NewGap(), signed: checkpoint.NewMetrics(), logger: logger}
 	return service.Service{
-		Bus: options, Listen: f.listen, Metrics: obs.Collectors{w.metrics, w.saved, w.gap}, Logger: logger,
+		Bus: options, Listen: f.listen, Metrics: obs.Collectors{w.metrics, w.saved, w.gap, w.signed}, Logger: logger,
 		Begin: func(ctx context.Context, bus *eventlog.Bus) error { return bus.EnsureStreams(ctx) },
 		Work:  w.run,
 	}.Run(cmd.Context())

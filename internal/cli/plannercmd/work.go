@@ -13,6 +13,7 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
 	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/internal/field"
+	"github.com/fleetfold/fleetfold/pkg/checkpoint"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
@@ -27,6 +28,7 @@ type work struct {
 	metrics *planner.Metrics
 	saved   *snapshot.Metrics
 	gap     follow.Gap
+	signed  *checkpoint.Metrics
 	logger  zerolog.Logger
 }
 
@@ -67,6 +69,9 @@ func (w work) follow(ctx context.Context, bus *eventlog.Bus, v *view.View, p *pl
 	all := []func(context.Context) error{p.Run, func(ctx context.Context) error { saver.Run(ctx); return nil }}
 	if w.inventory != "" {
 		all = append(all, func(ctx context.Context) error { return w.watch(ctx, bus, v, w.logger) })
+	}
+	if keeper := w.checkpoints.keeper(bus.Log(), w.signed, w.logger); keeper != nil {
+		all = append(all, keeper)
 	}
 	return follow.Run(ctx, v, w.gap, w.logger, all...)
 }

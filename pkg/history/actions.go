@@ -7,7 +7,7 @@ import (
 
 // begin opens the batch of a plan. A plan that was decided on a fold that ended
 // inside another plan could not know of the rest of it.
-func (c *checker) begin(seq uint64, d *events.PlanDecided) {
+func (c *Checker) begin(seq uint64, d *events.PlanDecided) {
 	if d.Basis >= seq {
 		c.add(seq, RuleBatch, "plan %s was decided on sequence %d, which is not before it", d.Plan, d.Basis)
 	}
@@ -19,31 +19,35 @@ func (c *checker) begin(seq uint64, d *events.PlanDecided) {
 }
 
 // closeBatch is called where no more action of the open plan can follow.
-func (c *checker) closeBatch(seq uint64) {
+func (c *Checker) closeBatch(seq uint64) {
 	if !c.open {
 		return
 	}
-	c.open = false
 	p := c.newest
+	c.open, p.short = false, true
 	c.add(seq, RuleBatch, "plan %s announced %d actions, and only %d follow", p.id, len(p.decided.Actions), len(p.actions))
 }
 
-func (c *checker) publish(seq uint64, e *events.Event, d *events.ActionRequested) {
+func (c *Checker) publish(seq uint64, e *events.Event, d *events.ActionRequested) {
 	a := &action{data: *d, published: seq}
 	if c.inBatch(seq, e, d) {
 		a.plan = c.newest
 		c.newest.actions = append(c.newest.actions, a)
 		c.open = len(c.newest.actions) < len(c.newest.decided.Actions)
 	}
-	if before := c.actions[d.Action]; before != nil {
-		c.add(seq, RuleOnce, "action %s was published at %d already", d.Action, before.published)
+	need := fleet.Action{Type: d.Type, ID: d.ID}
+	if c.actions[d.Action] != nil || c.state.Ledger().AttemptsAt(need, d.Epoch, d.Generation).Published >= d.Attempt {
+		c.add(seq, RuleOnce, "action %s was published before", d.Action)
 		return
 	}
 	c.actions[d.Action] = a
+	if a.plan != nil {
+		a.plan.open[d.Type.Phase()]++
+	}
 }
 
 // inBatch says whether the action is the next one its plan announced.
-func (c *checker) inBatch(seq uint64, e *events.Event, d *events.ActionRequested) bool {
+func (c *Checker) inBatch(seq uint64, e *events.Event, d *events.ActionRequested) bool {
 	if !c.open {
 		c.add(seq, RuleBatch, "action %s stands in no plan's batch", d.Action)
 		return false
@@ -62,45 +66,43 @@ func (c *checker) inBatch(seq uint64, e *events.Event, d *events.ActionRequested
 	return true
 }
 
-func (c *checker) end(seq uint64, id fleet.ActionID, names fleet.Action) {
+// notOpen is why an action that is referred to is not among those without outcome.
+const notOpen = "action %s was not published, or has its outcome already"
+
+func (c *Checker) end(seq uint64, id fleet.ActionID, names fleet.Action) {
 	a := c.actions[id]
-	switch {
-	case a == nil:
-		c.add(seq, RuleOutcome, "action %s was not published before its outcome", id)
+	if a == nil {
+		c.add(seq, RuleOutcome, notOpen, id)
 		return
-	case a.ended > 0:
-		c.add(seq, RuleOutcome, "action %s has its outcome at %d already", id, a.ended)
-		return
-	case names != a.named():
+	}
+	if names != a.named() {
 		c.add(seq, RuleOutcome, "the outcome of %s names another action than was published at %d", id, a.published)
 	}
-	a.ended = seq
+	delete(c.actions, id)
 	c.inPhase(seq, a)
 }
 
 // inPhase looks for actions of earlier phases whose outcome is still to come.
-func (c *checker) inPhase(seq uint64, a *action) {
+func (c *Checker) inPhase(seq uint64, a *action) {
 	if a.plan == nil {
 		return
 	}
-	for _, other := range a.plan.actions {
-		if other.ended == 0 && other.data.Type.Phase() < a.data.Type.Phase() {
-			c.add(seq, RulePhase, "action %s (%s) of plan %s ends before %s (%s) of it does",
-				a.data.Action, a.data.Type, a.plan.id, other.data.Action, other.data.Type)
+	phase := a.data.Type.Phase()
+	a.plan.open[phase]--
+	for earlier, n := range a.plan.open[:phase] {
+		if n > 0 {
+			c.add(seq, RulePhase, "action %s (%s) of plan %s ends before %d of its phase %d do", a.data.Action, a.data.Type, a.plan.id, n, earlier)
 		}
 	}
 }
 
 // effect holds a fact that an action brings about against the action.
-func (c *checker) effect(seq uint64, id fleet.ActionID, of fleet.Action) {
-	a := c.actions[id]
-	switch {
+func (c *Checker) effect(seq uint64, id fleet.ActionID, of fleet.Action) {
+	switch a := c.actions[id]; {
 	case a == nil:
-		c.add(seq, RuleOnce, "it is the work of action %s, which was not published before", id)
+		c.add(seq, RuleOnce, "it is the work of an action, and "+notOpen, id)
 	case a.named() != of:
 		c.add(seq, RuleOnce, "it cannot be the work of action %s, which is a %s", id, a.data.Type)
-	case a.ended > 0:
-		c.add(seq, RuleOnce, "it is the work of action %s, which had its outcome at %d", id, a.ended)
 	}
 }
 

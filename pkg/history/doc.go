@@ -18,8 +18,15 @@
 //     stored no later than its outcome.
 //   - outcome: an outcome follows its action, names it rightly, and is the only one.
 //   - phase: an outcome stands behind those of all earlier phases of its plan.
-//   - proof: credential.proved answers a challenge that was issued to that node.
+//   - proof: credential.proved answers the newest challenge that was issued to
+//     that node, once.
 //
-// Check is pure but for the inventories, which it asks its caller for. Records
-// that are no events are no violations: readers pass over them.
+// Check takes a whole log and folds it. A Checker takes it record by record
+// beside a fold of its caller's; what it keeps is the newest plan and the actions
+// without an outcome, however long the log is.
+//
+// What the caller must do: hand a Checker every record in order, each with the
+// fold of everything before it, and End last. Both are pure but for the
+// inventories, which they ask their caller for. Records that are no events are
+// no violations: readers pass over them.
 package history

@@ -1,0 +1,9 @@
+package audit_test
+
+import (
+	"testing"
+
+	"github.com/fleetfold/fleetfold/internal/leak"
+)
+
+func TestMain(m *testing.M) { leak.Main(m) }
