@@ -24,6 +24,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
 	"github.com/fleetfold/fleetfold/pkg/planner"
+	"github.com/fleetfold/fleetfold/pkg/projection"
 	"github.com/fleetfold/fleetfold/pkg/snapshot"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
@@ -58,7 +59,7 @@ actions. Any number of planners may run side by side.`,
 	f.nats.AddTo(fs)
 	f.log.AddTo(fs)
 	f.monitor.AddTo(fs)
-	fs.StringVar(&f.inventory, "inventory", "", "`FILE` to watch; each valid version is put into force. Without it others apply inventories")
+	fs.StringVar(&f.inventory, "inventory", "", "`FILE` to watch; each valid edit is put into force once, so that it never overrules a later 'fleetfold apply'. Without it others apply inventories")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8080; empty means none")
 	fs.DurationVar(&f.lease, "lease", 15*time.Second, "longest lease that agents ask for, 1s to 1h: this `DURATION` after a start nobody is called lost")
 	fs.IntVar(&f.replicas, "replicas", 0, "`N` replicas of the streams when they are created, 1, 3 or 5; without it 3 in a cluster, 1 elsewhere")
@@ -189,7 +190,26 @@ func (f *flags) watch(ctx context.Context, bus *eventlog.Bus, v *view.View, logg
 		Failed: func(err error) {
 			logger.Error().Err(err).Dur(field.Wait, inventoryfile.Again).Msg("cannot apply inventory, trying again")
 		},
+		Once: f.once(bus, v, logger),
 	}.Run(ctx)
+}
+
+// once keeps a planner from bringing back an older inventory: the text of its
+// file was in force, and somebody has applied another one since.
+func (f *flags) once(bus *eventlog.Bus, v *view.View, logger zerolog.Logger) *inventoryfile.Once {
+	return &inventoryfile.Once{
+		Generation: func() (generation uint64) {
+			v.Read(func(st *projection.State) { generation = st.Inventory().Generation })
+			return generation
+		},
+		AppliedSince: func(ctx context.Context, text []byte, since uint64) (bool, error) {
+			return planner.AppliedSince(ctx, bus, bus.Log().Subjects(), text, since)
+		},
+		Passed: func() {
+			logger.Warn().Str(field.Path, f.inventory).
+				Msg("the file was in force before and another inventory is now: not bringing it back; edit it, or use 'fleetfold apply'")
+		},
+	}
 }
 
 // problem leaves out the line and the place of what concerns the whole file.
