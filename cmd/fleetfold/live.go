@@ -114,13 +114,18 @@ func read(ctx context.Context, v *view.View, get func(context.Context, string) (
 
 // waitConverged returns once the plan is empty and nothing is in flight.
 func waitConverged(ctx context.Context, v *view.View, get func(context.Context, string) (*fleet.Inventory, error)) error {
+	return waitUntil(ctx, v, get, status.Converged)
+}
+
+// waitUntil returns once something holds of the fold and the inventory in force.
+func waitUntil(ctx context.Context, v *view.View, get func(context.Context, string) (*fleet.Inventory, error), holds func(*projection.State, *fleet.Inventory) bool) error {
 	for {
 		changed := v.Changed()
-		converged := false
-		if err := read(ctx, v, get, func(st *projection.State, inv *fleet.Inventory) { converged = status.Converged(st, inv) }); err != nil {
+		reached := false
+		if err := read(ctx, v, get, func(st *projection.State, inv *fleet.Inventory) { reached = holds(st, inv) }); err != nil {
 			return err
 		}
-		if converged {
+		if reached {
 			return nil
 		}
 		if err := v.Err(); err != nil {
