@@ -22,8 +22,11 @@ compares it with what is, says what lies between, and carries that out.`,
   # is this file good?
   fleetfold validate examples/three-nodes.yaml
 
-  # what would it change?
-  fleetfold plan --inventory examples/three-nodes.yaml --observed observed.json`,
+  # what would it change of the fleet that runs?
+  fleetfold diff examples/three-nodes.yaml
+
+  # put it into force, and wait until the fleet is like that
+  fleetfold apply examples/three-nodes.yaml --wait`,
 	}
 	root.AddCommand(
 		newUp(),
@@ -44,8 +47,11 @@ compares it with what is, says what lies between, and carries that out.`,
 		newCA(),
 		newHealth(),
 		newDoctor(),
+		newContext(),
+		newMan(),
 		natscmd.New(),
 		agentcmd.New(),
 	)
+	addCompletion(root)
 	return root
 }
