@@ -178,7 +178,7 @@ func (f *applyFlags) await(cmd *cobra.Command, l *live, generation, sequence uin
 		return err
 	}
 	present, signing := s.Observed.Counts()
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "converged at sequence %d: %s, %d present, %d signing, enforcement %s\n",
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "converged at sequence %d: %s, %d present, %d signing, %s\n",
 		s.Sequence, render.Count(len(s.Observed.Nodes), "node"), present, signing, render.Posture(s.Observed.StrictEnforced))
 	return err
 }

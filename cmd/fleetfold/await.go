@@ -39,8 +39,12 @@ func (a *awaiting) run() (status.Status, error) {
 		ctx = c
 	}
 	a.warnOfNobody(ctx)
-	defer a.progress(ctx)()
+	if err := a.live.view.CatchUp(ctx); err != nil {
+		return status.Status{}, err
+	}
+	end := a.progress(ctx)
 	s, err := a.until(ctx)
+	end(s.Sequence)
 	if err != nil && errors.Is(context.Cause(ctx), errNotConverged) {
 		return s, cli.WithHint(fmt.Errorf("%w (%s): %s", errNotConverged, a.timeout, s.Missing()), hintWait)
 	}
@@ -143,37 +147,45 @@ func (a *awaiting) sayBlocked(s status.Status) error {
 		case engine.ReasonPaused:
 			hint = "'fleetfold resume' ends a pause"
 		case engine.ReasonRemovalBudget:
-			hint = "'fleetfold approve ID' lets the removal happen"
+			hint = "'fleetfold approve' with the id above lets the removal happen"
 		}
 	}
 	return cli.WithHint(fmt.Errorf("%w: %d held, %d stuck", errBlocked, len(s.Held), len(s.Stuck)), hint)
 }
 
 // progress shows on a terminal what happens behind the sequence, as 'up' does,
-// until the function that it returns is called.
-func (a *awaiting) progress(ctx context.Context) (end func()) {
+// until the function that it returns is called: with the sequence up to which
+// everything is shown.
+func (a *awaiting) progress(ctx context.Context) (end func(last uint64)) {
 	out := a.cmd.ErrOrStderr()
 	if !cli.IsTerminal(out) {
-		return func() {}
+		return func(uint64) {}
 	}
 	s := newScreen(out, out, false)
 	a.live.view.Read(s.resume)
 	if inv, _, err := inForce(ctx, a.live.view, a.live.inventories.Get); err == nil && inv != nil {
 		s.desire(inv)
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	shown := a.after
+	show := func(records []eventlog.Record) error {
+		for _, r := range records {
+			s.show(r, time.Since(s.started))
+			shown = r.Sequence
+		}
+		return nil
+	}
+	following, cancel := context.WithCancel(ctx)
 	var showing sync.WaitGroup
-	showing.Go(func() {
-		_ = printLive(ctx, a.live.bus.Log(), a.after, func(records []eventlog.Record) error {
-			for _, r := range records {
-				s.show(r, time.Since(s.started))
-			}
-			return nil
-		}) // it is there to be looked at; what ends the wait is the fold
-	})
-	return func() {
+	// It is there to be looked at: what ends the wait is the fold, and an error too.
+	showing.Go(func() { _ = printLive(following, a.live.bus.Log(), a.after, show) })
+	return func(last uint64) {
 		cancel()
 		showing.Wait()
-		_ = s.close() // the same
+		if last > shown && ctx.Err() == nil {
+			if records, err := a.live.bus.Log().Read(ctx, shown, int(last-shown)); err == nil {
+				_ = show(records)
+			}
+		}
+		_ = s.close()
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -96,11 +95,19 @@ func eachRecord(ctx context.Context, log eventlog.Log, fn func(eventlog.Record) 
 }
 
 var historyColumns = []listing.Column[nodehistory.Entry]{
-	{Name: "TIME", Text: func(e nodehistory.Entry) string { return e.Time.Local().Format(time.DateTime) }},
+	{Name: "TIME", Text: func(e nodehistory.Entry) string { return clock(e.Time) }},
 	{Name: "SEQ", Text: func(e nodehistory.Entry) string { return strconv.FormatUint(e.Sequence, 10) }},
 	{Name: "WHAT", Text: func(e nodehistory.Entry) string { return string(e.Type) }},
-	{Name: "SO IT IS", Text: func(e nodehistory.Entry) string { return strings.Join(e.Changed, ", ") }},
 	{Name: "PLAN", Wide: true, Text: func(e nodehistory.Entry) string { return string(e.Plan) }},
 	{Name: "ACTION", Wide: true, Text: func(e nodehistory.Entry) string { return string(e.Action) }},
-	{Name: "DETAIL", Text: func(e nodehistory.Entry) string { return e.Detail }},
+	{Name: "SO IT IS, AND WHY", Text: soAndWhy},
+}
+
+// soAndWhy says first what is otherwise from here on.
+func soAndWhy(e nodehistory.Entry) string {
+	changed := strings.Join(e.Changed, ", ")
+	if changed == "" || e.Detail == "" {
+		return changed + e.Detail
+	}
+	return changed + ": " + e.Detail
 }

@@ -61,7 +61,10 @@ func fieldChange(c inventorydiff.Change) string {
 	return text
 }
 
+// bracketed leaves out the name of the first field of a node, which tells it by
+// itself: it keeps a line within the width of a terminal.
 func bracketed(s string) string {
+	s = strings.TrimPrefix(s, "attestor ")
 	if s == "" {
 		return ""
 	}

@@ -31,7 +31,7 @@ func TestChangesOfManyNodesAreOneLine(t *testing.T) {
 ~ root_ca  (none) -> r2
 + regions[oslo]
 > node b in oslo  from nyc
-- node c in nyc  (attestor mtls-cert)
+- node c in nyc  (mtls-cert)
 ~ regions  in another order
 ~ 200 nodes in nyc  cred_ttl 1h -> 2h
     n000, n001 and 198 more
