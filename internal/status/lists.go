@@ -1,7 +1,6 @@
 package status
 
 import (
-	"cmp"
 	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/decide"
@@ -209,7 +208,7 @@ func Regions(inv *fleet.Inventory) (names []string) {
 		for _, r := range inv.Regions {
 			if !known[r.Name] {
 				known[r.Name] = true
-				names = append(names, cmp.Or(r.Name, "-"))
+				names = append(names, r.Name)
 			}
 		}
 	}
