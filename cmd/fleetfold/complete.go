@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -11,13 +12,13 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/contexts"
+	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/internal/listing"
 	"github.com/fleetfold/fleetfold/internal/logfilter"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
-	"github.com/fleetfold/fleetfold/pkg/snapshot"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
@@ -142,10 +143,7 @@ func askFleet(ctx context.Context, cmd *cobra.Command, list func(*projection.Sta
 		return nil
 	}
 	defer bus.Close()
-	v := view.Resume(bus.Log(), func(ctx context.Context) (*snapshot.Snapshot, error) {
-		s, _, err := snapshot.Newest(ctx, bus.Log(), bus, func(snapshot.Skipped) {})
-		return s, err
-	})
+	v := snapshots.ForCommand(bus, io.Discard)
 	running, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- v.Run(running) }()
