@@ -31,8 +31,11 @@ func connect(ctx context.Context, cmd *cobra.Command, flags *cli.NATSFlags) (*ev
 		return nil, err
 	}
 	options.Logger = func(event string, err error) {
-		if event == eventlog.NotAllowed {
+		switch {
+		case event == eventlog.NotAllowed, event == eventlog.ConnectionLost && err != nil: // else it is our own end
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s: %v\n", event, err)
+		case event == eventlog.ConnectionRestored: // whoever waits or watches has wondered
+			fmt.Fprintln(cmd.ErrOrStderr(), event)
 		}
 	}
 	bus, err := eventlog.Connect(ctx, options)

@@ -143,6 +143,7 @@ func (f *logFlags) history(ctx context.Context, cmd *cobra.Command, r *logReader
 			return 0, err
 		}
 	}
+	from = max(from, r.filter.Begins)
 	switch {
 	case f.limit > 0 && cmd.Flags().Changed("after"):
 		r.most = f.limit

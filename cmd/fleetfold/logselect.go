@@ -100,6 +100,7 @@ func eachOn(ctx context.Context, bus *eventlog.Bus, subject string, fn func(even
 // findPlan takes the exact id, or else a beginning that only one plan has.
 func findPlan(ctx context.Context, bus *eventlog.Bus, id string, filter *logfilter.Filter) error {
 	var found []*events.PlanDecided
+	var at uint64
 	exact := false
 	err := eachOn(ctx, bus, bus.Log().Subjects().Plan(), func(r eventlog.Record) {
 		if r.Event == nil {
@@ -109,9 +110,9 @@ func findPlan(ctx context.Context, bus *eventlog.Bus, id string, filter *logfilt
 		switch {
 		case !ok || exact:
 		case string(d.Plan) == id:
-			found, exact = []*events.PlanDecided{d}, true
+			found, at, exact = []*events.PlanDecided{d}, r.Sequence, true
 		case strings.HasPrefix(string(d.Plan), id):
-			found = append(found, d)
+			found, at = append(found, d), r.Sequence
 		}
 	})
 	switch {
@@ -122,7 +123,7 @@ func findPlan(ctx context.Context, bus *eventlog.Bus, id string, filter *logfilt
 	case len(found) > 1:
 		return cli.WithHint(fmt.Errorf("--plan %q: %d plans begin like that", id, len(found)), "give more of the id; 'fleetfold get plans -n 0' lists them")
 	}
-	filter.Plan, filter.Actions = found[0].Plan, make(map[fleet.ActionID]bool)
+	filter.Plan, filter.Begins, filter.Actions = found[0].Plan, at, make(map[fleet.ActionID]bool)
 	for _, a := range found[0].Actions {
 		filter.Actions[a.Action] = true
 	}

@@ -65,10 +65,14 @@ func TestAWatchedListTellsOfEachChange(t *testing.T) {
 		}
 		t.Fatalf("nothing said that %s", what)
 	}
-	until("a is there", func(e listing.Event[status.Node]) bool { return e.Change == "added" && e.Item.ID == "a" && e.Item.Present })
+	until("a is there", func(e listing.Event[status.Node]) bool {
+		return e.Change == "added" && e.Item.ID == "a" && e.Item.Present
+	})
 	p.write(fleetOf(false, "a", "b"))
 	// How it comes up may be one change or several.
-	until("b is there", func(e listing.Event[status.Node]) bool { return e.Change != "removed" && e.Item.ID == "b" && e.Item.Present })
+	until("b is there", func(e listing.Event[status.Node]) bool {
+		return e.Change != "removed" && e.Item.ID == "b" && e.Item.Present
+	})
 	p.write(fleetOf(false, "a"))
 	until("b is gone", func(e listing.Event[status.Node]) bool { return e.Change == "removed" && e.Item.ID == "b" })
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {

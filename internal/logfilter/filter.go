@@ -24,6 +24,8 @@ type Filter struct {
 	// Plan is the one with this id, and its actions those.
 	Plan    fleet.PlanID
 	Actions map[fleet.ActionID]bool
+	// Begins is the first sequence that can fit; 0 where that is not known.
+	Begins uint64
 	// Region and its nodes.
 	Region string
 	Nodes  map[fleet.NodeID]bool
