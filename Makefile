@@ -27,9 +27,13 @@ INVENTORY ?= examples/three-nodes.yaml
 build: ## Build the four programs into bin/
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
 
+.PHONY: man
+man: ## Write the manual pages into man/
+	go run ./cmd/fleetfold man --out man
+
 .PHONY: clean
 clean: ## Remove what build and test left behind
-	rm -rf bin coverage.out
+	rm -rf bin man coverage.out
 
 ##@ Check
 

@@ -31,8 +31,11 @@ func connect(ctx context.Context, cmd *cobra.Command, flags *cli.NATSFlags) (*ev
 		return nil, err
 	}
 	options.Logger = func(event string, err error) {
-		if event == eventlog.NotAllowed {
+		switch {
+		case event == eventlog.NotAllowed, event == eventlog.ConnectionLost && err != nil: // else it is our own end
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s: %v\n", event, err)
+		case event == eventlog.ConnectionRestored: // whoever waits or watches has wondered
+			fmt.Fprintln(cmd.ErrOrStderr(), event)
 		}
 	}
 	bus, err := eventlog.Connect(ctx, options)
@@ -114,13 +117,18 @@ func read(ctx context.Context, v *view.View, get func(context.Context, string) (
 
 // waitConverged returns once the plan is empty and nothing is in flight.
 func waitConverged(ctx context.Context, v *view.View, get func(context.Context, string) (*fleet.Inventory, error)) error {
+	return waitUntil(ctx, v, get, status.Converged)
+}
+
+// waitUntil returns once something holds of the fold and the inventory in force.
+func waitUntil(ctx context.Context, v *view.View, get func(context.Context, string) (*fleet.Inventory, error), holds func(*projection.State, *fleet.Inventory) bool) error {
 	for {
 		changed := v.Changed()
-		converged := false
-		if err := read(ctx, v, get, func(st *projection.State, inv *fleet.Inventory) { converged = status.Converged(st, inv) }); err != nil {
+		reached := false
+		if err := read(ctx, v, get, func(st *projection.State, inv *fleet.Inventory) { reached = holds(st, inv) }); err != nil {
 			return err
 		}
-		if converged {
+		if reached {
 			return nil
 		}
 		if err := v.Err(); err != nil {

@@ -5,20 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/logfilter"
 	"github.com/fleetfold/fleetfold/internal/logline"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
-	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
 type logFlags struct {
-	nats   cli.NATSFlags
-	output *string
-	node   string
-	follow bool
+	nats         cli.NATSFlags
+	output       *string
+	selected     selectFlags
+	since, until string
+	after        uint64
+	limit        int
+	follow       bool
 }
 
 func newLog() *cobra.Command {
@@ -26,76 +32,137 @@ func newLog() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "log",
 		Short: "Print the log: every fact, plan, action and outcome in order",
+		Long: `Print the log: every fact, plan, action and outcome in order. Several filters together
+keep what all of them fit.
+
+--since and --until take a sequence, a time such as 2026-01-02T15:04:05Z, or a duration
+back from now such as 2h, and mean what stands there, too. Whoever has read up to a
+sequence goes on exactly behind it with --after.`,
 		Example: `  fleetfold log --node node-1
-  fleetfold log --follow -o jsonl`,
+  fleetfold log --since 2h --type 'credential.*' --region nyc
+  fleetfold log --plan plan-22c959bb
+  fleetfold log -n 50 --follow
+  fleetfold log --after 1042 -n 500 -o jsonl`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
-	f.nats.AddTo(cmd.Flags())
-	f.output = addOutput(cmd.Flags(), "output `FORMAT`", "text", "jsonl")
-	cmd.Flags().StringVar(&f.node, "node", "", "only what concerns the node with this `ID`")
-	cmd.Flags().BoolVarP(&f.follow, "follow", "f", false, "go on with what is appended, until interrupted")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return f.run(cmd) }
+	fs := cmd.Flags()
+	f.nats.AddTo(fs)
+	f.output = addOutput(fs, "output `FORMAT`", "text", "jsonl")
+	f.selected.addTo(fs)
+	fs.StringVar(&f.since, "since", "", "from this `PLACE` on: a sequence, a time, or a duration back")
+	fs.StringVar(&f.until, "until", "", "up to this `PLACE`: a sequence, a time, or a duration back")
+	fs.Uint64Var(&f.after, "after", 0, "only what is behind the sequence `SEQ`, 0 or more, and that must be there")
+	fs.IntVarP(&f.limit, "limit", "n", 0, "the newest `N` that fit, 0 or more, or with --after the first; 0 means all")
+	fs.BoolVarP(&f.follow, "follow", "f", false, "go on with what is appended, until interrupted")
 	return cmd
 }
 
-func (f *logFlags) run(cmd *cobra.Command) error {
-	var only fleet.NodeID
-	if f.node != "" {
-		id, err := fleet.ParseNodeID(f.node)
-		if err != nil {
-			return cli.Usagef("--node %q: %w", f.node, err)
+// check reads what can be wrong without asking anybody.
+func (f *logFlags) check(cmd *cobra.Command) (since, until logfilter.Place, err error) {
+	now := time.Now()
+	for _, p := range []struct {
+		name, text string
+		into       *logfilter.Place
+	}{{"since", f.since, &since}, {"until", f.until, &until}} {
+		if p.text == "" {
+			continue
 		}
-		only = id
+		if *p.into, err = logfilter.ParsePlace(p.text, now); err != nil {
+			return since, until, cli.Usagef("--%s %q: %w", p.name, p.text, err)
+		}
 	}
-	bus, err := connect(cmd.Context(), cmd, &f.nats)
+	after := cmd.Flags().Changed("after")
+	switch {
+	case f.limit < 0:
+		err = cli.Usagef("--limit is %d, must be 0 or more", f.limit)
+	case after && f.since != "":
+		err = cli.Usagef("--after and --since both say where to begin: give one")
+	case f.follow && f.until != "":
+		err = cli.Usagef("--follow has no end, and --until names one")
+	case f.follow && after && f.limit > 0:
+		err = cli.Usagef("--follow has no end, and --limit with --after makes one")
+	}
+	return since, until, err
+}
+
+func (f *logFlags) run(cmd *cobra.Command) error {
+	since, until, err := f.check(cmd)
+	if err != nil {
+		return err
+	}
+	if err := f.selected.check(); err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	bus, err := connect(ctx, cmd, &f.nats)
 	if err != nil {
 		return err
 	}
 	defer bus.Close()
-	w := cmd.OutOrStdout()
-	found := false
-	var columns logline.Columns
-	print := func(records []eventlog.Record) error {
-		records = concerning(records, only)
-		found = found || len(records) > 0
-		columns.See(records)
-		return f.print(w, records, &columns)
+	r := logReader{log: bus.Log(), print: f.printer(cmd.OutOrStdout())}
+	if r.filter, err = f.selected.filter(ctx, bus); err != nil {
+		return err
 	}
-	last, err := printHistory(cmd.Context(), bus.Log(), print)
+	last, err := f.history(ctx, cmd, &r, since, until)
 	if f.follow && errors.Is(err, context.Canceled) {
 		return nil // interrupting is how one ends --follow
 	}
 	if err != nil {
 		return err
 	}
-	if only != "" && !found {
-		fmt.Fprintf(cmd.ErrOrStderr(), "nothing on the log concerns node %s ('fleetfold get nodes' lists those there are)\n", only)
+	if r.found == 0 && r.filter.Any() {
+		cmd.PrintErrln(f.selected.nothing())
 	}
 	if !f.follow {
 		return nil
 	}
-	err = printLive(cmd.Context(), bus.Log(), last, print)
+	err = printLive(ctx, r.log, last, r.take)
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
 }
 
-// concerning leaves the records of one node; an empty id means all.
-func concerning(records []eventlog.Record, only fleet.NodeID) []eventlog.Record {
-	if only == "" {
-		return records
+// history prints what is there, and returns the sequence that it ended with.
+func (f *logFlags) history(ctx context.Context, cmd *cobra.Command, r *logReader, since, until logfilter.Place) (end uint64, err error) {
+	if end, err = r.log.Last(ctx); err != nil {
+		return 0, err
 	}
-	var some []eventlog.Record
-	for _, r := range records {
-		if r.Event != nil && r.Event.Node == only {
-			some = append(some, r)
+	if f.after > end {
+		return 0, fmt.Errorf("--after %d: the log ends at sequence %d", f.after, end)
+	}
+	from, to := f.after+1, end
+	if !since.IsZero() {
+		if from, err = since.First(ctx, r.log, end); err != nil {
+			return 0, err
 		}
 	}
-	return some
+	if !until.IsZero() {
+		if to, err = until.Last(ctx, r.log, end); err != nil {
+			return 0, err
+		}
+	}
+	from = max(from, r.filter.Begins)
+	switch {
+	case f.limit > 0 && cmd.Flags().Changed("after"):
+		r.most = f.limit
+		return end, r.forward(ctx, from, to)
+	case f.limit > 0:
+		return end, r.newest(ctx, from, to, f.limit)
+	}
+	return end, r.forward(ctx, from, to)
 }
 
-func (f *logFlags) print(w io.Writer, records []eventlog.Record, columns *logline.Columns) error {
+func (f *logFlags) printer(w io.Writer) func([]eventlog.Record) error {
+	var columns logline.Columns
+	return func(records []eventlog.Record) error {
+		columns.See(records)
+		return f.write(w, records, &columns)
+	}
+}
+
+func (f *logFlags) write(w io.Writer, records []eventlog.Record, columns *logline.Columns) error {
 	for _, r := range records {
 		text := ""
 		if *f.output == "text" {
@@ -117,20 +184,70 @@ func (f *logFlags) print(w io.Writer, records []eventlog.Record, columns *loglin
 // readPage is how many records are read at a time.
 const readPage = 500
 
-func printHistory(ctx context.Context, log eventlog.Log, print func([]eventlog.Record) error) (last uint64, err error) {
-	for {
-		records, err := log.Read(ctx, last, readPage)
+// logReader reads a log and prints what fits.
+type logReader struct {
+	log    eventlog.Log
+	filter *logfilter.Filter
+	print  func([]eventlog.Record) error
+	// most records are printed; 0 means all. found were.
+	most, found int
+}
+
+// take prints what fits of some records.
+func (r *logReader) take(records []eventlog.Record) error {
+	records = slices.DeleteFunc(slices.Clone(records), func(x eventlog.Record) bool { return !r.filter.Keep(x) })
+	if r.most > 0 {
+		records = records[:min(len(records), r.most-r.found)]
+	}
+	r.found += len(records)
+	return r.print(records)
+}
+
+// forward reads from one sequence to another.
+func (r *logReader) forward(ctx context.Context, from, to uint64) error {
+	for from <= to && (r.most == 0 || r.found < r.most) {
+		records, err := r.log.Read(ctx, from-1, int(min(readPage, to-from+1)))
 		if err != nil {
-			return last, fmt.Errorf("read the log after sequence %d: %w", last, err)
+			return fmt.Errorf("read the log after sequence %d: %w", from-1, err)
 		}
 		if len(records) == 0 {
-			return last, nil
+			return nil
 		}
-		if err := print(records); err != nil {
-			return last, err
+		if err := r.take(records); err != nil {
+			return err
 		}
-		last = records[len(records)-1].Sequence
+		from = records[len(records)-1].Sequence + 1
 	}
+	return nil
+}
+
+// newest reads backwards, page by page, until there are as many as were asked for.
+func (r *logReader) newest(ctx context.Context, from, to uint64, most int) error {
+	var kept []eventlog.Record
+	for to >= from && len(kept) < most {
+		begin := from
+		if to-from >= readPage {
+			begin = to - readPage + 1
+		}
+		var page []eventlog.Record
+		for next := begin; next <= to; {
+			records, err := r.log.Read(ctx, next-1, int(to-next+1))
+			if err != nil {
+				return fmt.Errorf("read the log after sequence %d: %w", next-1, err)
+			}
+			if len(records) == 0 {
+				break
+			}
+			page, next = append(page, records...), records[len(records)-1].Sequence+1
+		}
+		page = slices.DeleteFunc(page, func(x eventlog.Record) bool { return !r.filter.Keep(x) })
+		kept = append(page, kept...)
+		to = begin - 1
+	}
+	if len(kept) > most {
+		kept = kept[len(kept)-most:]
+	}
+	return r.take(kept)
 }
 
 func printLive(ctx context.Context, log eventlog.Log, after uint64, print func([]eventlog.Record) error) error {
@@ -148,4 +265,12 @@ func printLive(ctx context.Context, log eventlog.Log, after uint64, print func([
 			return err
 		}
 	}
+}
+
+// names joins what there is for a message.
+func names(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
 }

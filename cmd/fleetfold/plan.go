@@ -19,6 +19,7 @@ import (
 const exitChanges = 2
 
 type planFlags struct {
+	nats                cli.NATSFlags
 	inventory, observed string
 	output              *string
 }
@@ -26,39 +27,45 @@ type planFlags struct {
 func newPlan() *cobra.Command {
 	var f planFlags
 	cmd := &cobra.Command{
-		Use:   "plan --inventory FILE --observed FILE",
-		Short: "Show what an inventory would change in an observed fleet",
-		Long: `Show what an inventory would change in an observed fleet. Nothing is changed, and
-no server is asked.
+		Use:   "plan [--inventory FILE] [--observed FILE]",
+		Short: "Show what lies between an inventory and a fleet",
+		Long: `Show what lies between an inventory and a fleet: the actions in the order they would
+be carried out, and what of them would be held. Nothing is changed.
 
-The observed fleet is JSON:
+A running fleet is asked, by the safeguards of its newest plan. Without --inventory it
+is the inventory in force that is compared with it.
+
+With --observed no server is asked. The observed fleet is then JSON:
 
   {"nodes": [{"id": "node-1", "present": true, "can_sign": false}], "strict_enforced": false}
 
-One of the two files may be - for standard input.
+FILE may be - for standard input, for one of the two.
 
 Exit code 0 means nothing to do, 2 that there are changes, 1 an error, 64 a mistake
 in the call.`,
-		Example: `  fleetfold plan --inventory examples/three-nodes.yaml --observed observed.json
+		Example: `  # what is left to do?
+  fleetfold plan
 
-  # against a running fleet
-  fleetfold status -o json | jq .observed | fleetfold plan --inventory fleet.yaml --observed -`,
+  # what would this file lead to?
+  fleetfold plan --inventory fleet.yaml
+
+  # the same without a server
+  fleetfold plan --inventory examples/three-nodes.yaml --observed observed.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.inventory, "inventory", "", "inventory `FILE` (required)")
-	flags.StringVar(&f.observed, "observed", "", "observed state `FILE` (required)")
+	f.nats.AddTo(flags)
+	flags.StringVar(&f.inventory, "inventory", "", "inventory `FILE`; without it the one in force")
+	flags.StringVar(&f.observed, "observed", "", "observed state `FILE`, in place of a running fleet; it needs --inventory")
 	f.output = addOutput(flags, "output `FORMAT`", "text", "json")
 	return cmd
 }
 
 func (f *planFlags) check() error {
 	switch {
-	case f.inventory == "":
-		return cli.Usagef("--inventory is required")
-	case f.observed == "":
-		return cli.Usagef("--observed is required")
+	case f.inventory == "" && f.observed != "":
+		return cli.Usagef("--observed needs --inventory: without a server none is in force")
 	case f.inventory == stdin && f.observed == stdin:
 		return cli.WithHint(cli.Usagef("--inventory and --observed are both standard input"), "give one of them as a file")
 	}
@@ -68,6 +75,9 @@ func (f *planFlags) check() error {
 func (f *planFlags) run(cmd *cobra.Command) error {
 	if err := f.check(); err != nil {
 		return err
+	}
+	if f.observed == "" {
+		return f.runLive(cmd)
 	}
 	desired, state, err := f.read(cmd)
 	if err != nil {
@@ -86,6 +96,51 @@ func (f *planFlags) run(cmd *cobra.Command) error {
 		err = cli.Exit{Code: exitChanges}
 	}
 	return err
+}
+
+// runLive asks a running fleet.
+func (f *planFlags) runLive(cmd *cobra.Command) error {
+	forecast, err := f.foresee(cmd)
+	if err != nil {
+		return err
+	}
+	w := cmd.OutOrStdout()
+	if *f.output == "json" {
+		err = render.JSON(w, livePlanJSON(forecast))
+	} else {
+		err = planText(w, forecast.then, render.Options{Colour: render.Colour(w)})
+	}
+	if err == nil && !forecast.then.Plan.Empty() {
+		err = cli.Exit{Code: exitChanges}
+	}
+	return err
+}
+
+// foresee reads the file before it reaches for the fleet.
+func (f *planFlags) foresee(cmd *cobra.Command) (forecast, error) {
+	var c candidate
+	var err error
+	if f.inventory != "" {
+		if c, err = readCandidate(cmd, f.inventory); err != nil {
+			return forecast{}, err
+		}
+	}
+	l, err := follow(cmd.Context(), cmd, &f.nats)
+	if err != nil {
+		return forecast{}, err
+	}
+	defer l.close()
+	if f.inventory != "" {
+		return foresee(cmd.Context(), l, c)
+	}
+	for { // until the fold does not move on to another inventory in between
+		if c, err = l.inForce(cmd.Context()); err != nil {
+			return forecast{}, err
+		}
+		if now, err := foresee(cmd.Context(), l, c); err != nil || now.inForceAlready() {
+			return now, err
+		}
+	}
 }
 
 // heldOffline is what of the plan a planner with the default safeguards would

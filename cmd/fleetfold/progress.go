@@ -123,12 +123,20 @@ func (s *screen) resume(st *projection.State) {
 // record shows one record. History from before this run is only counted. It is
 // called in the middle of a fold, and so does no more than queue.
 func (s *screen) record(r eventlog.Record, _ projection.Change) {
-	at := time.Since(s.started)
+	if r.Time.Before(s.started) {
+		s.out.put(func(io.Writer) error {
+			s.count(r.Event)
+			return nil
+		})
+		return
+	}
+	s.show(r, time.Since(s.started))
+}
+
+// show shows one record as what happened at that time since the start.
+func (s *screen) show(r eventlog.Record, at time.Duration) {
 	s.out.put(func(w io.Writer) error {
 		s.count(r.Event)
-		if r.Time.Before(s.started) {
-			return nil
-		}
 		text := s.line(at, r.Event)
 		if s.jsonl {
 			line, err := logline.JSON(r)

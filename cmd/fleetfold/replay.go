@@ -272,7 +272,7 @@ func inForceThere(cmd *cobra.Command, source audit.Source, st *projection.State)
 }
 
 func replayText(w io.Writer, r replayed) error {
-	fmt.Fprintf(w, "as of        sequence %d, %s, after %s\n", r.Sequence, moment(r.Time), render.Count(r.Decisions, "decision"))
+	fmt.Fprintf(w, "as of        sequence %d, %s, after %s\n", r.Sequence, exactTime(r.Time), render.Count(r.Decisions, "decision"))
 	if err := statusText(w, r.Status); err != nil {
 		return err
 	}
@@ -281,7 +281,7 @@ func replayText(w io.Writer, r replayed) error {
 	}
 	fmt.Fprintf(w, "\n%s\n", divergenceHead(r))
 	for _, d := range r.Divergences {
-		fmt.Fprintf(w, "  sequence %d, decided on %d at %s\n", d.Sequence, d.Basis, moment(d.At))
+		fmt.Fprintf(w, "  sequence %d, decided on %d at %s\n", d.Sequence, d.Basis, exactTime(d.At))
 		actionLines(w, "also", d.Added)
 		actionLines(w, "not", d.Missing)
 		for _, h := range d.Held {
@@ -308,7 +308,7 @@ func actionLines(w io.Writer, word string, actions []fleet.Action) {
 
 func actionText(a fleet.Action) string { return strings.TrimSpace(string(a.Type) + " " + string(a.ID)) }
 
-func moment(t time.Time) string {
+func exactTime(t time.Time) string {
 	if t.IsZero() {
 		return "before anything was said"
 	}

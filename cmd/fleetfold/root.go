@@ -22,15 +22,21 @@ compares it with what is, says what lies between, and carries that out.`,
   # is this file good?
   fleetfold validate examples/three-nodes.yaml
 
-  # what would it change?
-  fleetfold plan --inventory examples/three-nodes.yaml --observed observed.json`,
+  # what would it change of the fleet that runs?
+  fleetfold diff examples/three-nodes.yaml
+
+  # put it into force, and wait until the fleet is like that
+  fleetfold apply examples/three-nodes.yaml --wait`,
 	}
 	root.AddCommand(
 		newUp(),
 		newValidate(),
 		newPlan(),
+		newDiff(),
+		newApply(),
 		newStatus(),
 		newGet(),
+		newHistory(),
 		newLog(),
 		newWait(),
 		newReplay(),
@@ -48,8 +54,11 @@ compares it with what is, says what lies between, and carries that out.`,
 		newImport(),
 		newCheckpoint(),
 		newProof(),
+		newContext(),
+		newMan(),
 		natscmd.New(),
 		agentcmd.New(),
 	)
+	addCompletion(root)
 	return root
 }

@@ -124,7 +124,7 @@ func (f *rotateFlags) run(cmd *cobra.Command) error {
 
 var errNotRotated = errors.New("not rotated in time")
 
-// await says how far it is, at most once in a second, and returns when no node
+// await says on a terminal how far it is, at most once in a second, and returns when no node
 // uses what it was issued before.
 func (f *rotateFlags) await(cmd *cobra.Command, l *live, target fleet.Target, seq uint64) error {
 	ctx := cmd.Context()
@@ -149,7 +149,7 @@ func (f *rotateFlags) await(cmd *cobra.Command, l *live, target fleet.Target, se
 		case left == 0:
 			fmt.Fprintf(cmd.OutOrStdout(), "rotated %s\n", target)
 			return nil
-		case left != told && time.Since(last) > time.Second:
+		case cli.IsTerminal(cmd.ErrOrStderr()) && left != told && time.Since(last) > time.Second:
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s to go\n", render.Count(left, "node"))
 			told, last = left, time.Now()
 		}

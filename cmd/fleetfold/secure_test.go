@@ -92,6 +92,10 @@ func separateProcesses(t *testing.T, mode busconf.Mode) {
 		process(t, "node-agent", as(busdir.Node(bus, id), "--id", string(id), "--dir", filepath.Join(dir, "nodes", string(id)), "--lease", "3s")...)
 	}
 	run(service(busconf.Operator, "wait", "--for", "converged", "--timeout", "50s")...)
+	byHand := filepath.Join(dir, "by-hand.yaml")
+	if err := os.WriteFile(byHand, []byte("# by hand\n"+fleetOf(true, "a", "b", "rack/c.1")), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		role busconf.Role
 		args []string
@@ -106,6 +110,12 @@ func separateProcesses(t *testing.T, mode busconf.Mode) {
 		{busconf.Operator, []string{"pause", "--node", "a", "-m", "works"}, "paused node a"},
 		{busconf.Operator, []string{"resume", "--node", "a"}, "resumed node a"},
 		{busconf.Operator, []string{"rotate", "--all", "--wait"}, "rotated the fleet"},
+		{busconf.Auditor, []string{"diff", file}, "In force already: generation 1"},
+		{busconf.Operator, []string{"apply", byHand, "--yes", "--wait"}, "as generation 2"},
+		{busconf.Auditor, []string{"plan"}, "Nothing to do"},
+		{busconf.Auditor, []string{"history", "rack/c.1"}, "credential.proved"},
+		{busconf.Operator, []string{"get", "plans"}, "EnableStrictEnforcement"},
+		{busconf.Auditor, []string{"log", "--since", "1h", "-n", "1", "--type", "inventory.applied"}, "generation 2"},
 		{busconf.Operator, []string{"doctor"}, "15 ok, 0 unknown"},
 		{busconf.Auditor, []string{"doctor"}, "15 ok, 0 unknown"},
 	} {
@@ -142,6 +152,10 @@ func separateProcesses(t *testing.T, mode busconf.Mode) {
 	out, err := fleetfold(t.Context(), service(busconf.Auditor, "pause")...).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "nothing was stored: the server does not allow it") || !strings.Contains(string(out), "fleet.events.control") {
 		t.Errorf("the auditor pauses: %v\n%s", err, out)
+	}
+	out, err = fleetfold(t.Context(), service(busconf.Auditor, "apply", byHand, "--yes")...).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "the server does not allow it") || strings.Contains(string(out), "as generation") {
+		t.Errorf("the auditor applies: %v\n%s", err, out)
 	}
 }
 

@@ -26,7 +26,7 @@ func stepLines(f frame, most int) []string {
 	}
 	d := f.PlanDecided
 	lines := []string{
-		fmt.Sprintf("decision %d: %s at sequence %d, decided on %d at %s", f.Number, d.Plan, f.Sequence, d.Basis, moment(d.DecidedAt)),
+		fmt.Sprintf("decision %d: %s at sequence %d, decided on %d at %s", f.Number, d.Plan, f.Sequence, d.Basis, exactTime(d.DecidedAt)),
 		fmt.Sprintf("inventory generation %d, rule %s%s", d.Generation, d.RuleVersion, waitingFor(f)),
 		fmt.Sprintf("the fold at %d: %s observed, %d present, %d signing, %s, %d in flight", d.Basis, render.Count(f.Nodes, "node"), f.Present, f.Signing, render.Posture(f.Strict), f.Outstanding),
 	}

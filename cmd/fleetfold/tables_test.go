@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fleetfold/fleetfold/internal/listing"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
@@ -17,10 +18,15 @@ func TestATableStaysATable(t *testing.T) {
 	end := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("east", 3600))
 	reason := "timeout: " + strings.Repeat("ä", 100)
 	var out bytes.Buffer
-	if err := nodesTable(&out, []status.Node{{ID: "a", NotAfter: &end, LastError: reason}}); err != nil {
+	wide, err := listing.Parse("wide", "")
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"CREDENTIAL UNTIL (UTC)", "2026-01-02 02:04:05", "timeout: " + strings.Repeat("ä", 30) + "…\n"} {
+	now := func() time.Time { return end.Add(-90 * time.Minute) }
+	if err := listing.Write(&out, wide, nodeColumns(now), []status.Node{{ID: "a", NotAfter: &end, LastError: reason}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"CREDENTIAL UNTIL (UTC)", "  1h30m  ", "2026-01-02 02:04:05", "timeout: " + strings.Repeat("ä", 30) + "…\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}

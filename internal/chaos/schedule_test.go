@@ -45,6 +45,9 @@ func (s step) String() string {
 type desired struct {
 	nodes  []string
 	strict bool
+	// edition makes each text a new one: a planner takes an old one that it did
+	// not see coming for an edit that was carried out long ago.
+	edition int
 }
 
 func (d desired) String() string {
@@ -57,6 +60,7 @@ func (d desired) String() string {
 
 func (d desired) yaml() string {
 	var b strings.Builder
+	fmt.Fprintf(&b, "# edition %d\n", d.edition)
 	b.WriteString("trust_domain: fleet.example\nregions:\n  - name: nyc\n    nodes:\n")
 	for _, id := range d.nodes {
 		fmt.Fprintf(&b, "      - {id: %s, attestor: mtls-cert, cred_ttl: 1h, renew_before: 15m}\n", id)
@@ -113,7 +117,11 @@ func schedule(seed uint64, length time.Duration, v victims) []step {
 		steps = append(steps, outages(seed, length, v.servers)...)
 		slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
 	}
-	return append(steps, last)
+	steps = append(steps, last)
+	for i := range steps {
+		steps[i].world.edition = i + 1
+	}
+	return steps
 }
 
 func mischief(r *rand.Rand, at time.Duration, v victims) step {

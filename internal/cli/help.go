@@ -81,12 +81,16 @@ func wrapHelp(root *cobra.Command) {
 }
 
 func helpWidth(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok || !IsTerminal(w) {
-		return usualWidth
-	}
-	if columns := terminalColumns(f); columns > 0 {
+	if columns, _ := TerminalSize(w); columns > 0 {
 		return min(max(columns, narrowest), widest)
 	}
 	return usualWidth
+}
+
+// TerminalSize in characters; 0 for what is no terminal or does not say.
+func TerminalSize(w io.Writer) (columns, rows int) {
+	if f, ok := w.(*os.File); ok && IsTerminal(w) {
+		return terminalSize(f)
+	}
+	return 0, 0
 }

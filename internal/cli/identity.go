@@ -79,9 +79,14 @@ func Creds(dir string) string {
 // Files of the client certificate. Those that were typed silence a folder that
 // the environment names, and the other way round.
 func (n *NATSFlags) Files() (eventlog.TLSFiles, error) {
+	if err := n.takeContext(); err != nil {
+		return eventlog.TLSFiles{}, err
+	}
 	given := n.TLS != eventlog.TLSFiles{}
 	typed := n.typed("tlscert") || n.typed("tlskey") || n.typed("tlsca")
 	switch {
+	case n.own && n.Identity != "" && !given:
+		return InFolder(n.Identity), nil
 	case n.Identity != "" && given && n.typed("identity") == typed:
 		return eventlog.TLSFiles{}, Usagef("--identity stands in place of --tlscert, --tlskey and --tlsca: give one or the others")
 	case n.Identity != "" && !typed:

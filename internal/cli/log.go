@@ -40,7 +40,7 @@ func (l *LogFlags) Logger(w io.Writer) zerolog.Logger {
 }
 
 // IsTerminal says whether w is a terminal.
-func IsTerminal(w io.Writer) bool {
+func IsTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd())
 }

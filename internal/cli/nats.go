@@ -22,13 +22,15 @@ type NATSFlags struct {
 	Identity string
 	TLS      eventlog.TLSFiles
 	flags    *pflag.FlagSet
+	// taken: a context of our own was looked for; own: and found.
+	taken, own bool
 }
 
 // AddTo defines the flags.
 func (n *NATSFlags) AddTo(flags *pflag.FlagSet) {
 	n.flags = flags
-	flags.StringVar(&n.URL, "nats", "", "`URL` of the NATS server; without it and --context the selected context of the nats command, or else "+DefaultNATS)
-	flags.StringVar(&n.Context, "context", "", "`NAME` of a context of the nats command, with its server and credentials")
+	flags.StringVar(&n.URL, "nats", "", "`URL` of the NATS server; without it and --context the one that 'fleetfold context use' selected, then that of the nats command, or else "+DefaultNATS)
+	flags.StringVar(&n.Context, "context", "", "`NAME` of a context of 'fleetfold context', or else of the nats command, with its server and credentials")
 	flags.StringVar(&n.Creds, "creds", "", "`FILE` with NATS credentials")
 	flags.StringVar(&n.Identity, "identity", "", "`FOLDER` of an identity that \"fleetfold nats config\" made, in place of --tlscert, --tlskey and --tlsca")
 	flags.StringVar(&n.TLS.Cert, "tlscert", "", "`FILE` with the client certificate")
@@ -49,11 +51,15 @@ func (n *NATSFlags) AddTo(flags *pflag.FlagSet) {
 // A server named on the command line silences one named by the environment, so
 // that an exported NATS_URL never leads --context somewhere else.
 func (n *NATSFlags) Options(name string) (eventlog.Options, error) {
+	if err := n.takeContext(); err != nil {
+		return eventlog.Options{}, err
+	}
 	if _, err := events.NewSubjects(n.Prefix); err != nil {
 		return eventlog.Options{}, UsageError(err)
 	}
 	o := eventlog.Options{URL: n.URL, Context: n.Context, Creds: n.Creds, Prefix: n.Prefix, Name: name}
 	switch {
+	case n.own:
 	case n.typed("context") && !n.typed("nats"):
 		o.URL = ""
 		if !n.typed("creds") {
@@ -62,7 +68,7 @@ func (n *NATSFlags) Options(name string) (eventlog.Options, error) {
 	case n.typed("nats") && !n.typed("context"):
 		o.Context = ""
 	}
-	if o.URL == "" && o.Context == "" {
+	if o.URL == "" && o.Context == "" && !n.own {
 		o.Context = eventlog.SelectedContext()
 	}
 	if o.URL == "" && o.Context == "" {

@@ -4,5 +4,5 @@ package cli
 
 import "os"
 
-// terminalColumns is not known here.
-func terminalColumns(*os.File) int { return 0 }
+// terminalSize is not known here.
+func terminalSize(*os.File) (columns, rows int) { return 0, 0 }

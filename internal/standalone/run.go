@@ -34,6 +34,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	g.Go(func() error { return f.planner.Run(ctx) })
 	g.Go(func() error { return f.act(ctx) })
 	g.Go(func() error { return f.publishTrust(ctx) })
+	g.Go(func() error { return f.admitApplied(ctx) })
 	g.Go(func() error { f.saver.Run(ctx); return nil })
 	g.Go(func() error { f.refusals.Run(ctx); return nil })
 	g.Go(func() error {

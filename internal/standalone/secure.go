@@ -8,6 +8,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/busdir"
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/busconf"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -132,6 +133,35 @@ func (f *Fleet) admit(text []byte) error {
 		return rep.Err()
 	}
 	return f.doors.open(inv, f.observed())
+}
+
+// admitApplied opens the doors to the nodes of each inventory that somebody else
+// puts into force, as 'fleetfold apply' does, until ctx ends. An agent that is
+// started meanwhile is let in a moment later, and tries until then.
+func (f *Fleet) admitApplied(ctx context.Context) error {
+	if f.doors == nil {
+		return nil
+	}
+	for known := ""; ; {
+		changed := f.view.Changed()
+		digest := ""
+		f.view.Read(func(st *projection.State) { digest = st.Inventory().Digest })
+		if digest != "" && digest != known {
+			inv, err := f.inventories.Get(ctx, digest)
+			if err == nil {
+				err = f.doors.open(inv, f.observed())
+			}
+			if err != nil && ctx.Err() == nil {
+				f.options.Logger.Error().Err(err).Str(field.Digest, digest).Msg("cannot let the nodes of an inventory in")
+			}
+			known = digest
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // admitObserved lets those in whom only the log knows, before their agents are

@@ -33,6 +33,13 @@ const (
 // identity; whoever waits for an answer to it waits in vain.
 const NotAllowed = "the server does not allow it"
 
+// ConnectionLost and ConnectionRestored are the events of Options.Logger for an
+// outage. At the end of a Bus the first comes without an error.
+const (
+	ConnectionLost     = "connection lost"
+	ConnectionRestored = "connection restored"
+)
+
 // ErrNotAllowed means that the server does not let this identity do it; nothing has
 // come of it.
 var ErrNotAllowed = errors.New("the server does not allow it")
@@ -187,7 +194,7 @@ func (b *Bus) onDisconnect(err error) {
 	b.mu.Lock()
 	b.cut()
 	b.mu.Unlock()
-	b.tell("connection lost", err)
+	b.tell(ConnectionLost, err)
 }
 
 func (b *Bus) onReconnect() {
@@ -196,7 +203,7 @@ func (b *Bus) onReconnect() {
 	close(b.reconnected)
 	b.reconnected = make(chan struct{})
 	b.mu.Unlock()
-	b.tell("connection restored", nil)
+	b.tell(ConnectionRestored, nil)
 }
 
 // nextReconnect is closed when the connection is next restored. What was sent

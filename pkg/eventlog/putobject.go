@@ -23,15 +23,12 @@ const objectChunk = 128 << 10
 // the connection. An error of r, or of a part, leaves nothing of the object
 // behind, and the one that had its name is as it was.
 func (b *Bus) putObject(ctx context.Context, bucket, name string, chunk int, r io.Reader) error {
-	stream, err := b.js.Stream(ctx, bucketStream+bucket)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		err = jetstream.ErrBucketNotFound
-	}
-	if err != nil {
-		return fmt.Errorf("open object store %s: %w", bucket, plain(err))
-	}
+	// The client library asks for the stream first, which people may not.
 	old, err := b.objectInfo(ctx, bucket, name)
-	if err != nil && !errors.Is(err, errNoObject) && !errors.Is(err, errObjectDamaged) {
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return fmt.Errorf("open object store %s: %w", bucket, plain(jetstream.ErrBucketNotFound))
+	case err != nil && !errors.Is(err, errNoObject) && !errors.Is(err, errObjectDamaged):
 		return err
 	}
 	info := jetstream.ObjectInfo{
@@ -40,13 +37,13 @@ func (b *Bus) putObject(ctx context.Context, bucket, name string, chunk int, r i
 		NUID:       rand.Text(),
 	}
 	if err := b.putChunks(ctx, &info, chunk, r); err != nil {
-		return errors.Join(err, purgeChunks(ctx, stream, bucket, info.NUID))
+		return errors.Join(err, b.purgeChunks(ctx, bucket, info.NUID))
 	}
 	// After an error here it may be stored all the same. So its parts stay.
 	if err := b.putInfo(ctx, info); err != nil || old.NUID == "" {
 		return err
 	}
-	return purgeChunks(ctx, stream, bucket, old.NUID)
+	return b.purgeChunks(ctx, bucket, old.NUID)
 }
 
 // putChunks stores the parts, and notes in info how many, their size and digest.
@@ -86,9 +83,13 @@ func (b *Bus) putInfo(ctx context.Context, info jetstream.ObjectInfo) error {
 }
 
 // purgeChunks deletes an object's parts, also when ctx has ended.
-func purgeChunks(ctx context.Context, stream jetstream.Stream, bucket, id string) error {
+func (b *Bus) purgeChunks(ctx context.Context, bucket, id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
+	stream, err := b.js.Stream(ctx, bucketStream+bucket)
+	if err != nil {
+		return fmt.Errorf("delete what was stored of an object: %w", plain(err))
+	}
 	if err := stream.Purge(ctx, jetstream.WithPurgeSubject(objectChunks(bucket, id))); err != nil {
 		return fmt.Errorf("delete what was stored of an object: %w", err)
 	}

@@ -47,25 +47,53 @@ func ApplyWhile(ctx context.Context, current func() error, store InventoryStore,
 		if err := current(); err != nil {
 			return 0, false, err
 		}
-		digest, err := store.PutInventory(ctx, text)
-		if err != nil {
-			return 0, false, fmt.Errorf("store inventory: %w", err)
-		}
-		generation := ref.Generation + 1
-		_, err = log.Append(ctx, eventlog.Entry{
-			Event: &events.Event{
-				ID:     events.NewID(string(events.TypeInventoryApplied), digest, strconv.FormatUint(generation, 10)),
-				Source: events.SourceOperator, Type: events.TypeInventoryApplied, Time: now,
-				Data: &events.InventoryApplied{Digest: digest, Generation: generation, Actor: actor, Note: note},
-			},
-			Fence: eventlog.LastOnSubject(last),
-		})
+		seen := Seen{Generation: ref.Generation, Last: last}
+		generation, _, err := put(ctx, store, log, text, seen, Word{Actor: actor, Note: note, At: now})
 		if errors.Is(err, eventlog.ErrConflict) {
 			continue // someone else applied one meanwhile: look again
 		}
-		if err != nil {
-			return 0, false, fmt.Errorf("append inventory.applied: %w", err)
-		}
-		return generation, true, nil
+		return generation, err == nil, err
 	}
+}
+
+// Seen is what a person, or a fold, knew of the inventory in force.
+type Seen struct {
+	// Generation in force; 0: none.
+	Generation uint64
+	// Last sequence on the subject of inventories, as State.LastInventory gives
+	// it, which may be behind the one in force; 0: none.
+	Last uint64
+}
+
+// ApplyOver puts a text into force in the place of exactly the inventory that was
+// seen, and returns the sequence at which it was applied. Where another one was
+// applied meanwhile the error is eventlog.ErrConflict, and nothing is changed. A
+// text with errors changes nothing either, and gives them all.
+func ApplyOver(ctx context.Context, store InventoryStore, log eventlog.Log, seen Seen, text []byte, w Word) (sequence uint64, err error) {
+	if _, rep := inventory.Parse(text); !rep.Valid() {
+		return 0, rep.Err()
+	}
+	_, sequence, err = put(ctx, store, log, text, seen, w)
+	return sequence, err
+}
+
+// put stores the text, and only then says that it is in force.
+func put(ctx context.Context, store InventoryStore, log eventlog.Log, text []byte, seen Seen, w Word) (generation, sequence uint64, err error) {
+	digest, err := store.PutInventory(ctx, text)
+	if err != nil {
+		return 0, 0, fmt.Errorf("store inventory: %w", err)
+	}
+	generation = seen.Generation + 1
+	sequence, err = log.Append(ctx, eventlog.Entry{
+		Event: &events.Event{
+			ID:     events.NewID(string(events.TypeInventoryApplied), digest, strconv.FormatUint(generation, 10)),
+			Source: events.SourceOperator, Type: events.TypeInventoryApplied, Time: w.At,
+			Data: &events.InventoryApplied{Digest: digest, Generation: generation, Actor: w.Actor, Note: w.Note},
+		},
+		Fence: eventlog.LastOnSubject(seen.Last),
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("append inventory.applied: %w", err)
+	}
+	return generation, sequence, nil
 }

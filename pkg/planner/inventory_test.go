@@ -59,3 +59,66 @@ func TestAnOldCopyOfAFileIsNotAppliedOverItsNewText(t *testing.T) {
 		}
 	})
 }
+
+// A person is asked about what they were shown. Whoever applies over another
+// inventory than that changes nothing.
+func TestApplyOverReplacesExactlyWhatWasSeen(t *testing.T) {
+	s := newSite(t)
+	v, _ := s.planner()
+	s.apply(v, twoNodes)
+	var seen planner.Seen
+	v.Read(func(st *projection.State) {
+		seen = planner.Seen{Generation: st.Inventory().Generation, Last: st.LastInventory()}
+	})
+	mine, theirs := strings.ReplaceAll(twoNodes, "n2", "n3"), strings.ReplaceAll(twoNodes, "n2", "n4")
+	word := planner.Word{Actor: "ada", Note: "why", At: time.Now()}
+	s.apply(v, theirs)
+	if _, err := planner.ApplyOver(s.ctx, s.bus, s.log, seen, []byte(mine), word); !errors.Is(err, eventlog.ErrConflict) {
+		t.Fatalf("applied over what was not seen: %v", err)
+	}
+	if _, err := planner.ApplyOver(s.ctx, s.bus, s.log, seen, []byte("regions: {"), word); err == nil || errors.Is(err, eventlog.ErrConflict) {
+		t.Errorf("a text that is no inventory: %v", err)
+	}
+	v.Read(func(st *projection.State) {
+		if have := st.Inventory(); have.Generation != 2 {
+			t.Errorf("in force is %+v", have)
+		}
+		seen = planner.Seen{Generation: st.Inventory().Generation, Last: st.LastInventory()}
+	})
+	at, err := planner.ApplyOver(s.ctx, s.bus, s.log, seen, []byte(mine), word)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.CatchUp(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	v.Read(func(st *projection.State) {
+		if have := st.Inventory(); have.Generation != 3 || have.Sequence != at || have.Actor != "ada" || have.Note != "why" {
+			t.Errorf("in force is %+v, applied at %d", have, at)
+		}
+	})
+}
+
+// An edit counts once: what was in force after it, and was followed by another,
+// is passed over by whoever sees the edit later.
+func TestAppliedSinceLooksBehindAGeneration(t *testing.T) {
+	s := newSite(t)
+	v, _ := s.planner()
+	second, third := strings.ReplaceAll(twoNodes, "n2", "n3"), strings.ReplaceAll(twoNodes, "n2", "n4")
+	for _, text := range []string{twoNodes, second, third, twoNodes} {
+		s.apply(v, text)
+	}
+	for _, c := range []struct {
+		text  string
+		since uint64
+		want  bool
+	}{
+		{twoNodes, 0, true}, {twoNodes, 3, true}, {twoNodes, 4, false},
+		{second, 1, true}, {second, 2, false}, {third, 2, true}, {third + "# new\n", 0, false},
+	} {
+		got, err := planner.AppliedSince(s.ctx, s.bus, s.log.Subjects(), []byte(c.text), c.since)
+		if err != nil || got != c.want {
+			t.Errorf("since %d: %v, %v, want %v:\n%s", c.since, got, err, c.want, c.text)
+		}
+	}
+}

@@ -23,12 +23,19 @@ const (
 // config map, is noticed. When the file cannot be read, changed is given the
 // error, once for each new error.
 func WatchFile(ctx context.Context, path string, changed func(text []byte, err error)) error {
+	return WatchLooks(ctx, path, changed, func() {})
+}
+
+// WatchLooks is WatchFile that also calls same each time it finds the content
+// that it told of last: whoever wants to know since when a change may be there
+// has to know when it was not.
+func WatchLooks(ctx context.Context, path string, changed func(text []byte, err error), same func()) error {
 	notify, err := fsnotify.NewWatcher()
 	if err != nil {
 		return fmt.Errorf("watch %s: %w", path, err)
 	}
 	defer notify.Close()
-	w := fileWatch{path: path, notify: notify, changed: changed}
+	w := fileWatch{path: path, notify: notify, changed: changed, same: same}
 	w.watchFolders()
 	w.look()
 	ticker := time.NewTicker(lookEvery)
@@ -56,6 +63,7 @@ type fileWatch struct {
 	path    string
 	notify  *fsnotify.Watcher
 	changed func([]byte, error)
+	same    func()
 	last    []byte
 	lastErr string
 	read    bool
@@ -82,6 +90,7 @@ func (w *fileWatch) look() {
 	}
 	w.lastErr = ""
 	if w.read && bytes.Equal(text, w.last) {
+		w.same()
 		return
 	}
 	w.read, w.last = true, text

@@ -38,6 +38,22 @@ type Follower struct {
 	Apply func(ctx context.Context, text []byte, inv *fleet.Inventory, current func() error) error
 	// Failed hears of each application that failed and is tried after Again.
 	Failed func(error)
+	// Once, where it is given, lets an edit count only once: see there.
+	Once *Once
+}
+
+// Once tells an edit of the file from a text that somebody has put into force
+// already, and that another one has followed since: from the next planner with
+// the same file, or by 'fleetfold apply'. The latter is not brought back. All
+// functions are required.
+type Once struct {
+	// Generation in force now, as far as it is known here; 0: none.
+	Generation func() uint64
+	// AppliedSince says whether a text was put into force as a generation above
+	// since.
+	AppliedSince func(ctx context.Context, text []byte, since uint64) (bool, error)
+	// Passed hears of each version that is left alone for that.
+	Passed func()
 }
 
 // Run follows the file until ctx ends, when it returns nil, or until the file
@@ -49,16 +65,29 @@ func (f Follower) Run(ctx context.Context) error {
 	defer applying.Wait()
 	defer cancel()
 	applying.Go(func() { f.apply(ctx, newest) })
-	return planner.WatchFile(ctx, f.Path, func(text []byte, err error) {
+	// since is the generation that was in force when the file was last seen to
+	// hold what it held before; the goroutine of the watch alone uses it.
+	since := uint64(0)
+	return planner.WatchLooks(ctx, f.Path, func(text []byte, err error) {
 		if v, ok := f.check(text, err); ok {
+			v.since = since
 			replace(newest, v)
 		}
-	})
+		since = f.generation()
+	}, func() { since = f.generation() })
+}
+
+func (f Follower) generation() uint64 {
+	if f.Once == nil {
+		return 0
+	}
+	return f.Once.Generation()
 }
 
 type version struct {
-	text []byte
-	inv  *fleet.Inventory
+	text  []byte
+	inv   *fleet.Inventory
+	since uint64
 }
 
 func (f Follower) check(text []byte, err error) (version, bool) {
@@ -71,7 +100,7 @@ func (f Follower) check(text []byte, err error) (version, bool) {
 		rep.Warnings = nil
 	}
 	f.Checked(rep)
-	return version{text, inv}, rep.Valid()
+	return version{text: text, inv: inv}, rep.Valid()
 }
 
 // replace puts v in the place of what was not taken yet. Only one goroutine sends.
@@ -98,7 +127,11 @@ func (f Follower) apply(ctx context.Context, newest <-chan version) {
 // file that was edited while the server was away must not wait for the next edit.
 func (f Follower) insist(ctx context.Context, v version, newest <-chan version) {
 	for {
-		err := f.Apply(ctx, v.text, v.inv, func() error { return f.current(v.text) })
+		err := f.Apply(ctx, v.text, v.inv, func() error { return f.current(ctx, v) })
+		if errors.Is(err, errPassed) {
+			f.Once.Passed()
+			return
+		}
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -116,16 +149,28 @@ func (f Follower) insist(ctx context.Context, v version, newest <-chan version) 
 	}
 }
 
-// errEdited: the file is no longer what is being applied.
-var errEdited = errors.New("the file was edited meanwhile")
+var (
+	// errEdited: the file is no longer what is being applied.
+	errEdited = errors.New("the file was edited meanwhile")
+	// errPassed: it was in force already, and another one came after it.
+	errPassed = errors.New("the edit was carried out, and another inventory was applied since")
+)
 
-// current says whether text is still what the file holds. For a file that is
-// gone it is: the last good one stays in force.
-func (f Follower) current(text []byte) error {
-	if now, err := planner.ReadFile(f.Path); err == nil && !bytes.Equal(now, text) {
+// current says whether a version is still what the file holds, and was not put
+// into force by somebody else. For a file that is gone it is what the file
+// holds: the last good one stays in force.
+func (f Follower) current(ctx context.Context, v version) error {
+	if now, err := planner.ReadFile(f.Path); err == nil && !bytes.Equal(now, v.text) {
 		return errEdited
 	}
-	return nil
+	if f.Once == nil {
+		return nil
+	}
+	applied, err := f.Once.AppliedSince(ctx, v.text, v.since)
+	if err == nil && applied {
+		err = errPassed
+	}
+	return err
 }
 
 // Actor names who applies inventories from this process: user and machine.

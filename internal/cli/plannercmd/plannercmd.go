@@ -53,7 +53,7 @@ is away.`,
 	f.nats.AddTo(fs)
 	f.log.AddTo(fs)
 	f.monitor.AddTo(fs)
-	fs.StringVar(&f.inventory, "inventory", "", "`FILE` to watch; each valid version is put into force. Without it others apply inventories")
+	fs.StringVar(&f.inventory, "inventory", "", "`FILE` to watch; each valid edit is put into force once, so that it never overrules a later 'fleetfold apply'. Without it others apply inventories")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8080; empty means none")
 	fs.DurationVar(&f.lease, "lease", 15*time.Second, "longest lease that agents ask for, 1s to 1h: this `DURATION` after a start nobody is called lost")
 	fs.IntVar(&f.replicas, "replicas", 0, "`N` replicas of the streams when they are created, 1, 3 or 5; without it 3 in a cluster, 1 elsewhere")

@@ -20,6 +20,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
 	"github.com/fleetfold/fleetfold/pkg/natsd"
+	"github.com/fleetfold/fleetfold/pkg/planner"
 )
 
 func TestMain(m *testing.M) { leak.Main(m) }
@@ -107,6 +108,52 @@ func TestThePlannerPutsEachValidVersionOfItsFileIntoForce(t *testing.T) {
 		t.Errorf("after two versions that are not valid, %+v was applied", again)
 	}
 	p.stop()
+}
+
+// Whoever applied something by hand must not find it undone by the next start of
+// a planner with its old file; an edit of the file counts all the same, and so
+// does one that brings an old text back.
+func TestAPlannerDoesNotBringItsOldFileBack(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	server := serve(t, natsd.Options{})
+	first := startOn(ctx, t, server, oneNode)
+	first.next(events.TypeInventoryApplied)
+	first.stop()
+	applyByHand(ctx, t, server, permissive)
+
+	p := startOn(ctx, t, server, oneNode)
+	p.log.Wait(ctx, t, "the file was in force before and another inventory is now: not bringing it back; edit it, or use 'fleetfold apply'")
+	third := strings.Replace(oneNode, "node-1", "node-2", 1)
+	p.write(third)
+	p.next(events.TypeInventoryApplied)
+	p.next(events.TypeInventoryApplied)
+	if d := p.next(events.TypeInventoryApplied).Data.(*events.InventoryApplied); d.Generation != 3 || d.Digest != inventory.Digest([]byte(third)) {
+		t.Errorf("after the edit %+v was applied", d)
+	}
+	p.write(oneNode)
+	if d := p.next(events.TypeInventoryApplied).Data.(*events.InventoryApplied); d.Generation != 4 || d.Digest != inventory.Digest([]byte(oneNode)) {
+		t.Errorf("after the edit back %+v was applied", d)
+	}
+	p.stop()
+}
+
+// applyByHand does what 'fleetfold apply' does.
+func applyByHand(ctx context.Context, t *testing.T, server *natsd.Server, text string) {
+	t.Helper()
+	bus, err := eventlog.Connect(ctx, eventlog.Options{InProcess: server})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bus.Close()
+	last, err := bus.Log().LastOn(ctx, bus.Log().Subjects().Inventory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := planner.Seen{Generation: 1, Last: last}
+	if _, err := planner.ApplyOver(ctx, bus, bus.Log(), seen, []byte(text), planner.Word{Actor: "ada", At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func has(line map[string]any, field string) bool {

@@ -18,6 +18,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/inventory"
 	"github.com/fleetfold/fleetfold/pkg/planner"
+	"github.com/fleetfold/fleetfold/pkg/projection"
 	"github.com/fleetfold/fleetfold/pkg/snapshot"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
@@ -100,7 +101,26 @@ func (f *flags) watch(ctx context.Context, bus *eventlog.Bus, v *view.View, logg
 		Failed: func(err error) {
 			logger.Error().Err(err).Dur(field.Wait, inventoryfile.Again).Msg("cannot apply inventory, trying again")
 		},
+		Once: f.once(bus, v, logger),
 	}.Run(ctx)
+}
+
+// once keeps a planner from bringing back an older inventory: the text of its
+// file was in force, and somebody has applied another one since.
+func (f *flags) once(bus *eventlog.Bus, v *view.View, logger zerolog.Logger) *inventoryfile.Once {
+	return &inventoryfile.Once{
+		Generation: func() (generation uint64) {
+			v.Read(func(st *projection.State) { generation = st.Inventory().Generation })
+			return generation
+		},
+		AppliedSince: func(ctx context.Context, text []byte, since uint64) (bool, error) {
+			return planner.AppliedSince(ctx, bus, bus.Log().Subjects(), text, since)
+		},
+		Passed: func() {
+			logger.Warn().Str(field.Path, f.inventory).
+				Msg("the file was in force before and another inventory is now: not bringing it back; edit it, or use 'fleetfold apply'")
+		},
+	}
 }
 
 // problem leaves out the line and the place of what concerns the whole file.
