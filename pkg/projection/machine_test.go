@@ -227,7 +227,7 @@ func (m message) change(same bool) (c projection.Change) {
 		c.Nodes = []fleet.NodeID{m.event.Node}
 	case m.is(actionTypes...), m.is(outcomeTypes...):
 		c.Ledger = true
-	case m.is(events.TypeControlPaused, events.TypeControlResumed, events.TypePlanApproved, events.TypeRotationRequested):
+	case m.is(events.TypeControlPaused, events.TypeControlResumed, events.TypePlanApproved, events.TypeRotationRequested, events.TypeRetryRequested):
 		c.Control = true
 	default:
 		c.Inventory = m.is(events.TypeInventoryApplied)
