@@ -15,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server/ats"
 
+	"github.com/fleetfold/fleetfold/internal/explained"
 	"github.com/fleetfold/fleetfold/internal/history"
 	"github.com/fleetfold/fleetfold/internal/leak"
 	"github.com/fleetfold/fleetfold/internal/status"
@@ -195,6 +196,11 @@ func (c *crew) judge() {
 	c.must(err)
 	for _, v := range history.Check(records, func(digest string) (*fleet.Inventory, error) { return c.inventories.Get(c.ctx, digest) }) {
 		c.Errorf("%v", v)
+	}
+	wrong, err := explained.Check(records, c.bus.Log().Subjects(), func(digest string) (*fleet.Inventory, error) { return c.inventories.Get(c.ctx, digest) }, time.Now(), 0)
+	c.must(err)
+	for _, w := range wrong {
+		c.Error(w)
 	}
 	if len(records) == 0 {
 		c.Error(errors.New("the log is empty"))

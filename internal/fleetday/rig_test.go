@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server/ats"
 
+	"github.com/fleetfold/fleetfold/internal/explained"
 	"github.com/fleetfold/fleetfold/internal/history"
 	"github.com/fleetfold/fleetfold/internal/leak"
 	"github.com/fleetfold/fleetfold/internal/status"
@@ -179,6 +180,10 @@ func (r *rig) missing() (text string) {
 	return text
 }
 
+// mostExplained is of how many nodes and actions of a day the explanations are
+// checked, which takes as many readings of the log.
+const mostExplained = 40
+
 // judge holds the whole log, read anew from the server, to its promises, and to
 // what the witness saw of it while it grew: what was once there stays there.
 func (r *rig) judge() []eventlog.Record {
@@ -189,6 +194,15 @@ func (r *rig) judge() []eventlog.Record {
 		return inventories.Get(r.Context(), digest)
 	}) {
 		r.Error(v)
+	}
+	wrong, err := explained.Check(all, r.witness.bus.Log().Subjects(), func(digest string) (*fleet.Inventory, error) {
+		return inventories.Get(r.Context(), digest)
+	}, time.Now(), mostExplained)
+	if err != nil {
+		r.Error(err)
+	}
+	for _, w := range wrong {
+		r.Error(w)
 	}
 	for i, seen := range r.witness.log() {
 		if i >= len(all) || all[i].Event == nil || seen.Event == nil || all[i].Event.ID != seen.Event.ID {

@@ -139,7 +139,11 @@ func (p *explainer) node(n *explain.Node) {
 		region = "region " + plain(n.Region)
 	}
 	p.truth("desired", n.Desired, region)
-	p.truth("observed", n.Observed, fmt.Sprintf("life %d", n.Epoch))
+	life := fmt.Sprintf("life %d", n.Epoch)
+	if !n.Observed.Is {
+		life = ""
+	}
+	p.truth("observed", n.Observed, life)
 	p.truth("present", n.Present, spaced(n.Absence))
 	unsigned := spaced(n.Unsigned)
 	switch {
@@ -198,10 +202,10 @@ func (p *explainer) strict(s *explain.Strict) {
 		}
 	}
 	if s.Held != nil {
-		p.line(4, p.paint(Yellow, "= ")+fmt.Sprintf("whatever the nodes do, the flip is held: %s: %s", s.Held.Reason, plain(s.Held.Detail)))
+		p.line(4, p.paint(Yellow, "= ")+fmt.Sprintf("whatever the nodes do, the flip is held: %s", reason(s.Held.Reason, s.Held.Detail)))
 	}
 	if s.Unsettled > 0 {
-		p.line(4, p.paint(Yellow, "= ")+fmt.Sprintf("the planner of the newest plan (%d) had not yet seen all nodes that the log calls present, and holds the flip until it has", s.Unsettled))
+		p.line(4, p.paint(Yellow, "= ")+fmt.Sprintf("whoever decided the newest plan (%d) had not yet seen all nodes that the log calls present, and holds the flip until then", s.Unsettled))
 	}
 	if s.Flip != nil {
 		p.flip(s.Flip)
@@ -275,9 +279,16 @@ func (p *explainer) outcome(o *explain.Outcome) string {
 	}
 	text := fmt.Sprintf("%s at %d", strings.TrimPrefix(string(o.Type), "action."), o.Sequence)
 	if o.Reason != "" {
-		text += fmt.Sprintf(": %s: %s", o.Reason, plain(firstLine(o.Detail)))
+		text += ": " + reason(o.Reason, o.Detail)
 	}
 	return text
+}
+
+func reason(r fleet.Reason, detail string) string {
+	if detail == "" {
+		return string(r)
+	}
+	return string(r) + ": " + plain(firstLine(detail))
 }
 
 // causes lists what follows from what.
@@ -314,7 +325,7 @@ func (p *explainer) state(a explain.Pending) string {
 		text += "; no longer wanted, and refused unless it has begun"
 	}
 	if a.Reason != "" {
-		text += fmt.Sprintf("; %s: %s", a.Reason, plain(firstLine(a.Detail)))
+		text += "; " + reason(a.Reason, a.Detail)
 	}
 	if !a.Until.IsZero() {
 		text += "; until " + p.moment(a.Until)

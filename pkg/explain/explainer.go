@@ -28,8 +28,14 @@ type Explainer struct {
 	plan  lastPlan
 	// paused is where each pause that counts began.
 	paused map[fleet.Target]uint64
-	// ended is where the newest outcome of each need of the subject stands.
-	ended map[fleet.Action]uint64
+	// ended is the newest outcome of each need of the subject.
+	ended map[fleet.Action]ending
+}
+
+// ending is the outcome of an action, as a cause.
+type ending struct {
+	action fleet.ActionID
+	cause  Cause
 }
 
 // lastPlan is the newest plan.decided.
@@ -46,7 +52,7 @@ type lastPlan struct {
 func New(subject Subject, subjects events.Subjects, inventories func(digest string) (*fleet.Inventory, error)) *Explainer {
 	e := &Explainer{
 		subject: subject, subjects: subjects, inventories: inventories, state: projection.New(),
-		paused: make(map[fleet.Target]uint64), ended: make(map[fleet.Action]uint64),
+		paused: make(map[fleet.Target]uint64), ended: make(map[fleet.Action]ending),
 	}
 	if subject.Node != "" {
 		e.lens = newNodeLens(e, subject.Node)

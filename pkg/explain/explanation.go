@@ -159,8 +159,9 @@ type Strict struct {
 	// in its way: such as a pause of the fleet, or blindness. Nil: nothing; and
 	// always nil where the flip is not to come.
 	Held *fleet.Held `json:"held,omitempty"`
-	// Unsettled is the newest plan, if whoever decided it had not yet seen all nodes
-	// that the log calls present: planners hold the flip meanwhile. 0: it had.
+	// Unsettled is the newest plan, if no node keeps the flip off and whoever decided
+	// that plan had not yet seen all nodes that the log calls present: planners hold
+	// the flip meanwhile. Else 0.
 	Unsettled uint64 `json:"unsettled,omitempty"`
 	// Flip is how it became strict; nil unless it is.
 	Flip *Flip `json:"flip,omitempty"`

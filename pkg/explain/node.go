@@ -126,8 +126,8 @@ func (l *nodeLens) why(need fleet.Action, basis uint64) (string, []Cause) {
 	if !known {
 		return "", nil
 	}
-	switch need.Type {
-	case fleet.EnrollNode:
+	switch {
+	case need.Type == fleet.EnrollNode && m.desired.Is && !m.present.Is:
 		switch {
 		case m.observed.Is:
 			return "it is absent", append(m.desired.cause("desired"), m.present.cause("absent")...)
@@ -135,14 +135,18 @@ func (l *nodeLens) why(need fleet.Action, basis uint64) (string, []Cause) {
 			return "it was removed", append(m.desired.cause("desired"), m.observed.cause("removed")...)
 		}
 		return "it was never seen", m.desired.cause("desired")
-	case fleet.IssueCredential:
+	case need.Type == fleet.IssueCredential && m.desired.Is && m.present.Is && !m.canSign.Is:
 		causes := append(m.desired.cause("desired"), m.present.cause("present")...)
 		return "it is present and cannot sign", append(causes, m.canSign.cause("cannot sign")...)
-	case fleet.DecommissionNode:
+	case need.Type == fleet.DecommissionNode && !m.desired.Is && m.observed.Is:
 		return "it is observed and not desired", append(m.desired.cause("not desired"), m.observed.cause("observed")...)
 	}
-	return "", nil
+	return notAsked, nil
 }
+
+// notAsked is said of what no rule wants on the basis it names: no planner does
+// that.
+const notAsked = "nothing asks for that there"
 
 // node is what holds now.
 func (l *nodeLens) node() *Node {

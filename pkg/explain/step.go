@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
@@ -30,7 +31,7 @@ func (e *Explainer) before(r eventlog.Record) (s Step, concerns bool) {
 		}
 		return s, concerns
 	case *events.ActionSucceeded:
-		return e.outcome(s, d.Action, fmt.Sprintf("in %d ms", d.DurationMS), concerns)
+		return e.outcome(s, d.Action, took(d.DurationMS), concerns)
 	case *events.ActionFailed:
 		return e.outcome(s, d.Action, because(d.Reason, d.Detail), concerns)
 	case *events.ActionRefused:
@@ -84,11 +85,11 @@ func (e *Explainer) outcome(s Step, id fleet.ActionID, says string, concerns boo
 	if !flies {
 		return s, concerns
 	}
-	s.Because = []Cause{actionCause(f, "its outcome")}
+	s.Because = []Cause{actionCause(f, "ends the action")}
 	if !e.lens.about(f.Action) {
 		return s, concerns
 	}
-	e.ended[f.Action] = s.Sequence
+	e.ended[f.Action] = ending{id, Cause{Sequence: s.Sequence, Type: s.Type, Says: "how the attempt ended"}}
 	return s, true
 }
 
@@ -134,30 +135,14 @@ func (e *Explainer) says(s *Step, ev *events.Event) {
 		s.Says = fmt.Sprintf("%s by %s", d.Target, d.Actor) + quoted(d.Note)
 	case *events.RetryRequested:
 		s.Action, s.Says = d.Action, fmt.Sprintf("of attempt %d by %s", d.Attempt, d.Actor)+quoted(d.Note)
-		if at := e.ended[fleet.Action{Type: d.Type, ID: d.ID}]; at > 0 && e.tried(d) {
-			s.Because = e.endedCause(d, at)
+		if end := e.ended[fleet.Action{Type: d.Type, ID: d.ID}]; end.action == d.Action {
+			s.Because = []Cause{end.cause}
 		}
 	case *events.MessageRefused:
 		s.Says = fmt.Sprintf("%s: %s, %d in all", d.Channel, because(d.Reason, d.Detail), d.Count)
 	default:
 		e.saysOfNode(s, ev)
 	}
-}
-
-// tried says that a wish for a retry means the newest attempt.
-func (e *Explainer) tried(d *events.RetryRequested) bool {
-	a := e.state.Ledger().Attempts(fleet.Action{Type: d.Type, ID: d.ID})
-	return a.Published == d.Attempt && a.Epoch == d.Epoch && a.Generation == d.Generation
-}
-
-// endedCause names the outcome that a person does not want to wait behind.
-func (e *Explainer) endedCause(d *events.RetryRequested, at uint64) []Cause {
-	a := e.state.Ledger().Attempts(fleet.Action{Type: d.Type, ID: d.ID})
-	kind := events.TypeActionFailed
-	if a.LastRefused {
-		kind = events.TypeActionRefused
-	}
-	return []Cause{{Sequence: at, Type: kind, Says: "how the attempt ended"}}
 }
 
 // saysOfNode tells of what the log says about one node.
@@ -241,4 +226,11 @@ func quoted(note string) string {
 		return ""
 	}
 	return fmt.Sprintf(" (%q)", note)
+}
+
+func took(ms int64) string {
+	if ms == 0 {
+		return "in under 1ms"
+	}
+	return "in " + (time.Duration(ms) * time.Millisecond).String()
 }

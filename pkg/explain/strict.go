@@ -155,13 +155,13 @@ func (l *strictLens) why(need fleet.Action, basis uint64) (string, []Cause) {
 	switch {
 	case !known:
 		return "", nil
-	case need.Type == fleet.EnableStrictEnforcement:
+	case need.Type == fleet.EnableStrictEnforcement && m.wanted.Is && m.ready.Is && !m.strict.Is:
 		return "the inventory asks for it, and every desired node is present and can sign",
 			append(m.wanted.cause("strict is wanted"), m.ready.cause("no node stands in the way")...)
-	case need.Type == fleet.DisableStrictEnforcement:
+	case need.Type == fleet.DisableStrictEnforcement && m.strict.Is && !m.wanted.Is:
 		return "the inventory does not ask for it", append(m.strict.cause("strict"), m.wanted.cause("strict is not wanted")...)
 	}
-	return "", nil
+	return notAsked, nil
 }
 
 // strict is what holds now.
@@ -172,7 +172,7 @@ func (l *strictLens) strict(now time.Time, all []Pending) *Strict {
 		return s
 	}
 	s.Blockers = l.blockers(all)
-	if l.plan.sequence > 0 && !l.plan.settled {
+	if len(s.Blockers) == 0 && l.plan.sequence > 0 && !l.plan.settled {
 		s.Unsettled = l.plan.sequence
 	}
 	situation := engine.Situation{Desired: l.inventory, Observed: l.state.Observed(), Facts: l.state, Settled: true, Now: now}
