@@ -142,6 +142,9 @@ func (e *Explainer) says(s *Step, ev *events.Event) {
 		s.Says = fmt.Sprintf("%s: %s, %d in all", d.Channel, because(d.Reason, d.Detail), d.Count)
 	default:
 		e.saysOfNode(s, ev)
+		if epoch, now := epochOf(ev.Data), e.state.Ledger().Epoch(ev.Node); epoch > 0 && epoch != now {
+			s.Says += fmt.Sprintf(", of life %d, and the present one is %d", epoch, now)
+		}
 	}
 }
 
@@ -233,4 +236,29 @@ func took(ms int64) string {
 		return "in under 1ms"
 	}
 	return "in " + (time.Duration(ms) * time.Millisecond).String()
+}
+
+// epochOf is the life of the node that a fact is about; 0 where it says none.
+func epochOf(d events.Payload) uint64 {
+	switch d := d.(type) {
+	case *events.NodeAppeared:
+		return d.Epoch
+	case *events.NodeLost:
+		return d.Epoch
+	case *events.NodeLeft:
+		return d.Epoch
+	case *events.NodeRemoved:
+		return d.Epoch
+	case *events.CredentialIssued:
+		return d.Epoch
+	case *events.CredentialProved:
+		return d.Epoch
+	case *events.CredentialExpired:
+		return d.Epoch
+	case *events.CredentialRevoked:
+		return d.Epoch
+	case *events.NodeBundleReported:
+		return d.Epoch
+	}
+	return 0
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/decide"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/explain"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
@@ -52,19 +53,41 @@ func (m *foldMachine) decides(t *rapid.T) {
 	}
 }
 
+// fails publishes what a planner would, and lets some of what is in flight fail,
+// now and then several times.
+func (m *foldMachine) fails(t *rapid.T) {
+	for range pick(t, "times", 1, 1, 2, 4) {
+		m.decides(t)
+		for _, f := range m.state.Ledger().Flights() {
+			if mostly(t, "fails") {
+				m.tell(t, &events.Event{Type: events.TypeActionFailed, Data: &events.ActionFailed{Action: f.ID, Reason: "timeout", Detail: "no answer"}}, "")
+			}
+		}
+	}
+}
+
 func TestWhatIsExplainedHolds(t *testing.T) {
+	seen := make(map[explain.State]int)
 	rapid.Check(t, func(t *rapid.T) {
-		m := &foldMachine{state: projection.New(), count: map[string]int{}}
-		m.facts = m.log.answers()
+		m := &foldMachine{state: projection.New(), count: map[string]int{}, silent: true}
 		moves := m.moves()
 		for _, name := range slices.Sorted(maps.Keys(moves)) {
 			moves[name+", again"] = moves[name]
 		}
 		moves["anything"], moves["a misfit"] = m.anything, m.misfit
 		moves["a planner"], moves["a planner, again"], moves["a planner, and again"] = m.decides, m.decides, m.decides
+		moves["what fails"], moves["what fails, again"] = m.fails, m.fails
 		t.Repeat(moves)
 		m.explained(t)
+		for _, p := range explain.PendingOf(m.state, lawInventories()[m.state.Inventory().Digest], storedAt(m.state.Sequence())) {
+			seen[p.State]++
+		}
 	})
+	for _, state := range []explain.State{explain.ToPublish, explain.InFlight, explain.Held, explain.BackingOff, explain.Blocked} {
+		if seen[state] == 0 {
+			t.Errorf("no history led to what is %s, so nothing is known of it", state)
+		}
+	}
 }
 
 // explained checks the explanations of everything on the log so far.
@@ -77,7 +100,7 @@ func (m *foldMachine) explained(t *rapid.T) {
 	if rapid.IntRange(0, 9).Draw(t, "one inventory is gone") == 0 {
 		delete(inventories, "d2")
 	}
-	now := storedAt(uint64(len(records))).Add(time.Duration(rapid.IntRange(-5, 300).Draw(t, "now")) * time.Second)
+	now := storedAt(uint64(len(records))).Add(time.Duration(pick(t, "now", 0, 0, 0, 1, -5, 3, 10, 300)) * time.Second)
 	wrong, err := explained.Check(records, subjects, func(digest string) (*fleet.Inventory, error) {
 		if inv := inventories[digest]; inv != nil {
 			return inv, nil
