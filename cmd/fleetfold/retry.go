@@ -218,6 +218,8 @@ func stateOf(p explain.Pending) string {
 		text += fmt.Sprintf(" since %s as %s", p.Since.Local().Format(time.DateTime), p.ActionID)
 	case p.State == explain.ToPublish:
 		return "it is published with the next plan"
+	case p.State == explain.BackingOff:
+		text += " " + p.Detail
 	case p.Reason != "":
 		text += fmt.Sprintf(": %s: %s", p.Reason, p.Detail)
 	}

@@ -324,7 +324,10 @@ func (p *explainer) state(a explain.Pending) string {
 	if a.Unwanted {
 		text += "; no longer wanted, and refused unless it has begun"
 	}
-	if a.Reason != "" {
+	switch {
+	case a.State == explain.BackingOff:
+		text += "; " + plain(firstLine(a.LastError))
+	case a.Reason != "":
 		text += "; " + reason(a.Reason, a.Detail)
 	}
 	if !a.Until.IsZero() {
