@@ -2,8 +2,10 @@ package explain
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -57,7 +59,7 @@ func (e *Explainer) plans(s Step, d *events.PlanDecided) (Step, bool) {
 		}
 	}
 	for _, h := range d.Held {
-		if e.lens.about(h.Action) {
+		if e.lens.about(h.Action) && !e.waitsForItself(h) {
 			held := h
 			s.Says, s.Because = e.wants(h.Action, d.Basis)
 			s.Held = &held
@@ -66,6 +68,12 @@ func (e *Explainer) plans(s Step, d *events.PlanDecided) (Step, bool) {
 		}
 	}
 	return s, false
+}
+
+// waitsForItself: what is in flight is wanted by every plan until it has ended,
+// and that is no step.
+func (e *Explainer) waitsForItself(h fleet.Held) bool {
+	return h.Reason == engine.ReasonInFlight && slices.ContainsFunc(e.state.Ledger().Flights(), func(f projection.Flight) bool { return f.Action == h.Action })
 }
 
 // wants is what a plan wanted on its basis, and why.
