@@ -99,6 +99,8 @@ func TestSeparateProcessesConvergeOnTheSecureBus(t *testing.T) {
 		{busconf.Auditor, []string{"status"}, "executor"},
 		{busconf.Operator, []string{"pause", "--node", "a", "-m", "works"}, "paused node a"},
 		{busconf.Operator, []string{"resume", "--node", "a"}, "resumed node a"},
+		{busconf.Operator, []string{"explain", "a"}, "nothing to do: it is desired, present and can sign"},
+		{busconf.Auditor, []string{"explain", "strict"}, "strict, as the inventory asks"},
 		{busconf.Operator, []string{"rotate", "--all", "--wait"}, "rotated the fleet"},
 		{busconf.Operator, []string{"doctor"}, "folded again and found right"},
 		{busconf.Auditor, []string{"doctor"}, "folded again and found right"},
