@@ -68,6 +68,7 @@ var text string
 func (c Config) template() *template.Template {
 	return template.Must(template.New("nats-server.conf").Funcs(template.FuncMap{
 		"quote": strconv.Quote,
+		"owner": ownerOf,
 		"join":  func(list []string) string { return strings.Join(list, ", ") },
 		"file":  func(name string) string { return strconv.Quote(path.Join(c.Dir, name)) },
 		"list": func(subjects []string) string {
@@ -87,9 +88,11 @@ type page struct {
 	// What nodes may ask of the services' account, and hear from it.
 	NodeAsks, NodeHears []string
 	// People are in an account each.
-	People   []person
-	Exports  []export
-	Commands string
+	People  []person
+	Exports []export
+	// SystemExports are what the servers' own account lets people ask.
+	SystemExports []export
+	Commands      string
 }
 
 type user struct {
@@ -128,7 +131,13 @@ func (c Config) page() (page, error) {
 		}
 		account := strings.ToUpper(string(r)) + "S"
 		p.People = append(p.People, person{account, u})
-		p.Exports = share(p.Exports, u.Publish, account)
+		for _, s := range u.Publish {
+			if ownerOf(s) == systemAccount {
+				p.SystemExports = share(p.SystemExports, s, account)
+			} else {
+				p.Exports = share(p.Exports, s, account)
+			}
+		}
 	}
 	for _, id := range c.Nodes {
 		uri, err := identity.SPIFFEID(c.TrustDomain, id)
@@ -147,15 +156,27 @@ func (c Config) page() (page, error) {
 	return p, nil
 }
 
-// share exports subjects to one more account. Two exports of one subject would
-// not do: the second would take the place of the first.
-func share(all []export, subjects []string, account string) []export {
-	for _, s := range subjects {
-		i := slices.IndexFunc(all, func(e export) bool { return e.Subject == s })
-		if i < 0 {
-			all, i = append(all, export{Subject: s, Many: strings.HasPrefix(s, "$")}), len(all)
-		}
-		all[i].Accounts = append(all[i].Accounts, account)
+// Accounts that people ask.
+const (
+	systemAccount   = "SYS"
+	servicesAccount = "SERVICES"
+)
+
+// ownerOf is the account that answers a question of people.
+func ownerOf(subject string) string {
+	if strings.HasPrefix(subject, "$SYS.") {
+		return systemAccount
 	}
+	return servicesAccount
+}
+
+// share exports a subject to one more account. Two exports of one subject would
+// not do: the second would take the place of the first.
+func share(all []export, subject, account string) []export {
+	i := slices.IndexFunc(all, func(e export) bool { return e.Subject == subject })
+	if i < 0 {
+		all, i = append(all, export{Subject: subject, Many: strings.HasPrefix(subject, "$")}), len(all)
+	}
+	all[i].Accounts = append(all[i].Accounts, account)
 	return all
 }

@@ -103,7 +103,7 @@ func (s *State) moveFence(seq uint64, e *events.Event) {
 		s.last.enforcement = seq
 	case events.TypeInventoryApplied:
 		s.last.inventory = seq
-	case events.TypeTrustPublished, events.TypeTrustDelegated, events.TypeTrustRotationRequested,
+	case events.TypeTrustPublished, events.TypeTrustDelegated,
 		events.TypeTrustRotationHeld, events.TypeTrustActivated, events.TypeTrustRetired:
 		s.last.trust = seq
 	case events.TypeNodeBundleReported, events.TypeNodeAppeared, events.TypeNodeLost, events.TypeNodeLeft, events.TypeNodeRemoved,

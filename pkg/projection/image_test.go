@@ -104,7 +104,7 @@ var kept = map[string]string{
 	"State.safeguards": "Safeguards", "State.policy": "Policy", "State.rotations": "Rotations", "State.last": "below", "State.ignored": "Ignored", "State.unfit": "Unfit", "State.planEnd": "PlanEnd",
 
 	"observed.state": "StrictEnforced; the nodes follow from IDs", "observed.order": "order of IDs", "observed.holes": "none in an image",
-	"Ledger.ids": "the State's", "Ledger.flights": "Flights", "Ledger.byID": "from Flights", "Ledger.busy": "from Flights", "Ledger.attempts": "IDs.Attempts",
+	"Ledger.ids": "the State's", "Ledger.flights": "Flights", "Ledger.byID": "from Flights", "Ledger.busy": "from Flights", "Ledger.phases": "from Flights", "Ledger.attempts": "IDs.Attempts",
 	"control.pauses": "Pauses", "control.approvals": "Approvals", "control.approvedTo": "ApprovedTo",
 	"fences.plan": "LastPlan", "fences.enforcement": "LastEnforcement", "fences.inventory": "LastInventory", "fences.trust": "LastTrust",
 	"record.epoch": "IDs.Epoch", "record.last": "IDs.Last", "record.removedAt": "IDs.RemovedAt", "record.node": "IDs.Node",

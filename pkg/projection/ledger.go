@@ -52,6 +52,7 @@ type Ledger struct {
 	byID     map[fleet.ActionID]*Flight
 	busy     map[fleet.NodeID]queue // by node; "" is the fleet
 	attempts map[fleet.Action]Attempts
+	phases   phases
 }
 
 // queue is the flights of one node: nearly always one.
@@ -66,6 +67,7 @@ func newLedger(ids map[fleet.NodeID]*record, room int) Ledger {
 		byID:     make(map[fleet.ActionID]*Flight),
 		busy:     make(map[fleet.NodeID]queue),
 		attempts: make(map[fleet.Action]Attempts, room),
+		phases:   make(phases),
 	}
 }
 
@@ -146,6 +148,7 @@ func (l *Ledger) begin(f Flight) bool {
 func (l *Ledger) fly(f Flight) {
 	l.flights = append(l.flights, &f)
 	l.byID[f.ID] = &f
+	l.phases.add(&f, 1)
 	q := l.busy[f.Action.ID]
 	if q.length++; q.oldest == nil {
 		q.oldest = &f
@@ -165,6 +168,7 @@ func (l *Ledger) land(id fleet.ActionID) *Flight {
 		return cmp.Compare(have.Sequence, seq)
 	})
 	l.flights = slices.Delete(l.flights, at, at+1)
+	l.phases.add(f, -1)
 	l.dequeue(f)
 	return f
 }
