@@ -146,11 +146,19 @@ func (h *told) check(s explain.Subject) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	return h.judge(x), nil
+}
+
+// judge says what is wrong with an explanation.
+func (h *told) judge(x explain.Explanation) []string {
 	c := checker{told: h, x: x}
 	c.sequences()
+	if len(c.wrong) > 0 {
+		return c.wrong // the rest relies on records that are there
+	}
 	c.steps()
 	c.pending()
-	switch s.Kind {
+	switch x.Subject.Kind {
 	case explain.KindNode:
 		c.node()
 	case explain.KindStrict:
@@ -158,5 +166,5 @@ func (h *told) check(s explain.Subject) ([]string, error) {
 	case explain.KindAction:
 		c.action()
 	}
-	return c.wrong, nil
+	return c.wrong
 }
