@@ -12,6 +12,7 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/render"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/explain"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/view"
@@ -92,17 +93,16 @@ func (f *explainFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	bus, err := connect(cmd.Context(), cmd, &f.nats)
+	h, err := f.open(cmd)
 	if err != nil {
 		return err
 	}
-	defer bus.Close()
-	from := liveRecords{bus}
-	subject, err := subjectOf(cmd.Context(), from, kind, name)
+	defer h.close()
+	subject, err := subjectOf(cmd.Context(), h, kind, name)
 	if err != nil {
 		return err
 	}
-	e, err := explain.Read(cmd.Context(), from, bus.Log().Subjects(), subject)
+	e, err := explain.Read(cmd.Context(), h, h.subjects, subject)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,24 @@ func (f *explainFlags) run(cmd *cobra.Command, args []string) error {
 	if !x.Known() {
 		return cli.WithHint(errors.New(x.Verdict), "'fleetfold get nodes' lists the nodes, 'fleetfold log' what happened")
 	}
-	return f.print(cmd, bus, x)
+	return f.print(cmd, h.bus, x)
+}
+
+// explainable is a log that is read from its beginning.
+type explainable struct {
+	explain.Source
+	subjects events.Subjects
+	// bus of the running fleet whose log it is.
+	bus   *eventlog.Bus
+	close func()
+}
+
+func (f *explainFlags) open(cmd *cobra.Command) (*explainable, error) {
+	bus, err := connect(cmd.Context(), cmd, &f.nats)
+	if err != nil {
+		return nil, err
+	}
+	return &explainable{Source: liveRecords{bus}, subjects: bus.Log().Subjects(), bus: bus, close: bus.Close}, nil
 }
 
 func (f *explainFlags) print(cmd *cobra.Command, bus *eventlog.Bus, x explain.Explanation) error {

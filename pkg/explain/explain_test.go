@@ -81,7 +81,7 @@ func (f file) explain(t *testing.T, s explain.Subject) explain.Explanation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return e.Explain(noon.Add(time.Duration(len(f.records)) * time.Second))
+	return e.Explain(e.At())
 }
 
 var strict, n1 = explain.Subject{Kind: explain.KindStrict}, explain.Subject{Kind: explain.KindNode, Node: "n1"}

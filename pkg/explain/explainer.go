@@ -18,6 +18,7 @@ type Explainer struct {
 	inventories func(digest string) (*fleet.Inventory, error)
 
 	state *projection.State
+	at    time.Time
 	// inventory in force; nil: none, or it is unreadable.
 	inventory  *fleet.Inventory
 	unreadable []Unreadable
@@ -89,6 +90,7 @@ func (e *Explainer) Follow(r eventlog.Record) error {
 	if err != nil {
 		return err
 	}
+	e.at = r.Time.Round(0).UTC()
 	if change.Inventory {
 		e.applied(r)
 	}
@@ -134,11 +136,8 @@ func (e *Explainer) control(r eventlog.Record) {
 	}
 }
 
-// State is the fold so far. It is the Explainer's own: it must not be changed.
-func (e *Explainer) State() *projection.State { return e.state }
-
-// Inventory in force; nil: none, or it is unreadable.
-func (e *Explainer) Inventory() *fleet.Inventory { return e.inventory }
+// At is when the log stored the last record; zero before the first.
+func (e *Explainer) At() time.Time { return e.at }
 
 // trail is the steps so far, at most MaxSteps.
 type trail struct {
