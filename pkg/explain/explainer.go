@@ -73,6 +73,8 @@ type lens interface {
 	facts() []fact
 	// note takes down since when what holds, after a record was folded.
 	note(r eventlog.Record, c projection.Change)
+	// touched says whether a change may be one of the subject.
+	touched(projection.Change) bool
 	// about says whether an action is one of the subject's.
 	about(fleet.Action) bool
 	// why a need was there at a sequence of the log.
@@ -103,7 +105,7 @@ func (e *Explainer) Follow(r eventlog.Record) error {
 		e.story.follow(r, change, step)
 		return nil
 	}
-	if !change.Empty() {
+	if e.lens.touched(change) {
 		step.Changed = e.trail.compare(e.lens.facts())
 	}
 	if concerns || len(step.Changed) > 0 {

@@ -34,6 +34,10 @@ func newNodeLens(e *Explainer, id fleet.NodeID) *nodeLens {
 
 func (l *nodeLens) about(a fleet.Action) bool { return a.ID == l.id }
 
+func (l *nodeLens) touched(c projection.Change) bool {
+	return c.Inventory || c.Control || c.Ledger || slices.Contains(c.Nodes, l.id)
+}
+
 func (l *nodeLens) note(r eventlog.Record, c projection.Change) {
 	changed := false
 	if c.Inventory {

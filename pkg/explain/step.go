@@ -42,7 +42,9 @@ func (e *Explainer) before(r eventlog.Record) (s Step, concerns bool) {
 		_, strict := e.lens.(*strictLens)
 		return e.enforcement(s, d), strict
 	}
-	e.says(&s, r.Event)
+	if s.Node == "" || concerns || e.subject.Node == "" { // what is said of other nodes is no step
+		e.says(&s, r.Event)
+	}
 	return s, concerns
 }
 

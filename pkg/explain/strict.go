@@ -37,6 +37,8 @@ func newStrictLens(e *Explainer) *strictLens {
 
 func (l *strictLens) about(a fleet.Action) bool { return a.ID == "" }
 
+func (l *strictLens) touched(c projection.Change) bool { return !c.Empty() }
+
 func (l *strictLens) note(r eventlog.Record, c projection.Change) {
 	for _, id := range c.Nodes {
 		l.noteNode(id, r)
