@@ -244,7 +244,7 @@ func (c chronicle) revoked() (all []projection.Revoked) {
 		for _, l := range c.allLives(id) {
 			for i, m := range l {
 				if d, ok := m.event.Data.(*events.CredentialIssued); ok && l.gives(i) {
-					if at, ended := l.revokedAt(i, d); ended && !d.NotAfter.Before(at) && !d.NotAfter.Before(c[len(c)-1].at) {
+					if at, ended := l.revokedAt(i, d); ended && !d.NotAfter.Before(at) && !d.NotAfter.Before(c.time()) {
 						all = append(all, projection.Revoked{Serial: d.Serial, Issuer: d.Issuer, At: at, NotAfter: d.NotAfter})
 					}
 				}
@@ -255,6 +255,16 @@ func (c chronicle) revoked() (all []projection.Revoked) {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Issuer, b.Issuer), cmp.Compare(a.Serial, b.Serial))
 	})
 	return all
+}
+
+// time of the log is that of its newest event: what is none says nothing of it.
+func (c chronicle) time() (now time.Time) {
+	for _, m := range c {
+		if m.event != nil {
+			now = m.at
+		}
+	}
+	return now
 }
 
 // gives says that message i gives a certificate, and does not only repeat it.
