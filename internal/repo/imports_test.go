@@ -66,6 +66,11 @@ var bans = []ban{
 		because: "agents and services must not carry a server; whoever embeds one takes pkg/natsd",
 	},
 	{
+		imports: []string{"github.com/nats-io/jwt", "github.com/nats-io/nkeys"}, in: everywhere,
+		but:     []string{"pkg/busconf", "internal/busdir"},
+		because: "who may do what on the bus is said in one table, and tokens are made in one place; everybody else hands a file to the client",
+	},
+	{
 		imports: []string{module + "/cmd"}, in: everywhere, tests: true,
 		because: "programs stand at the end of every chain of imports",
 	},

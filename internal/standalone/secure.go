@@ -32,7 +32,7 @@ func (d *doors) open(inv *fleet.Inventory, observed []fleet.NodeID) error {
 	if inv != nil {
 		d.inv = inv
 	}
-	done, err := busdir.Write(busdir.Options{Dir: d.dir, Config: d.config(observed)})
+	done, err := busdir.Write(busdir.Options{Dir: d.dir, Mode: busconf.Certificates, Config: d.config(observed)})
 	if err != nil {
 		return fmt.Errorf("write configuration of the server: %w", err)
 	}

@@ -3,6 +3,7 @@ package busconf
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // Verb is what a right lets its holder do.
@@ -15,6 +16,12 @@ const (
 	Deny      Verb = "not publish"
 	Subscribe Verb = "subscribe"
 	Answer    Verb = "answer"
+)
+
+// Who may answer may do so this often, for so long after the request.
+const (
+	answers    = 1
+	answerTime = 2 * time.Minute
 )
 
 // Right is one line of the table.

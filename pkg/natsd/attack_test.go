@@ -17,8 +17,10 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
-func TestANodeSpeaksForItselfOnly(t *testing.T) {
-	b := newSecureBus(t, "a", "b", "a/b", "ab")
+func TestANodeSpeaksForItselfOnly(t *testing.T) { inEachMode(t, aNodeSpeaksForItselfOnly) }
+
+func aNodeSpeaksForItselfOnly(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a", "b", "a/b", "ab")
 	a := b.node("a")
 	a.mustNotPublish(
 		"fleet.presence.b", "fleet.credential.b", "fleet.request.b", "fleet.command.b", "fleet.command.a",
@@ -53,7 +55,11 @@ func (c *client) mustDenyQueue(subject string) {
 
 // The server sends its acknowledgement to whatever subject the publisher names.
 func TestANodeCannotHaveTheServerWriteForIt(t *testing.T) {
-	b := newSecureBus(t, "a", "b")
+	inEachMode(t, aNodeCannotHaveTheServerWriteForIt)
+}
+
+func aNodeCannotHaveTheServerWriteForIt(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a", "b")
 	if err := b.agent("b").Beat(patience(t), "b", heartbeat("b"), time.Minute); err != nil {
 		t.Fatal(err)
 	}
@@ -126,8 +132,10 @@ func (b *secureBus) trust() {
 	}
 }
 
-func TestANodeReadsWhatIsTrusted(t *testing.T) {
-	b := newSecureBus(t, "a")
+func TestANodeReadsWhatIsTrusted(t *testing.T) { inEachMode(t, aNodeReadsWhatIsTrusted) }
+
+func aNodeReadsWhatIsTrusted(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a")
 	a := b.node("a")
 	heard, err := a.SubscribeSync("fleet.trust.>")
 	if err != nil {
@@ -167,7 +175,11 @@ func lost(id fleet.NodeID, n int) *events.Event {
 
 // Headers can ask a stream for much: nothing of it may touch another node.
 func TestHeadersOfANodeReachOnlyItsOwnMessages(t *testing.T) {
-	b := newSecureBus(t, "a", "b")
+	inEachMode(t, headersOfANodeReachOnlyItsOwnMessages)
+}
+
+func headersOfANodeReachOnlyItsOwnMessages(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a", "b")
 	if err := b.agent("b").Beat(patience(t), "b", heartbeat("b"), time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -229,8 +241,10 @@ func firstKey(answer []byte) string {
 	return key
 }
 
-func TestANodeCannotAnswerForAnother(t *testing.T) {
-	b := newSecureBus(t, "a", "b")
+func TestANodeCannotAnswerForAnother(t *testing.T) { inEachMode(t, aNodeCannotAnswerForAnother) }
+
+func aNodeCannotAnswerForAnother(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a", "b")
 	executor := b.bus(busconf.Executor)
 	a := b.node("a")
 	a.mustNotSubscribe("fleet.command.b")
@@ -285,8 +299,10 @@ func administration(stream string) []string {
 // be heard again after the loss of a server.
 var exceptions = []string{"$JS.API.STREAM.PURGE.OBJ_FLEET_SNAPSHOTS", "$JS.API.STREAM.LEADER.STEPDOWN.FLEET_PRESENCE"}
 
-func TestNoServiceAdministersStreams(t *testing.T) {
-	b := newSecureBus(t, "a")
+func TestNoServiceAdministersStreams(t *testing.T) { inEachMode(t, noServiceAdministersStreams) }
+
+func noServiceAdministersStreams(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a")
 	streams := []string{"FLEET", "FLEET_INGEST", "FLEET_PRESENCE", "OBJ_FLEET_INVENTORIES", "OBJ_FLEET_SNAPSHOTS"}
 	for _, r := range busconf.Services {
 		c := b.as(r)
@@ -315,7 +331,11 @@ func TestNoServiceAdministersStreams(t *testing.T) {
 }
 
 func TestEachServiceWritesOnlyWhatIsItsOwn(t *testing.T) {
-	b := newSecureBus(t, "a")
+	inEachMode(t, eachServiceWritesOnlyWhatIsItsOwn)
+}
+
+func eachServiceWritesOnlyWhatIsItsOwn(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a")
 	b.as(busconf.Planner).mustNotPublish("fleet.events.outcome.x", "fleet.events.enforcement", "fleet.events.trust", "fleet.events.control", "fleet.command.a",
 		"$JS.API.CONSUMER.CREATE.FLEET.executor", "$JS.API.CONSUMER.CREATE.FLEET.executor.fleet.actions.>", "$JS.API.CONSUMER.MSG.NEXT.FLEET.executor")
 	b.as(busconf.Executor).mustNotPublish("fleet.events.plan", "fleet.events.inventory", "fleet.events.control", "fleet.actions.enroll-node.a",
@@ -331,8 +351,10 @@ func TestEachServiceWritesOnlyWhatIsItsOwn(t *testing.T) {
 }
 
 // An operator's word is on few subjects, whatever else is named.
-func TestAnOperatorSpeaksOnlyOfControl(t *testing.T) {
-	b := newSecureBus(t, "a")
+func TestAnOperatorSpeaksOnlyOfControl(t *testing.T) { inEachMode(t, anOperatorSpeaksOnlyOfControl) }
+
+func anOperatorSpeaksOnlyOfControl(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a")
 	b.trust()
 	c := b.as(busconf.Operator)
 	c.mustNotPublish("$JS.API.STREAM.INFO.KV_FLEET_TOKENS", "$JS.API.STREAM.NAMES", "$JS.API.CONSUMER.CREATE.FLEET.x", "$JS.API.CONSUMER.CREATE.FLEET.executor.fleet.actions.>", "$JS.API.CONSUMER.CREATE.OBJ_FLEET_INVENTORIES.x", "fleet.trust.bundle", "$SRV.PING")
@@ -365,7 +387,11 @@ func (c *client) ask(target string) {
 }
 
 func TestTheAuditorReadsAndWritesNothing(t *testing.T) {
-	b := newSecureBus(t, "a")
+	inEachMode(t, theAuditorReadsAndWritesNothing)
+}
+
+func theAuditorReadsAndWritesNothing(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a")
 	appendFact(t, b.planner.Log())
 	digest, err := b.planner.PutInventory(patience(t), []byte("text"))
 	if err != nil {

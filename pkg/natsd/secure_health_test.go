@@ -11,8 +11,10 @@ import (
 )
 
 // All that "fleetfold doctor" asks, people may ask.
-func TestPeopleMayLookAtEverything(t *testing.T) {
-	b := newSecureBus(t, "a", "rack/n.1")
+func TestPeopleMayLookAtEverything(t *testing.T) { inEachMode(t, peopleMayLookAtEverything) }
+
+func peopleMayLookAtEverything(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a", "rack/n.1")
 	for _, id := range []fleet.NodeID{"a", "rack/n.1"} {
 		if err := b.agent(id).Beat(patience(t), id, heartbeat(id), time.Minute); err != nil {
 			t.Fatal(err)
@@ -53,8 +55,10 @@ func TestPeopleMayLookAtEverything(t *testing.T) {
 
 // Whoever may not is told so at once, and not when nobody has answered, and knows
 // that nothing has come of it.
-func TestWhatIsNotAllowedIsSaidAtOnce(t *testing.T) {
-	b := newSecureBus(t, "a")
+func TestWhatIsNotAllowedIsSaidAtOnce(t *testing.T) { inEachMode(t, whatIsNotAllowedIsSaidAtOnce) }
+
+func whatIsNotAllowedIsSaidAtOnce(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a")
 	if _, err := b.bus(busconf.Executor).AccountLimits(t.Context()); !errors.Is(err, eventlog.ErrNotAllowed) {
 		t.Errorf("an executor asks for limits: %v", err)
 	}

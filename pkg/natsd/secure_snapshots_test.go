@@ -10,7 +10,11 @@ import (
 
 // Everybody who folds the log may begin with a snapshot; only planners keep them.
 func TestEverybodyReadsSnapshotsAndPlannersKeepThem(t *testing.T) {
-	b := newSecureBus(t)
+	inEachMode(t, everybodyReadsSnapshotsAndPlannersKeepThem)
+}
+
+func everybodyReadsSnapshotsAndPlannersKeepThem(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode)
 	large := strings.Repeat("0123456789abcdef", 1<<19) // several answers
 	for n, content := range []string{"", "small", large} {
 		if _, err := b.planner.PutSnapshot(patience(t), uint64(n), strings.NewReader(content)); err != nil {

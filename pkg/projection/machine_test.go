@@ -198,7 +198,7 @@ func (m *foldMachine) tell(t *rapid.T, e *events.Event, subject string) {
 		return
 	}
 	before.passTime(m.facts)
-	before.Revoked = stillRevoked(before.Revoked, m.log.time())
+	before.Revoked = stillRevoked(before.Revoked, next.at)
 	same := reflect.DeepEqual(before, m.facts)
 	if same && next.fits && !next.is(events.TypePlanDecided) {
 		m.count[string(e.Type)]++

@@ -240,11 +240,12 @@ func (c chronicle) allLives(id fleet.NodeID) (all []lifetime) {
 // revoked are the certificates of which the first thing that ended them was no
 // expiry, and which have not expired by themselves, by when the log took it.
 func (c chronicle) revoked() (all []projection.Revoked) {
+	now := c.newest()
 	for _, id := range lawIDs {
 		for _, l := range c.allLives(id) {
 			for i, m := range l {
 				if d, ok := m.event.Data.(*events.CredentialIssued); ok && l.gives(i) {
-					if at, ended := l.revokedAt(i, d); ended && !d.NotAfter.Before(at) && !d.NotAfter.Before(c.time()) {
+					if at, ended := l.revokedAt(i, d); ended && !d.NotAfter.Before(at) && !d.NotAfter.Before(now) {
 						all = append(all, projection.Revoked{Serial: d.Serial, Issuer: d.Issuer, At: at, NotAfter: d.NotAfter})
 					}
 				}
@@ -257,14 +258,14 @@ func (c chronicle) revoked() (all []projection.Revoked) {
 	return all
 }
 
-// time of the log is that of its newest event: what is none says nothing of it.
-func (c chronicle) time() (now time.Time) {
+// newest is the time of the newest event; what does not fit says no time.
+func (c chronicle) newest() (at time.Time) {
 	for _, m := range c {
-		if m.event != nil {
-			now = m.at
+		if m.event != nil && m.at.After(at) {
+			at = m.at
 		}
 	}
-	return now
+	return at
 }
 
 // gives says that message i gives a certificate, and does not only repeat it.

@@ -156,12 +156,14 @@ func (f *flags) newDriver(url string, evidence *attest.Local, logger zerolog.Log
 		return nil, nil, err
 	}
 	var agents func(fleet.NodeID) string
+	creds := f.nats.Creds
 	if f.identities != "" {
+		creds = "" // they are the executor's
 		agents = func(id fleet.NodeID) string { return busdir.Node(f.identities, id) }
 	}
 	local, err := handlers.NewLocal(handlers.LocalOptions{
 		Dir: filepath.Join(f.dir, "nodes"), Program: []string{program},
-		URL: url, Prefix: f.nats.Prefix, Creds: f.nats.Creds, Identity: agents, Lease: f.lease, Attest: evidence, Logger: logger,
+		URL: url, Prefix: f.nats.Prefix, Creds: creds, Identity: agents, Lease: f.lease, Attest: evidence, Logger: logger,
 	})
 	if err != nil {
 		return nil, nil, err
