@@ -181,7 +181,8 @@ func (s *screen) line(at time.Duration, e *events.Event) string {
 	switch e.Type {
 	case events.TypeInventoryApplied, events.TypeEnforcementEnabled, events.TypeEnforcementDisabled,
 		events.TypeNodeLost, events.TypeNodeLeft, events.TypeCredentialExpired, events.TypeCredentialRevoked,
-		events.TypePlanApproved, events.TypeControlPaused, events.TypeControlResumed, events.TypeMessageRefused:
+		events.TypePlanApproved, events.TypeControlPaused, events.TypeControlResumed, events.TypeMessageRefused,
+		events.TypeRetryRequested:
 		return s.stamp(at, "·", s.row(string(e.Type), e.Node, logline.Describe(e)))
 	case events.TypePlanDecided:
 		d := e.Data.(*events.PlanDecided)

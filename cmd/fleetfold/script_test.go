@@ -61,7 +61,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "server": server, "equip": equip, "await": await, "ask": ask, "revoke": revoke},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "server": server, "equip": equip, "await": await, "ask": ask, "revoke": revoke, "first-action": firstAction},
 	})
 }
 

@@ -109,6 +109,8 @@ func separateProcesses(t *testing.T, mode busconf.Mode) {
 		{busconf.Auditor, []string{"status"}, "executor"},
 		{busconf.Operator, []string{"pause", "--node", "a", "-m", "works"}, "paused node a"},
 		{busconf.Operator, []string{"resume", "--node", "a"}, "resumed node a"},
+		{busconf.Operator, []string{"explain", "a"}, "nothing to do: it is desired, present and can sign"},
+		{busconf.Auditor, []string{"explain", "strict"}, "strict, as the inventory asks"},
 		{busconf.Operator, []string{"rotate", "--all", "--wait"}, "rotated the fleet"},
 		{busconf.Auditor, []string{"diff", file}, "In force already: generation 1"},
 		{busconf.Operator, []string{"apply", byHand, "--yes", "--wait"}, "as generation 2"},

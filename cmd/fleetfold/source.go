@@ -10,6 +10,8 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/pkg/archive"
 	"github.com/fleetfold/fleetfold/pkg/audit"
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/events"
 )
 
 // sourceFlags say which history a command folds from its first record.
@@ -18,6 +20,9 @@ type sourceFlags struct{ historyFlags }
 // recorded is a history that was opened.
 type recorded struct {
 	audit.Source
+	subjects events.Subjects
+	// bus of the running fleet whose log it is; nil for an export.
+	bus *eventlog.Bus
 	// end is its last sequence, where that is known before it is read; else 0.
 	end   uint64
 	close func()
@@ -37,7 +42,7 @@ func (f *sourceFlags) open(ctx context.Context, cmd *cobra.Command) (*recorded, 
 		bus.Close()
 		return nil, err
 	}
-	return &recorded{live, live.End(), bus.Close}, nil
+	return &recorded{Source: live, subjects: bus.Subjects(), bus: bus, end: live.End(), close: bus.Close}, nil
 }
 
 // openWhole opens an export that begins with the first record.
@@ -50,5 +55,5 @@ func openWhole(cmd *cobra.Command, name string) (*recorded, error) {
 		err := fmt.Errorf("%s begins behind sequence %d, and a history is folded from its first record", shown(name), after)
 		return nil, cli.WithHint(errors.Join(err, file.Close()), "put the parts together: cat FIRST NEXT... > whole.jsonl")
 	}
-	return &recorded{file, 0, func() { _ = file.Close() }}, nil // it was only read
+	return &recorded{Source: file, subjects: file.Subjects(), close: func() { _ = file.Close() }}, nil // it was only read
 }

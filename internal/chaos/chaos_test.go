@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fleetfold/fleetfold/internal/explained"
 	"github.com/fleetfold/fleetfold/internal/logline"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/attest"
@@ -253,6 +254,16 @@ func (f *chaosFleet) judge(bus *eventlog.Bus) {
 	}
 	for _, d := range report.Mismatches {
 		f.t.Error(d)
+	}
+	inventories := view.NewInventories(bus.GetInventory)
+	wrong, err := explained.Check(records, bus.Log().Subjects(), func(digest string) (*fleet.Inventory, error) {
+		return inventories.Get(f.t.Context(), digest)
+	}, time.Now(), 20)
+	if err != nil {
+		f.t.Error(err)
+	}
+	for _, w := range wrong {
+		f.t.Error(w)
 	}
 	counts := make(map[string]int)
 	for _, r := range records {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fleetfold/fleetfold/internal/bubble"
+	"github.com/fleetfold/fleetfold/internal/explained"
 	"github.com/fleetfold/fleetfold/internal/leak"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/attest"
@@ -188,6 +189,11 @@ func (c *crew) judge() {
 	c.must(err)
 	for _, d := range report.Mismatches {
 		c.Error(d)
+	}
+	wrong, err := explained.Check(records, c.bus.Log().Subjects(), func(digest string) (*fleet.Inventory, error) { return c.inventories.Get(c.ctx, digest) }, time.Now(), 0)
+	c.must(err)
+	for _, w := range wrong {
+		c.Error(w)
 	}
 	if len(records) == 0 {
 		c.Error(errors.New("the log is empty"))

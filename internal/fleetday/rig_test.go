@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fleetfold/fleetfold/internal/bubble"
+	"github.com/fleetfold/fleetfold/internal/explained"
 	"github.com/fleetfold/fleetfold/internal/leak"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/attest"
@@ -16,6 +17,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/inventory"
 	"github.com/fleetfold/fleetfold/pkg/planner"
 	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
 func TestMain(m *testing.M) { leak.Main(m) }
@@ -176,6 +178,10 @@ func (r *rig) missing() (text string) {
 	return text
 }
 
+// mostExplained is of how many nodes and actions of a day the explanations are
+// checked, which takes as many readings of the log.
+const mostExplained = 40
+
 // judge holds the whole log, read anew from the server, to its promises, and to
 // what the witness saw of it while it grew: what was once there stays there.
 func (r *rig) judge() []eventlog.Record {
@@ -191,6 +197,16 @@ func (r *rig) judge() []eventlog.Record {
 	}
 	for _, d := range report.Mismatches {
 		r.Error(d)
+	}
+	inventories := view.NewInventories(r.witness.bus.GetInventory)
+	wrong, err := explained.Check(all, r.witness.bus.Log().Subjects(), func(digest string) (*fleet.Inventory, error) {
+		return inventories.Get(r.Context(), digest)
+	}, time.Now(), mostExplained)
+	if err != nil {
+		r.Error(err)
+	}
+	for _, w := range wrong {
+		r.Error(w)
 	}
 	for i, seen := range r.witness.log() {
 		if i >= len(all) || all[i].Event == nil || seen.Event == nil || all[i].Event.ID != seen.Event.ID {

@@ -126,6 +126,8 @@ func Describe(e *events.Event) string {
 		return text
 	case *events.RotationRequested:
 		return fmt.Sprintf("%s by %s, %g a second", d.Target, d.Actor, d.RatePerSecond) + note(d.Note)
+	case *events.RetryRequested:
+		return fmt.Sprintf("%s by %s, attempt %d", short(string(d.Action)), d.Actor, d.Attempt) + note(d.Note)
 	case *events.CredentialProved:
 		return "serial " + short(d.Serial)
 	case *events.CredentialExpired:

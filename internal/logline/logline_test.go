@@ -139,7 +139,7 @@ func TestAMessageThatDoesNotFitIsShownWithItsReason(t *testing.T) {
 
 func TestTheLinesForPeopleFitTheirColumns(t *testing.T) {
 	records := examples(t)
-	explains := map[events.Type]bool{events.TypeInventoryApplied: true, events.TypeActionFailed: true, events.TypeActionRefused: true, events.TypePlanApproved: true, events.TypeMessageRefused: true}
+	explains := map[events.Type]bool{events.TypeInventoryApplied: true, events.TypeActionFailed: true, events.TypeActionRefused: true, events.TypePlanApproved: true, events.TypeMessageRefused: true, events.TypeRetryRequested: true}
 	var columns Columns
 	columns.See(records)
 	for _, r := range records {

@@ -69,7 +69,7 @@ var serviceRights = []Right{
 	{[]Role{Planner, Executor}, Publish, []string{"$JS.API.STREAM.INFO.<FLEET>_INGEST", "$JS.API.STREAM.INFO.<FLEET>_PRESENCE", "$JS.API.STREAM.INFO.OBJ_<FLEET>_INVENTORIES", "$JS.API.STREAM.INFO.OBJ_<FLEET>_SNAPSHOTS"}, "checking the settings of the streams"},
 	{[]Role{Planner, Executor}, Subscribe, []string{"$SRV.*", "$SRV.*.fleetfold-<role>", "$SRV.*.fleetfold-<role>.*", "<fleet>.service.<role>"}, "being asked how they are"},
 	{[]Role{Planner, Executor}, Answer, nil, "the same"},
-	{[]Role{Operator}, Publish, []string{"<fleet>.events.control"}, "pause, resume, approve, rotate, and asking for a step of the issuers (`fleetfold ca`)"},
+	{[]Role{Operator}, Publish, []string{"<fleet>.events.control"}, "pause, resume, approve, rotate, retry, and asking for a step of the issuers (`fleetfold ca`)"},
 	{[]Role{Planner, Operator}, Publish, []string{"<fleet>.events.checkpoint"}, "signed checkpoints"},
 	{[]Role{Operator}, Publish, []string{"<fleet>.events.inventory", "$O.<FLEET>_INVENTORIES.C.*", "$O.<FLEET>_INVENTORIES.M.*"}, "applying an inventory (`fleetfold apply`)"},
 	{[]Role{Planner}, Publish, []string{"$JS.API.STREAM.INFO.KV_<FLEET>_TOKENS", "$JS.API.STREAM.CREATE.KV_<FLEET>_TOKENS"}, "making the bucket of join tokens"},

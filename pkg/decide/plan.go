@@ -73,6 +73,6 @@ func (l ledger) Attempts(need engine.Need) engine.Attempts {
 	a := l.AttemptsAt(need, l.Epoch(need.ID), l.generation)
 	return engine.Attempts{
 		Published: a.Published, Failures: a.Failures,
-		LastOutcome: a.LastOutcome, LastRefused: a.LastRefused, LastError: a.LastError,
+		LastOutcome: a.LastOutcome, LastRefused: a.LastRefused, LastError: a.LastError, Retry: a.Retry,
 	}
 }

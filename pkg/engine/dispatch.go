@@ -15,7 +15,8 @@ const (
 	// The next outcome ends it.
 	ReasonInFlight fleet.Reason = "in_flight"
 	// ReasonBackingOff: the last attempt failed or was refused, and the wait
-	// that follows is not over. Time ends it; see Dispatched.Wake.
+	// that follows is not over. Time ends it, see Dispatched.Wake, and so does a
+	// person who wants the need retried.
 	ReasonBackingOff fleet.Reason = "backing_off"
 	// ReasonMaxInFlight: as many actions as the policy allows have no outcome.
 	// Any outcome ends it for the first of the held.
@@ -41,6 +42,8 @@ type Attempts struct {
 	// LastError says why the last outcome was no success, "reason: detail"; for
 	// people only.
 	LastError string
+	// Retry says that a person does not want the next attempt to wait.
+	Retry bool
 }
 
 // Ledger is what the log tells of the actions published so far. Dispatch only
@@ -150,7 +153,7 @@ func (d *dispatcher) inFlight(id fleet.NodeID) (fleet.ActionID, bool) {
 
 // backoff is when the next attempt may be made; zero: at once.
 func (d *dispatcher) backoff(action fleet.Action, past Attempts) time.Time {
-	if past.LastOutcome.IsZero() || past.Failures == 0 && !past.LastRefused {
+	if past.Retry || past.LastOutcome.IsZero() || past.Failures == 0 && !past.LastRefused {
 		return time.Time{}
 	}
 	return past.LastOutcome.Add(d.policy.wait(past, d.step(action, past).ActionID))

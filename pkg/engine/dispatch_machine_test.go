@@ -28,6 +28,7 @@ func TestDispatchAgreesWithItsLog(t *testing.T) {
 			"the clock":         w.passes,
 			"until the wake":    w.wake,
 			"keeps failing":     w.keepsFailing,
+			"a retry":           w.retry,
 			"a removal": func(t *rapid.T) {
 				w.removals = append(w.removals, drawNode(t))
 			},
@@ -126,6 +127,16 @@ func (w *dispatchWorld) keepsFailing(t *rapid.T) {
 	}
 	for range rapid.SampledFrom([]int{1, 2, 3, 5, 12}).Draw(t, "times") {
 		w.published = append(w.published, attempt{Step: w.next(need), outcome: "failed", ended: w.now})
+	}
+}
+
+// retry is a person who does not want to wait for the next attempt at what has
+// ended, whatever came of it.
+func (w *dispatchWorld) retry(t *rapid.T) {
+	for i := range w.published {
+		if a := &w.published[i]; a.outcome != "" && rapid.IntRange(0, 2).Draw(t, "retried") == 0 {
+			a.retried = true
+		}
 	}
 }
 

@@ -28,6 +28,8 @@ type attempt struct {
 	engine.Step
 	outcome string
 	ended   time.Time
+	// retried: somebody does not want the next one to wait.
+	retried bool
 }
 
 func (w *dispatchWorld) Outstanding() (n int) {
@@ -72,6 +74,7 @@ func (w *dispatchWorld) tried(need fleet.Action) (tried []attempt) {
 func (w *dispatchWorld) Attempts(need engine.Need) (sum engine.Attempts) {
 	for _, a := range w.tried(need) {
 		sum.Published++
+		sum.Retry = a.retried
 		if a.outcome == "" {
 			continue
 		}
@@ -115,6 +118,9 @@ func (w *dispatchWorld) leastWait(need fleet.Action) (last time.Time, wait time.
 	}
 	if len(tried) > 0 && tried[len(tried)-1].outcome == "refused" {
 		wait = w.policy.BackoffBase
+	}
+	if len(tried) > 0 && tried[len(tried)-1].retried {
+		wait = 0
 	}
 	return last, wait
 }

@@ -24,8 +24,9 @@ type Stuck struct {
 	LastError string `json:"last_error"`
 	// LastOutcome is when that was, by the log.
 	LastOutcome time.Time `json:"last_outcome"`
-	// NextAttempt is when Dispatch publishes the next one, at the earliest; zero
-	// while one is in flight for the node, or for the fleet.
+	// NextAttempt is when Dispatch publishes the next one, at the earliest: that of
+	// LastOutcome where a person wants it retried; zero while one is in flight for
+	// the node, or for the fleet.
 	NextAttempt time.Time `json:"next_attempt,omitzero"`
 }
 
@@ -44,7 +45,9 @@ func StuckNeeds(plan fleet.Plan, ledger Ledger, generation uint64, policy Policy
 		}
 		s := Stuck{Action: action, Failures: past.Failures, LastError: past.LastError, LastOutcome: past.LastOutcome}
 		if _, _, busy := ledger.InFlight(action.ID); !busy {
-			s.NextAttempt = d.backoff(action, past)
+			if s.NextAttempt = d.backoff(action, past); past.Retry {
+				s.NextAttempt = past.LastOutcome
+			}
 		}
 		stuck = append(stuck, s)
 	}

@@ -48,6 +48,11 @@ func TestStuckNeeds(t *testing.T) {
 			},
 			want: []engine.Stuck{{Action: enrollA, Failures: 3, LastError: "odd: very", LastOutcome: noon}},
 		},
+		"where a person wants it retried, it is stuck all the same, and due since it failed": {
+			plan:   []fleet.Action{enrollA},
+			ledger: ledger{attempts: map[engine.Need]engine.Attempts{enrollA: {Failures: 3, LastOutcome: noon, Retry: true}}},
+			want:   []engine.Stuck{{Action: enrollA, Failures: 3, LastOutcome: noon, NextAttempt: noon}},
+		},
 		"a need that the plan no longer has is not stuck": {
 			ledger: ledger{attempts: map[engine.Need]engine.Attempts{enrollA: failed(9)}},
 		},

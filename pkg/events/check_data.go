@@ -44,6 +44,8 @@ func checkData(e *Event) error {
 			return err
 		}
 		return checkTarget(d.Target, e.Node)
+	case *RetryRequested:
+		return checkRequest(d.request(), e.Node)
 	case *RenewalRequested:
 		return need(d.Serial != "" && d.CSRPEM != "" && d.Nonce != "", "a renewal needs a serial, a certificate request and a nonce")
 	case *ActionRequested:

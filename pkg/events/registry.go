@@ -1,10 +1,6 @@
 package events
 
-import (
-	"strings"
-
-	"github.com/fleetfold/fleetfold/pkg/fleet"
-)
+import "github.com/fleetfold/fleetfold/pkg/fleet"
 
 // Channel says where events of a type travel.
 type Channel int
@@ -124,6 +120,8 @@ var registry = []Descriptor{
 	{Type: TypeRenewalRequested, Channel: ChannelRequest, scope: scopeNode, fresh: payloadOf[RenewalRequested], tail: requestTail},
 	{Type: TypeCredentialConfirmed, Channel: ChannelCommand, scope: scopeNode, fresh: payloadOf[CredentialConfirmed], tail: commandTail},
 	{Type: TypeCredentialRotationRequested, Channel: ChannelCommand, scope: scopeNode, fresh: payloadOf[CredentialRotationRequested], tail: commandTail},
+
+	{Type: TypeRetryRequested, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[RetryRequested], tail: fixed("events.control")},
 }
 
 var byType = func() map[Type]*Descriptor {
@@ -170,5 +168,5 @@ func (t Type) IsAction() bool {
 
 // IsOutcome says whether t is the terminal outcome of an action.
 func (t Type) IsOutcome() bool {
-	return strings.HasPrefix(string(t), "action.")
+	return t == TypeActionSucceeded || t == TypeActionFailed || t == TypeActionRefused
 }

@@ -33,6 +33,7 @@ const (
 	TypeActionSucceeded     Type = "action.succeeded"
 	TypeActionFailed        Type = "action.failed"
 	TypeActionRefused       Type = "action.refused"
+	TypeRetryRequested      Type = "action.retry-requested"
 
 	TypeNodeBundleReported     Type = "node.bundle-reported"
 	TypeTrustDelegated         Type = "trust.delegated"

@@ -21,7 +21,8 @@ type Change struct {
 	// Inventory, Enforcement and Trust say that it changed, Ledger that an
 	// action began or ended.
 	Inventory, Enforcement, Trust, Ledger bool
-	// Control says that something was paused, resumed, approved or is to be rotated.
+	// Control says that something was paused, resumed or approved, or is to be
+	// rotated or retried.
 	Control bool
 }
 
@@ -142,6 +143,9 @@ func (s *State) apply(seq uint64, at time.Time, e *events.Event) (c Change, fits
 		return Change{}, ok
 	case events.TypePlanApproved, events.TypeControlPaused, events.TypeControlResumed, events.TypeRotationRequested:
 		changed, fits := s.applyControl(at, e)
+		return Change{Control: changed}, fits
+	case events.TypeRetryRequested:
+		changed, fits := s.applyRetry(e)
 		return Change{Control: changed}, fits
 	case events.TypeMessageRefused:
 		_, ok := data[events.MessageRefused](e)

@@ -50,6 +50,10 @@
 //     too. It is listed until the time of the log has reached its end, and at
 //     most MaxRevoked are, those that end last.
 //
+//   - action.retry-requested lets the next attempt at a need follow at once on the
+//     one it names, if that is the newest, ended without success, and nothing of
+//     the need is in flight. It changes nothing of what counts as failed.
+//
 //   - node.bundle-reported says which trust bundle a node holds, until it says
 //     otherwise or its life ends.
 //

@@ -113,6 +113,9 @@ func tellAttempts(a projection.Attempts) string {
 	if !a.LastOutcome.IsZero() {
 		text += ", last outcome " + a.LastOutcome.Format("15:04:05")
 	}
+	if a.Retry {
+		text += ", to be retried"
+	}
 	if a.LastRefused {
 		text += ", refused"
 	}

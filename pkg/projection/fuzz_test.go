@@ -63,7 +63,7 @@ func payloads() []events.Payload {
 		&events.NodeRemoved{}, &events.CredentialIssued{}, &events.CredentialProved{}, &events.CredentialExpired{},
 		&events.CredentialRevoked{}, &events.EnforcementEnabled{}, &events.EnforcementDisabled{}, &events.PlanDecided{},
 		&events.ActionSucceeded{}, &events.ActionFailed{}, &events.ActionRefused{}, &events.PlanApproved{},
-		&events.ControlPaused{}, &events.ControlResumed{}, &events.ActionRequested{}, &events.Heartbeat{}, &events.RotationRequested{},
+		&events.ControlPaused{}, &events.ControlResumed{}, &events.ActionRequested{}, &events.Heartbeat{}, &events.RotationRequested{}, &events.RetryRequested{},
 		&events.NodeBundleReported{}, &events.TrustDelegated{}, &events.TrustRotationRequested{}, &events.TrustRotationHeld{},
 		&events.TrustActivated{}, &events.TrustRetired{},
 	}

@@ -39,6 +39,9 @@ type Attempts struct {
 	// LastError says why the newest outcome was no success, "reason: detail".
 	LastError         string
 	Epoch, Generation uint64
+	// Retry says that a person does not want the next attempt to wait; the next
+	// attempt makes it false.
+	Retry bool
 }
 
 // Ledger is the account of the published actions. Its size follows the state
@@ -135,7 +138,7 @@ func (l *Ledger) begin(f Flight) bool {
 	case f.Generation < past.Generation, f.Attempt <= past.Published, f.Attempt-past.Published > maxLeap:
 		return false
 	}
-	past.Published = f.Attempt
+	past.Published, past.Retry = f.Attempt, false
 	l.attempts[f.Action] = past
 	l.fly(f)
 	return true

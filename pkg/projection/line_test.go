@@ -134,6 +134,8 @@ func (l line) fleetFact() *events.Event {
 	case "rotate":
 		t := l.target()
 		return &events.Event{Type: events.TypeRotationRequested, Node: t.ID, Data: &events.RotationRequested{Target: t, RatePerSecond: 5, Actor: "kim"}}
+	case "retry":
+		return l.retry()
 	case "plan":
 		return &events.Event{Type: events.TypePlanDecided, Data: &events.PlanDecided{Plan: fleet.PlanID(l.who)}}
 	}
@@ -160,6 +162,15 @@ func (l line) issuerFact() *events.Event {
 		return of(events.TypeTrustActivated, &events.TrustActivated{TrustDomain: domain, Region: region, Fingerprint: l.who})
 	}
 	return of(events.TypeTrustRetired, &events.TrustRetired{TrustDomain: domain, Region: region, Fingerprint: l.who})
+}
+
+// retry is as in "retry n1 of=issue attempt=2" and "retry of=enable".
+func (l line) retry() *events.Event {
+	need := fleet.Action{Type: verbs[l.text("of", "enroll")], ID: fleet.NodeID(l.who)}
+	return &events.Event{Type: events.TypeRetryRequested, Node: need.ID, Data: &events.RetryRequested{
+		Type: need.Type, ID: need.ID, Action: fleet.ActionID(l.text("action", "enroll-1")), Attempt: int(l.number("attempt")),
+		Epoch: l.number("epoch"), Generation: l.number("generation"), Actor: "kim",
+	}}
 }
 
 // rootPEM stands for a certificate: the digest of a bundle needs PEM.

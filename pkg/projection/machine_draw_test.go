@@ -64,6 +64,8 @@ func blank(t events.Type) events.Payload {
 		return &events.CheckpointSigned{}
 	case events.TypeRotationRequested:
 		return &events.RotationRequested{}
+	case events.TypeRetryRequested:
+		return &events.RetryRequested{}
 	case events.TypeActionSucceeded:
 		return &events.ActionSucceeded{}
 	case events.TypeActionFailed:
@@ -185,6 +187,8 @@ func (m *foldMachine) drawOfFleet(t *rapid.T, e *events.Event) {
 	case *events.RotationRequested:
 		*d = events.RotationRequested{Target: drawTarget(t), RatePerSecond: pick(t, "rate", 1, 1, 0.5, 2, 0), Actor: "kim", Note: pick(t, "note", "", "storm")}
 		e.Node = d.ID
+	case *events.RetryRequested:
+		m.drawRetry(t, e, d)
 	case *events.ActionSucceeded:
 		d.Action = action()
 	case *events.ActionFailed:
@@ -254,4 +258,15 @@ func (m *foldMachine) someActions() []fleet.ActionID {
 		}
 	}
 	return ids
+}
+
+// drawRetry mostly names the newest attempt at a need.
+func (m *foldMachine) drawRetry(t *rapid.T, e *events.Event, d *events.RetryRequested) {
+	need := pick(t, "need", needs(lawIDs)...)
+	past := m.log.attempts(need, m.log.trips())
+	*d = events.RetryRequested{
+		Type: need.Type, ID: need.ID, Action: "a", Attempt: past.Published + pick(t, "of attempt", 0, 0, 0, 0, 1, -1),
+		Epoch: past.Epoch + pick[uint64](t, "of epoch", 0, 0, 0, 0, 1), Generation: past.Generation + pick[uint64](t, "of generation", 0, 0, 0, 0, 1), Actor: "kim",
+	}
+	e.Node = need.ID
 }

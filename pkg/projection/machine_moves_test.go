@@ -19,8 +19,9 @@ func (m *foldMachine) moves() map[string]func(*rapid.T) {
 		"an action":        func(t *rapid.T) { m.tellOne(t, actionTypes...) },
 		"an outcome":       func(t *rapid.T) { m.tellOne(t, outcomeTypes...) },
 		"a person": func(t *rapid.T) {
-			m.tellOne(t, events.TypeControlPaused, events.TypeControlResumed, events.TypePlanApproved, events.TypeRotationRequested)
+			m.tellOne(t, events.TypeControlPaused, events.TypeControlResumed, events.TypePlanApproved, events.TypeRotationRequested, events.TypeRetryRequested)
 		},
+		"a retry":      m.retries,
 		"an inventory": func(t *rapid.T) { m.tellOne(t, events.TypeInventoryApplied) },
 		"trust and enforcement": func(t *rapid.T) {
 			m.tellOne(t, append(trustFacts, events.TypeEnforcementEnabled, events.TypeEnforcementDisabled)...)
@@ -169,4 +170,34 @@ func (m *foldMachine) livesAgain(t *rapid.T) {
 	m.tell(t, began(epoch+1), "")
 	ended := first.Data.(*events.ActionRequested).Action
 	m.tell(t, &events.Event{Type: events.TypeActionFailed, Data: &events.ActionFailed{Action: ended, Reason: "timeout"}}, "")
+}
+
+// retries tells of an attempt that does not succeed, and of wishes for another:
+// some come too early, some too late, and some twice.
+func (m *foldMachine) retries(t *rapid.T) {
+	began := m.draw(t, pick(t, "action", actionTypes...))
+	m.tell(t, began, "")
+	d := began.Data.(*events.ActionRequested)
+	wish := func() {
+		e := &events.Event{Type: events.TypeRetryRequested, Node: d.ID, Data: &events.RetryRequested{
+			Type: d.Type, ID: d.ID, Action: d.Action, Attempt: d.Attempt, Epoch: d.Epoch, Generation: d.Generation, Actor: "kim",
+		}}
+		m.tell(t, e, "")
+	}
+	if rapid.Bool().Draw(t, "too early") {
+		wish()
+	}
+	m.tell(t, pick(t, "outcome",
+		&events.Event{Type: events.TypeActionFailed, Data: &events.ActionFailed{Action: d.Action, Reason: "timeout"}},
+		&events.Event{Type: events.TypeActionRefused, Data: &events.ActionRefused{Action: d.Action, Reason: "held"}},
+		&events.Event{Type: events.TypeActionSucceeded, Data: &events.ActionSucceeded{Action: d.Action}}), "")
+	for range rapid.IntRange(0, 2).Draw(t, "wishes") {
+		wish()
+	}
+	if rapid.Bool().Draw(t, "too late") {
+		again := *d
+		again.Attempt, again.Action = d.Attempt+1, d.Action+"-again"
+		m.tell(t, &events.Event{Type: began.Type, Node: d.ID, Data: &again}, "")
+		wish()
+	}
 }

@@ -23,6 +23,8 @@ type foldMachine struct {
 	log   chronicle
 	facts answers        // of the oracle, before the next message
 	count map[string]int // what counted for nothing, by type
+	// silent: the oracle is not asked; the machine only makes histories.
+	silent bool
 }
 
 // answers is all that a state is asked for decisions, told of the few ids that
@@ -180,7 +182,9 @@ func (m *foldMachine) tell(t *rapid.T, e *events.Event, subject string) {
 	next := message{seq: seq, at: storedAt(seq), event: e, subject: subject, fits: fits(e)}
 	m.log = append(m.log, next)
 	before, change := m.facts, projection.Change{}
-	m.facts = m.log.answers()
+	if !m.silent {
+		m.facts = m.log.answers()
+	}
 	err := error(nil)
 	if e == nil && subject != "" {
 		err = m.state.Skip(seq, subjects, subject)
@@ -189,6 +193,9 @@ func (m *foldMachine) tell(t *rapid.T, e *events.Event, subject string) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	if m.silent {
+		return
 	}
 	before.passTime(m.facts)
 	before.Revoked = stillRevoked(before.Revoked, next.at)
@@ -227,7 +234,7 @@ func (m message) change(same bool) (c projection.Change) {
 		c.Nodes = []fleet.NodeID{m.event.Node}
 	case m.is(actionTypes...), m.is(outcomeTypes...):
 		c.Ledger = true
-	case m.is(events.TypeControlPaused, events.TypeControlResumed, events.TypePlanApproved, events.TypeRotationRequested):
+	case m.is(events.TypeControlPaused, events.TypeControlResumed, events.TypePlanApproved, events.TypeRotationRequested, events.TypeRetryRequested):
 		c.Control = true
 	default:
 		c.Inventory = m.is(events.TypeInventoryApplied)

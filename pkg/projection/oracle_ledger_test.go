@@ -154,7 +154,25 @@ func (c chronicle) attempts(need fleet.Action, all []trip) projection.Attempts {
 	tried = slices.DeleteFunc(tried, func(t trip) bool { return t.Generation != last.Generation })
 	a := outcomesOf(tried)
 	a.Published, a.Epoch, a.Generation = last.Attempt, last.Epoch, last.Generation
+	a.Retry = c.retried(last, all, a)
 	return a
+}
+
+// retried: behind the end of the newest attempt somebody asked for another, by
+// name and while nothing of the need was in flight.
+func (c chronicle) retried(last trip, all []trip, a projection.Attempts) bool {
+	if a.Failures == 0 && !a.LastRefused {
+		return false
+	}
+	for _, m := range c.of(events.TypeRetryRequested) {
+		d := m.event.Data.(*events.RetryRequested)
+		named := d.Type == last.Action.Type && d.ID == last.Action.ID && d.Attempt == last.Attempt && d.Epoch == last.Epoch && d.Generation == last.Generation
+		flies := slices.ContainsFunc(all, func(t trip) bool { return t.Action == last.Action && t.flying(m.seq) })
+		if named && m.seq > last.Sequence && !flies {
+			return true
+		}
+	}
+	return false
 }
 
 // outcomesOf tells how the attempts ended, in the order in which they did.

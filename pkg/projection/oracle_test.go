@@ -51,6 +51,8 @@ func fits(e *events.Event) bool {
 		return d.Valid() && d.ID == e.Node
 	case *events.RotationRequested:
 		return d.Valid() && d.ID == e.Node && d.RatePerSecond > 0
+	case *events.RetryRequested:
+		return slices.Contains(fleet.ActionTypes[:], d.Type) && d.ID == e.Node && (d.ID != "") == d.Type.ConcernsNode()
 	case *events.ActionRequested:
 		aboutNode := d.Type == fleet.EnrollNode || d.Type == fleet.IssueCredential || d.Type == fleet.DecommissionNode
 		return events.TypeOfAction(d.Type) == e.Type && d.ID == e.Node && aboutNode == (d.ID != "")

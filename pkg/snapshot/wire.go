@@ -120,6 +120,7 @@ type wireNeed struct {
 	LastRefused         bool
 	LastError           string
 	Epoch, Generation   uint64
+	Retry               bool
 }
 
 // yearOne is the zero time in seconds of Unix.

@@ -21,7 +21,7 @@ func toID(i *projection.IDImage) wireID {
 	for n, a := range i.Attempts {
 		w.Attempts[n] = wireNeed{
 			Type: string(a.Type), Published: a.Published, Failures: a.Failures, LastOutcome: toTime(a.LastOutcome),
-			LastRefused: a.LastRefused, LastError: a.LastError, Epoch: a.Epoch, Generation: a.Generation,
+			LastRefused: a.LastRefused, LastError: a.LastError, Epoch: a.Epoch, Generation: a.Generation, Retry: a.Retry,
 		}
 	}
 	return w
@@ -47,7 +47,7 @@ func (w *wireID) image() projection.IDImage {
 	for n, a := range w.Attempts {
 		i.Attempts[n] = projection.NeedImage{Type: actionType(a.Type), Attempts: projection.Attempts{
 			Published: a.Published, Failures: a.Failures, LastOutcome: a.LastOutcome.time(),
-			LastRefused: a.LastRefused, LastError: a.LastError, Epoch: a.Epoch, Generation: a.Generation,
+			LastRefused: a.LastRefused, LastError: a.LastError, Epoch: a.Epoch, Generation: a.Generation, Retry: a.Retry,
 		}}
 	}
 	return i
