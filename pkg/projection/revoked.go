@@ -94,14 +94,14 @@ type certificate struct {
 	notAfter            time.Time
 }
 
-func (c *Credential) certificate() certificate {
+func (c *credential) certificate() certificate {
 	return certificate{serial: c.Serial, issuer: c.Issuer, key: c.KeyFingerprint, notAfter: c.NotAfter}
 }
 
 // keepEarlier notes a credential that another one takes the place of: it can
 // still be used until it ends, so it can still be revoked. still is one that goes
 // on counting.
-func (r *record) keepEarlier(at time.Time, c, still *Credential) {
+func (r *record) keepEarlier(at time.Time, c, still *credential) {
 	r.earlier = slices.DeleteFunc(r.earlier, func(e certificate) bool { return e.notAfter.Before(at) })
 	if c == nil || c.same(still) || c.NotAfter.Before(at) {
 		return
@@ -120,7 +120,7 @@ func (r *record) keepEarlier(at time.Time, c, still *Credential) {
 // ended yet, each once.
 func (r *record) certificates() []certificate {
 	all := slices.Clone(r.earlier)
-	for _, c := range []*Credential{r.node.Proved, r.node.Issued} {
+	for _, c := range []*credential{r.node.proved, r.node.issued} {
 		if c != nil && !slices.ContainsFunc(all, func(have certificate) bool { return have.serial == c.Serial }) {
 			all = append(all, c.certificate())
 		}

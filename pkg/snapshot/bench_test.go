@@ -61,17 +61,17 @@ func size(b *testing.B) int {
 	return 100_000
 }
 
-// BenchmarkImage is how long whoever folds has to wait.
-func BenchmarkImage(b *testing.B) {
+// BenchmarkStill is how long whoever folds has to wait.
+func BenchmarkStill(b *testing.B) {
 	s := large(b, size(b))
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Image()
+		s.Still()
 	}
 }
 
 func BenchmarkEncode(b *testing.B) {
-	img := large(b, size(b)).Image()
+	img := large(b, size(b)).Still()
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := snapshot.Encode(io.Discard, img, snapshot.Mark{Sequence: img.Sequence}); err != nil {
@@ -83,12 +83,12 @@ func BenchmarkEncode(b *testing.B) {
 // BenchmarkDecode also reports what is stored and what is kept, by node.
 func BenchmarkDecode(b *testing.B) {
 	nodes := size(b)
-	img := large(b, nodes).Image()
+	img := large(b, nodes).Still()
 	var file bytes.Buffer
 	if _, err := snapshot.Encode(&file, img, snapshot.Mark{Sequence: img.Sequence}); err != nil {
 		b.Fatal(err)
 	}
-	img = projection.Image{}
+	img = nil
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)

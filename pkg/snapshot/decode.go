@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -131,8 +132,8 @@ func (d *decoder) read() (*Snapshot, error) {
 	}
 	defer z.Close()
 	r := &bodyReader{r: bufio.NewReaderSize(z, 64<<10), source: d.source, sum: sha256.New()}
-	img, err := r.image()
-	if err != nil {
+	restored := r.restore()
+	if err := r.image(); err != nil {
 		return nil, err
 	}
 	var h Hash
@@ -140,14 +141,10 @@ func (d *decoder) read() (*Snapshot, error) {
 	if err := r.sealed(d.head, h); err != nil {
 		return nil, err
 	}
-	if img.Sequence != d.mark.Sequence {
-		return nil, fmt.Errorf("the state ends at %d, the header says %d", img.Sequence, d.mark.Sequence)
+	if r.img.Sequence != d.mark.Sequence {
+		return nil, fmt.Errorf("the state ends at %d, the header says %d", r.img.Sequence, d.mark.Sequence)
 	}
-	state, err := projection.FromImage(*img)
-	if err != nil {
-		return nil, err
-	}
-	return &Snapshot{Mark: d.mark, Hash: h, State: state}, nil
+	return &Snapshot{Mark: d.mark, Hash: h, State: restored.State()}, nil
 }
 
 // strict refuses what deterministic never writes. Bytes that are no UTF-8 are
@@ -170,24 +167,43 @@ type bodyReader struct {
 	sum    hash.Hash
 	chunk  []byte
 	total  uint64
+	// img is all but the ids. Those are handed to add as they come; begin makes it
+	// of the image, once that is whole.
+	img   projection.Image
+	begin func(projection.Image) error
+	add   func(*projection.IDImage) error
+	begun bool
 }
 
-func (r *bodyReader) image() (*projection.Image, error) {
-	img, last := new(projection.Image), kindEnd
+// restore puts what is read into a state.
+func (r *bodyReader) restore() *projection.Restorer {
+	restorer := new(projection.Restorer)
+	r.begin, r.add = restorer.Begin, restorer.Add
+	return restorer
+}
+
+func (r *bodyReader) image() error {
+	last := kindEnd
 	for {
 		kind, err := r.next()
 		if err != nil {
-			return nil, err
+			return err
+		}
+		if !r.begun && (kind == kindIDs || kind == kindEnd) {
+			r.begun = true
+			if err := r.begin(r.img); err != nil {
+				return err
+			}
 		}
 		switch {
 		case kind == kindEnd && last >= kindFleet:
-			return img, nil
+			return nil
 		case kind < last || kind == kindEnd || last == kindEnd && kind != kindFleet || kind == kindFleet && last == kindFleet:
-			return nil, fmt.Errorf("a chunk of kind %d stands behind one of kind %d", kind, last)
+			return fmt.Errorf("a chunk of kind %d stands behind one of kind %d", kind, last)
 		}
 		last = kind
-		if err := r.items(kind, img); err != nil {
-			return nil, err
+		if err := r.items(kind); err != nil {
+			return err
 		}
 	}
 }
@@ -228,7 +244,8 @@ func noEOF(err error) error {
 	return err
 }
 
-func (r *bodyReader) items(kind byte, img *projection.Image) error {
+func (r *bodyReader) items(kind byte) error {
+	img := &r.img
 	switch kind {
 	case kindFleet:
 		return each(r.chunk, func(f *wireFleet) { f.into(img) })
@@ -241,9 +258,18 @@ func (r *bodyReader) items(kind byte, img *projection.Image) error {
 	case kindFlights:
 		return each(r.chunk, func(f *wireFlight) { img.Flights = append(img.Flights, f.flight()) })
 	case kindIDs:
-		return each(r.chunk, func(i *wireID) { img.IDs = append(img.IDs, i.image()) })
+		return r.addIDs()
 	}
 	return fmt.Errorf("a chunk is of kind %d", kind)
+}
+
+func (r *bodyReader) addIDs() (err error) {
+	decoded := each(r.chunk, func(w *wireID) {
+		if i := w.image(); err == nil {
+			err = r.add(&i)
+		}
+	})
+	return cmp.Or(err, decoded)
 }
 
 // each decodes the items of a chunk, one after the other.

@@ -1,0 +1,183 @@
+package projection
+
+import (
+	"encoding/binary"
+	"strings"
+	"time"
+)
+
+// packer writes values one behind the other, the small ones short. What it wrote
+// is only ever read by an unpacker of the same process, in the same order.
+type packer struct {
+	b     []byte
+	names *names
+}
+
+func (p *packer) uint(n uint64) { p.b = binary.AppendUvarint(p.b, n) }
+func (p *packer) int(n int)     { p.b = binary.AppendVarint(p.b, int64(n)) }
+
+// time is a moment without a zone. Seconds count from a time near ours.
+func (p *packer) time(t time.Time) {
+	if t.IsZero() {
+		p.uint(0)
+		return
+	}
+	p.uint(uint64(t.Nanosecond()) + 1)
+	p.b = binary.AppendVarint(p.b, t.Unix()-someSecond)
+}
+
+const someSecond = 1_800_000_000
+
+// The kinds of texts: serials, nonces and fingerprints are hex, and take half.
+const (
+	textPlain = iota
+	textHex
+	textDigest // hex behind "sha256:"
+	textKinds
+)
+
+const digestPrefix = "sha256:"
+
+func (p *packer) text(s string) {
+	kind, digits := textPlain, s
+	if rest, found := strings.CutPrefix(s, digestPrefix); found && isHex(rest) {
+		kind, digits = textDigest, rest
+	} else if isHex(s) {
+		kind = textHex
+	}
+	if kind == textPlain {
+		p.uint(uint64(len(s) * textKinds))
+		p.b = append(p.b, s...)
+		return
+	}
+	p.uint(uint64(len(digits)/2*textKinds + kind))
+	for i := 0; i < len(digits); i += 2 {
+		p.b = append(p.b, nibble(digits[i])<<4|nibble(digits[i+1]))
+	}
+}
+
+// plain is a text that is no digits.
+func (p *packer) plain(s string) {
+	p.uint(uint64(len(s)))
+	p.b = append(p.b, s...)
+}
+
+func isHex(s string) bool {
+	if len(s)%2 != 0 || s == "" {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+func nibble(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c - 'a' + 10
+}
+
+// name is a text that others have, too.
+func (p *packer) name(s string) {
+	n := uint64(0)
+	if s != "" {
+		n = p.names.number(s)
+	}
+	if p.uint(n); n == 0 {
+		p.text(s)
+	}
+}
+
+// unpacker reads what a packer wrote.
+type unpacker struct {
+	rest  string
+	names *names
+	// hex collects the digits of all texts, so that they are one piece of memory;
+	// due are the texts that they are to become.
+	hex []byte
+	due []dueText
+}
+
+type dueText struct {
+	text     *string
+	from, to int
+}
+
+func (u *unpacker) uint() (n uint64) {
+	for shift := 0; ; shift += 7 {
+		b := u.rest[0]
+		u.rest = u.rest[1:]
+		n |= uint64(b&0x7f) << shift
+		if b < 0x80 {
+			return n
+		}
+	}
+}
+
+func (u *unpacker) varint() int64 {
+	n := u.uint()
+	return int64(n>>1) ^ -int64(n&1)
+}
+
+func (u *unpacker) int() int { return int(u.varint()) }
+
+func (u *unpacker) time() time.Time {
+	nanos := u.uint()
+	if nanos == 0 {
+		return time.Time{}
+	}
+	return time.Unix(u.varint()+someSecond, int64(nanos)-1).UTC()
+}
+
+func (u *unpacker) take(n int) string {
+	taken := u.rest[:n]
+	u.rest = u.rest[n:]
+	return taken
+}
+
+func (u *unpacker) plain() string { return u.take(int(u.uint())) }
+
+// text reads into a string, which may have its value only when done was called.
+func (u *unpacker) text(into *string) {
+	n := int(u.uint())
+	packed := u.take(n / textKinds)
+	if n%textKinds == textPlain {
+		*into = packed
+		return
+	}
+	from := len(u.hex)
+	if n%textKinds == textDigest {
+		u.hex = append(u.hex, digestPrefix...)
+	}
+	for i := range len(packed) {
+		u.hex = append(u.hex, hexDigits[packed[i]>>4], hexDigits[packed[i]&15])
+	}
+	u.due = append(u.due, dueText{into, from, len(u.hex)})
+}
+
+const hexDigits = "0123456789abcdef"
+
+func (u *unpacker) name(into *string) {
+	if n := u.uint(); n > 0 {
+		*into = u.names.list[n-1]
+		return
+	}
+	u.text(into)
+}
+
+// done gives the texts their values.
+func (u *unpacker) done() {
+	if len(u.due) == 0 {
+		return
+	}
+	all := string(u.hex)
+	for _, d := range u.due {
+		*d.text = all[d.from:d.to]
+	}
+	clear(u.due)
+	u.hex, u.due = u.hex[:0], u.due[:0]
+}
