@@ -57,6 +57,16 @@ func (l *Ledger) adopt(n int) {
 	c.tries = string(p.b)
 }
 
+// take gives a cell the accounts of an image.
+func (l *Ledger) take(c *cell, list []NeedImage) {
+	p := &l.packer
+	p.b = p.b[:0]
+	for _, a := range list {
+		p.attempts(int(a.Type.Phase())-1, a.Attempts)
+	}
+	c.tries = string(p.b)
+}
+
 // forget drops the account of a node whose life has ended.
 func (l *Ledger) forget(id fleet.NodeID) {
 	l.drop(l.ids.get(id), func(kind int, _ Attempts) bool { return fleet.ActionTypes[kind].ConcernsNode() })

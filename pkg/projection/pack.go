@@ -39,46 +39,46 @@ const (
 const digestPrefix = "sha256:"
 
 func (p *packer) text(s string) {
-	kind, digits := textPlain, s
-	if rest, found := strings.CutPrefix(s, digestPrefix); found && isHex(rest) {
-		kind, digits = textDigest, rest
-	} else if isHex(s) {
-		kind = textHex
-	}
-	if kind == textPlain {
-		p.uint(uint64(len(s) * textKinds))
-		p.b = append(p.b, s...)
+	if digits, found := strings.CutPrefix(s, digestPrefix); found && p.hex(digits, textDigest) || !found && p.hex(s, textHex) {
 		return
 	}
+	p.uint(uint64(len(s)*textKinds + textPlain))
+	p.b = append(p.b, s...)
+}
+
+// hex packs lower-case digits; false if these are none.
+func (p *packer) hex(digits string, kind int) bool {
+	if len(digits)%2 != 0 || digits == "" {
+		return false
+	}
+	start := len(p.b)
 	p.uint(uint64(len(digits)/2*textKinds + kind))
 	for i := 0; i < len(digits); i += 2 {
-		p.b = append(p.b, nibble(digits[i])<<4|nibble(digits[i+1]))
+		high, low := nibbles[digits[i]], nibbles[digits[i+1]]
+		if high|low > 15 {
+			p.b = p.b[:start]
+			return false
+		}
+		p.b = append(p.b, high<<4|low)
 	}
+	return true
 }
+
+// nibbles are the values of the digits, 255 for what is none.
+var nibbles = func() (values [256]byte) {
+	for i := range values {
+		values[i] = 255
+	}
+	for value, digit := range []byte(hexDigits) {
+		values[digit] = byte(value)
+	}
+	return values
+}()
 
 // plain is a text that is no digits.
 func (p *packer) plain(s string) {
 	p.uint(uint64(len(s)))
 	p.b = append(p.b, s...)
-}
-
-func isHex(s string) bool {
-	if len(s)%2 != 0 || s == "" {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
-}
-
-func nibble(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return c - 'a' + 10
 }
 
 // name is a text that others have, too.

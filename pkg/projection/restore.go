@@ -74,10 +74,10 @@ func (r *Restorer) add(i *IDImage) error {
 	if s.ids.find(i.ID) >= 0 {
 		return errors.New("it is doubled")
 	}
-	for _, need := range i.Attempts {
-		s.ledger.strangers[fleet.Action{Type: need.Type, ID: i.ID}] = need.Attempts
-	}
 	if i.Epoch == 0 {
+		for _, need := range i.Attempts {
+			s.ledger.strangers[fleet.Action{Type: need.Type, ID: i.ID}] = need.Attempts
+		}
 		return nil
 	}
 	record := s.open(i.ID)
@@ -93,6 +93,7 @@ func (r *Restorer) add(i *IDImage) error {
 		s.observed.add(record)
 	}
 	s.keep()
+	s.ledger.take(s.ids.at(record.at), i.Attempts)
 	return nil
 }
 

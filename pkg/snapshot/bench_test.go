@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
@@ -106,4 +107,36 @@ func BenchmarkDecode(b *testing.B) {
 	b.ReportMetric(float64(file.Len())/float64(nodes), "stored-B/node")
 	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(nodes), "kept-B/node")
 	runtime.KeepAlive(last)
+}
+
+// BenchmarkRestart reads the snapshot of a fleet that signs and folds ten
+// thousand records behind it: what a planner does before it can decide.
+func BenchmarkRestart(b *testing.B) {
+	nodes := 10 * size(b)
+	tail := make([]eventlog.Record, 10_000)
+	state := large(b, nodes)
+	mark := snapshot.Mark{Sequence: state.Sequence()}
+	for i := range tail {
+		id := fleet.NodeID(fmt.Sprintf("region/nyc/node-%07d", i*nodes/len(tail)+1))
+		e := &events.Event{Type: events.TypeNodeLost, Node: id, Data: &events.NodeLost{Epoch: 1}}
+		tail[i] = eventlog.Record{Sequence: mark.Sequence + uint64(i) + 1, Time: noon, Event: e}
+	}
+	var file bytes.Buffer
+	if _, err := snapshot.Encode(&file, state.Still(), mark); err != nil {
+		b.Fatal(err)
+	}
+	state = nil
+	runtime.GC()
+	for b.Loop() {
+		s, err := snapshot.Decode(bytes.NewReader(file.Bytes()))
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, r := range tail {
+			if _, err := snapshot.Fold(s.State, events.Subjects{}, r); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(file.Len())/float64(nodes), "stored-B/node")
 }

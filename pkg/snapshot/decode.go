@@ -3,7 +3,6 @@ package snapshot
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -173,6 +172,7 @@ type bodyReader struct {
 	begin func(projection.Image) error
 	add   func(*projection.IDImage) error
 	begun bool
+	ids   idReader
 }
 
 // restore puts what is read into a state.
@@ -263,13 +263,17 @@ func (r *bodyReader) items(kind byte) error {
 	return fmt.Errorf("a chunk is of kind %d", kind)
 }
 
-func (r *bodyReader) addIDs() (err error) {
-	decoded := each(r.chunk, func(w *wireID) {
-		if i := w.image(); err == nil {
-			err = r.add(&i)
+func (r *bodyReader) addIDs() error {
+	r.ids.chunk(r.chunk)
+	for {
+		i, more, err := r.ids.next()
+		if err != nil || !more {
+			return err
 		}
-	})
-	return cmp.Or(err, decoded)
+		if err := r.add(i); err != nil {
+			return err
+		}
+	}
 }
 
 // each decodes the items of a chunk, one after the other.

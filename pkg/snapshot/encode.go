@@ -93,6 +93,7 @@ type body struct {
 	sum   hash.Hash
 	kind  byte
 	chunk bytes.Buffer
+	ids   idWriter
 }
 
 func newBody(w io.Writer) *body {
@@ -133,7 +134,7 @@ func (b *body) image(img *projection.Image, ids iter.Seq[projection.IDImage]) er
 		}
 	}
 	for i := range ids {
-		if err := b.item(kindIDs, toID(&i)); err != nil {
+		if err := b.id(&i); err != nil {
 			return err
 		}
 	}
@@ -145,13 +146,31 @@ func (b *body) image(img *projection.Image, ids iter.Seq[projection.IDImage]) er
 }
 
 func (b *body) item(kind byte, v any) error {
+	if err := b.turn(kind); err != nil {
+		return err
+	}
+	return deterministic.MarshalToBuffer(v, &b.chunk)
+}
+
+func (b *body) id(i *projection.IDImage) error {
+	if err := b.turn(kindIDs); err != nil {
+		return err
+	}
+	b.ids.b = b.ids.b[:0]
+	b.ids.id(i)
+	b.chunk.Write(b.ids.b)
+	return nil
+}
+
+// turn begins a chunk unless there is one of the kind with room in it.
+func (b *body) turn(kind byte) error {
 	if b.kind != kind || b.chunk.Len() >= chunkBytes {
 		if err := b.flush(); err != nil {
 			return err
 		}
 		b.kind = kind
 	}
-	return deterministic.MarshalToBuffer(v, &b.chunk)
+	return nil
 }
 
 func (b *body) flush() error {

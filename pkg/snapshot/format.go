@@ -11,13 +11,14 @@ import (
 
 // The file: magic, format, length and CBOR of the header; then one zstd frame
 // with the body, its hash, and the seal. The body is chunks: a byte that names
-// the kind, the length as uvarint, and as many CBOR items. A chunk of kind 0
+// the kind, the length as uvarint, and as many items: CBOR, or, for ids, what
+// idWriter writes. A chunk of kind 0
 // and length 0 ends it. The seal is the hash of everything before the frame and
 // of the body's hash.
 const (
 	magic = "fleetfold snapshot\n"
 	// format is the first thing behind the magic in every format there will be.
-	format = 2
+	format = 3
 
 	// chunkBytes is when a chunk is full. Where chunks end is a part of what is
 	// hashed, so another number is another format.

@@ -61,6 +61,24 @@ func (f *filler) fill(v reflect.Value) {
 	}
 }
 
+// kept is a copy: the reader uses its memory again.
+func kept(i *projection.IDImage) projection.IDImage {
+	k := *i
+	k.Losses, k.Earlier, k.Attempts = slices.Clone(i.Losses), slices.Clone(i.Earlier), slices.Clone(i.Attempts)
+	if i.Node == nil {
+		return k
+	}
+	n := *i.Node
+	for _, c := range []**projection.Credential{&n.Issued, &n.Proved} {
+		if *c != nil {
+			own := **c
+			*c = &own
+		}
+	}
+	k.Node = &n
+	return k
+}
+
 // there is the image that comes back.
 func there(t *testing.T, img *projection.Image) *projection.Image {
 	t.Helper()
@@ -73,7 +91,7 @@ func there(t *testing.T, img *projection.Image) *projection.Image {
 	r.source.n.Store(uint64(out.Len()))
 	var ids []projection.IDImage
 	r.begin = func(projection.Image) error { return nil }
-	r.add = func(i *projection.IDImage) error { ids = append(ids, *i); return nil }
+	r.add = func(i *projection.IDImage) error { ids = append(ids, kept(i)); return nil }
 	if err := r.image(); err != nil {
 		t.Fatal(err)
 	}
