@@ -77,9 +77,9 @@ func (l *Ledger) drop(c *cell, condition func(kind int, a Attempts) bool) {
 	if c.tries == "" {
 		return
 	}
-	u, p := unpacker{rest: c.tries}, &l.packer
+	u, p := unpacker{from: c.tries}, &l.packer
 	p.b = p.b[:0]
-	for u.rest != "" {
+	for u.more() {
 		if kind, a := u.attempts(); !condition(kind, a) {
 			p.attempts(kind, a)
 		}

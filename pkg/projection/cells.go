@@ -27,7 +27,7 @@ func (c *cell) head() (h head) {
 	if c == nil {
 		return head{epoch: firstEpoch}
 	}
-	u := unpacker{rest: c.facts}
+	u := unpacker{from: c.facts}
 	h.flags, h.epoch, h.last = u.uint(), u.uint(), u.uint()
 	if h.flags&hasNode != 0 {
 		h.began = u.uint()

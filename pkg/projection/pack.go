@@ -94,7 +94,10 @@ func (p *packer) name(s string) {
 
 // unpacker reads what a packer wrote.
 type unpacker struct {
-	rest  string
+	// from is read up to at. A number moves on and not the text: that would be a
+	// pointer written for each byte.
+	from  string
+	at    int
 	names *names
 	// hex collects the digits of all texts, so that they are one piece of memory;
 	// due are the texts that they are to become.
@@ -109,8 +112,8 @@ type dueText struct {
 
 func (u *unpacker) uint() (n uint64) {
 	for shift := 0; ; shift += 7 {
-		b := u.rest[0]
-		u.rest = u.rest[1:]
+		b := u.from[u.at]
+		u.at++
 		n |= uint64(b&0x7f) << shift
 		if b < 0x80 {
 			return n
@@ -123,6 +126,8 @@ func (u *unpacker) varint() int64 {
 	return int64(n>>1) ^ -int64(n&1)
 }
 
+func (u *unpacker) more() bool { return u.at < len(u.from) }
+
 func (u *unpacker) int() int { return int(u.varint()) }
 
 func (u *unpacker) time() time.Time {
@@ -134,9 +139,8 @@ func (u *unpacker) time() time.Time {
 }
 
 func (u *unpacker) take(n int) string {
-	taken := u.rest[:n]
-	u.rest = u.rest[n:]
-	return taken
+	u.at += n
+	return u.from[u.at-n : u.at]
 }
 
 func (u *unpacker) plain() string { return u.take(int(u.uint())) }
@@ -178,6 +182,5 @@ func (u *unpacker) done() {
 	for _, d := range u.due {
 		*d.text = all[d.from:d.to]
 	}
-	clear(u.due)
 	u.hex, u.due = u.hex[:0], u.due[:0]
 }

@@ -93,7 +93,7 @@ func (p *packer) credential(c *credential, n *life) {
 
 // record reads into an empty record.
 func (u *unpacker) record(r *record, c *cell) {
-	u.rest = c.facts
+	u.from, u.at = c.facts, 0
 	f := u.uint()
 	r.id, r.slot = c.id, int(c.slot)
 	r.epoch, r.last = u.uint(), u.uint()
@@ -119,6 +119,7 @@ func (u *unpacker) life(r *record, c *cell, f uint64) (own [2]bool) {
 	n := &r.body
 	r.node = n
 	n.ID, n.Epoch, n.Present, n.Lost = r.id, r.epoch, f&isPresent != 0, f&isLost != 0
+	n.issued, n.proved = nil, nil
 	n.Began = u.uint()
 	u.text(&n.Session)
 	u.text(&n.KeyFingerprint)
@@ -182,9 +183,7 @@ var desks = sync.Pool{New: func() any { return new(desk) }}
 func (d *desk) clear() {
 	clear(d.earlier)
 	r := &d.record
-	if r.node != nil || r.body.ID != "" {
-		r.body, r.first, r.second, r.node = life{}, credential{}, credential{}, nil
-	}
+	r.node = nil // body and the credentials are written whole when there are any
 	r.id, r.epoch, r.last, r.removedAt, r.at, r.slot = "", 0, 0, time.Time{}, 0, 0
 	r.losses, r.earlier = r.losses[:0], r.earlier[:0]
 }

@@ -29,13 +29,13 @@ func (u *unpacker) attempts() (kind int, a Attempts) {
 // tried is the account of one type in a packed one, and where it lies: between
 // from and to, which are the same where it would be and is not.
 func tried(packed string, kind int) (a Attempts, from, to int) {
-	u := unpacker{rest: packed}
-	for u.rest != "" {
-		from = len(packed) - len(u.rest)
+	u := unpacker{from: packed}
+	for u.more() {
+		from = u.at
 		have, a := u.attempts()
 		switch {
 		case have == kind:
-			return a, from, len(packed) - len(u.rest)
+			return a, from, u.at
 		case have > kind:
 			return Attempts{}, from, from
 		}
@@ -45,8 +45,8 @@ func tried(packed string, kind int) (a Attempts, from, to int) {
 
 // images lists a packed account.
 func images(packed string) (list []NeedImage) {
-	u := unpacker{rest: packed}
-	for u.rest != "" {
+	u := unpacker{from: packed}
+	for u.more() {
 		kind, a := u.attempts()
 		list = append(list, NeedImage{fleet.ActionTypes[kind], a})
 	}
