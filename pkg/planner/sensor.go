@@ -53,8 +53,9 @@ type sensor struct {
 	warmAt time.Time
 	warm   bool
 	alarms alarms
-	// expiring is the serial whose end has an alarm.
-	expiring map[fleet.NodeID]string
+	// expiring is the credential whose end has an alarm, by where the log issued it:
+	// a serial would be a text for each node.
+	expiring map[fleet.NodeID]uint64
 	// sessions is when a node's session last changed on the log, so that two
 	// processes that claim one id cannot fill the log with their quarrel.
 	sessions map[fleet.NodeID]time.Time
@@ -72,7 +73,7 @@ func newSensor(lease time.Duration) *sensor {
 		lease:    lease,
 		presence: make(map[fleet.NodeID]presence),
 		proofs:   make(map[fleet.NodeID]*events.Event),
-		expiring: make(map[fleet.NodeID]string),
+		expiring: make(map[fleet.NodeID]uint64),
 		sessions: make(map[fleet.NodeID]time.Time),
 		reported: make(map[fleet.NodeID]time.Time),
 		damped:   make(map[fleet.NodeID]struct{}),
@@ -152,8 +153,8 @@ func (s *sensor) folded(st *projection.State, ids []fleet.NodeID, now time.Time)
 			continue
 		}
 		s.await(n, now)
-		if c := n.Proved; c != nil && s.expiring[id] != c.Serial {
-			s.expiring[id] = c.Serial
+		if c := n.Proved; c != nil && s.expiring[id] != c.Sequence {
+			s.expiring[id] = c.Sequence
 			heap.Push(&s.alarms, alarm{c.NotAfter.Add(-identity.SkewMargin), id})
 		}
 	}
