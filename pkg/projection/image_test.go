@@ -104,7 +104,7 @@ var kept = map[string]string{
 	"State.safeguards": "Safeguards", "State.policy": "Policy", "State.rotations": "Rotations", "State.last": "below", "State.ignored": "Ignored", "State.unfit": "Unfit", "State.planEnd": "PlanEnd",
 
 	"observed.state": "StrictEnforced; the nodes follow from IDs", "observed.order": "order of IDs", "observed.holes": "none in an image", "observed.ids": "the State's", "State.desk": "holds what is in IDs, for a moment",
-	"observed.mu": "guards only", "observed.present": "from IDs", "observed.signing": "from IDs", "State.recent": "a convenience of whoever follows this State",
+	"observed.mu": "guards only", "observed.living": "from IDs", "observed.present": "from IDs", "observed.signing": "from IDs", "State.recent": "a convenience of whoever follows this State",
 	"Ledger.ids": "the State's", "Ledger.flights": "Flights", "Ledger.byID": "from Flights", "Ledger.busy": "from Flights", "Ledger.strangers": "IDs.Attempts", "Ledger.packer": "memory only",
 	"control.pauses": "Pauses", "control.approvals": "Approvals", "control.approvedTo": "ApprovedTo",
 	"fences.plan": "LastPlan", "fences.enforcement": "LastEnforcement", "fences.inventory": "LastInventory", "fences.trust": "LastTrust",

@@ -13,20 +13,22 @@ const hole = 1<<32 - 1
 // only leaves a hole, so that it costs the same in a fleet of any size; the
 // holes are closed when somebody looks, or when they are the greater part.
 type observed struct {
-	// mu lets many who only read close the holes.
+	// mu lets many who only read close the holes: state, order, holes and the
+	// cells' slots are not to be read without it by any of them.
 	mu    sync.Mutex
 	state fleet.ObservedState
 	ids   *cells
 	order []uint32 // numbers of cells, of the same length as state.Nodes
 	holes int      // among them
-	// present and signing count the nodes that are and that can.
-	present, signing int
+	// living counts the nodes, present and signing those that are and that can.
+	living, present, signing int
 }
 
 func (o *observed) add(r *record) {
 	r.slot = len(o.order)
 	o.order = append(o.order, uint32(r.at))
 	o.state.Nodes = append(o.state.Nodes, r.node.observed())
+	o.living++
 	o.count(&o.state.Nodes[r.slot], 1)
 }
 
@@ -47,6 +49,7 @@ func (o *observed) count(n *fleet.ObservedNode, by int) {
 }
 
 func (o *observed) remove(r *record) {
+	o.living--
 	o.count(&o.state.Nodes[r.slot], -1)
 	o.order[r.slot] = hole
 	o.holes++

@@ -95,7 +95,7 @@ func (p *packer) credential(c *credential, n *life) {
 func (u *unpacker) record(r *record, c *cell) {
 	u.from, u.at = c.facts, 0
 	f := u.uint()
-	r.id, r.slot = c.id, int(c.slot)
+	r.id = c.id
 	r.epoch, r.last = u.uint(), u.uint()
 	own := [2]bool{} // the credentials that are for the node's key
 	if f&hasNode != 0 {

@@ -111,7 +111,7 @@ func (s *State) Observed() *fleet.ObservedState { return s.observed.get() }
 // Counts is how many nodes are observed, and how many of them are present and
 // can sign. It costs the same in a fleet of any size.
 func (s *State) Counts() (observed, present, signing int) {
-	return len(s.observed.order) - s.observed.holes, s.observed.present, s.observed.signing
+	return s.observed.living, s.observed.present, s.observed.signing
 }
 
 // StrictEnforced says whether receivers refuse unsigned posts.
@@ -153,12 +153,12 @@ type Standing struct {
 
 // Standing of an observed node; false if it is not observed.
 func (s *State) Standing(id fleet.NodeID) (Standing, bool) {
-	c := s.ids.get(id)
-	h := c.head()
+	h := s.ids.get(id).head()
 	if !h.observed() {
 		return Standing{}, false
 	}
-	return Standing{ObservedNode: s.observed.state.Nodes[c.slot], Lost: h.lost(), Began: h.began}, true
+	node := fleet.ObservedNode{ID: id, Present: h.flags&isPresent != 0, CanSign: h.flags&hasProved != 0}
+	return Standing{ObservedNode: node, Lost: h.lost(), Began: h.began}, true
 }
 
 // CanSign says that the node proved possession of a credential that no fact
@@ -220,7 +220,9 @@ func (s *State) Unfit() int { return s.unfit }
 func (s *State) open(id fleet.NodeID) *record {
 	n := s.ids.find(id)
 	if n >= 0 {
-		return s.desk.open(s.ids, n)
+		r := s.desk.open(s.ids, n)
+		r.slot = int(s.ids.at(n).slot) // which those who only read must not look at
+		return r
 	}
 	s.desk.clear()
 	r := &s.desk.record

@@ -32,6 +32,8 @@ type other struct {
 func (s *State) Still() *Still {
 	x := &Still{Image: s.fleetImage(), names: s.ids.names, strangers: make(map[fleet.Action]Attempts)}
 	x.names.numbers = nil // no new ones
+	s.observed.mu.Lock()
+	defer s.observed.mu.Unlock()
 	for _, piece := range s.ids.pieces {
 		x.pieces = append(x.pieces, slices.Clone(piece))
 	}
