@@ -117,7 +117,6 @@ func remember(f *doctor.Fold, r eventlog.Record) {
 // leaseFacts reads the newest word of each node.
 func leaseFacts(ctx context.Context, bus *eventlog.Bus, streams []eventlog.StreamHealth) doctor.Leases {
 	l := doctor.Leases{Running: make(map[fleet.NodeID]time.Duration), Ended: make(map[fleet.NodeID]time.Time)}
-	// Reading makes these streams where they are missing, and nothing may be made here.
 	for _, role := range []eventlog.Role{eventlog.RoleIngest, eventlog.RolePresence} {
 		if l.Err = missing(streams, role); l.Err != nil {
 			return l
@@ -128,20 +127,10 @@ func leaseFacts(ctx context.Context, bus *eventlog.Bus, streams []eventlog.Strea
 			l.Since = s.Created
 		}
 	}
-	sightings, err := bus.Sightings(ctx)
-	if err != nil {
-		l.Err = err
-		return l
-	}
-	defer sightings.Close()
-	for caughtUp := false; !caughtUp; {
-		var seen []eventlog.Sighting
-		if seen, caughtUp, l.Err = sightings.Next(ctx); l.Err != nil {
-			return l
-		}
-		for _, s := range seen {
-			note(&l, s)
-		}
+	seen, err := bus.CurrentSightings(ctx)
+	l.Err = err
+	for _, s := range seen {
+		note(&l, s)
 	}
 	return l
 }

@@ -41,6 +41,7 @@ compares it with what is, says what lies between, and carries that out.`,
 		newCA(),
 		newHealth(),
 		newDoctor(),
+		newBench(),
 		natscmd.New(),
 		agentcmd.New(),
 	)

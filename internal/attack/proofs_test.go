@@ -27,9 +27,14 @@ type house struct {
 
 func newHouse(t *testing.T, trustDomain string, parent *house) *house {
 	t.Helper()
+	return newHouseOf(t, trustDomain, "nyc", parent)
+}
+
+func newHouseOf(t *testing.T, trustDomain, region string, parent *house) *house {
+	t.Helper()
 	c := identity.CAConfig{Dir: filepath.Join(t.TempDir(), "ca"), TrustDomain: trustDomain}
 	if parent != nil {
-		c.Parent, c.Region = parent.ca, "nyc"
+		c.Parent, c.Region = parent.ca, region
 	}
 	ca, _, err := identity.OpenCA(c, time.Now().AddDate(0, 0, -7))
 	if err != nil {
@@ -129,6 +134,9 @@ func forgeries(t *testing.T, root, nyc *house) map[string]forgery {
 		"a hundred certificates": {func(n *node) string {
 			return string(bytes.Repeat([]byte(root.issue(n.id, n.key, now)), 100))
 		}, identity.ChainTooDeep},
+		"a certificate by the issuer of another region": {func(n *node) string {
+			return newHouseOf(t, domain, "oslo", root).issue(n.id, n.key, now)
+		}, identity.IssuerRegion},
 		"no certificate at all": {func(*node) string { return "rubbish" }, identity.CertificateUnparsable},
 		"a certificate for another node's key": {func(n *node) string {
 			return root.issue(n.id, newHouse(t, domain, nil).key, now)

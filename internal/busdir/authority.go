@@ -91,14 +91,23 @@ type name struct {
 	uri   string
 	dns   []string
 	ips   []net.IP
-	usage x509.ExtKeyUsage
+	usage []x509.ExtKeyUsage
 }
 
-func client(uri string) name { return name{uri: uri, usage: x509.ExtKeyUsageClientAuth} }
+func client(uri string) name {
+	return name{uri: uri, usage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+}
+
+// route is good for both ends of a route: each server calls, and is called.
+func route(hosts []string) name {
+	n := server(hosts)
+	n.usage = append(n.usage, x509.ExtKeyUsageClientAuth)
+	return n
+}
 
 // server sorts hosts into names and addresses.
 func server(hosts []string) name {
-	n := name{usage: x509.ExtKeyUsageServerAuth}
+	n := name{usage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	for _, h := range hosts {
 		if ip := net.ParseIP(h); ip != nil {
 			n.ips = append(n.ips, ip)
@@ -140,7 +149,7 @@ func (a *authority) sign(key crypto.PublicKey, n name) ([]byte, error) {
 	tmpl := &x509.Certificate{
 		SerialNumber: serial, DNSNames: n.dns, IPAddresses: n.ips,
 		NotBefore: a.now.Add(-identity.SkewMargin), NotAfter: earlier(a.now.AddDate(leafYears, 0, 0), a.cert.NotAfter),
-		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{n.usage},
+		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: n.usage,
 	}
 	if n.uri != "" {
 		uri, err := url.Parse(n.uri)
@@ -162,7 +171,7 @@ func (a *authority) fits(cert *x509.Certificate, key interface{ Equal(crypto.Pub
 	life := cert.NotAfter.Sub(cert.NotBefore)
 	return key.Equal(cert.PublicKey) && cert.CheckSignatureFrom(a.cert) == nil && uri == n.uri &&
 		slices.Equal(cert.DNSNames, n.dns) && slices.EqualFunc(cert.IPAddresses, n.ips, net.IP.Equal) &&
-		slices.Equal(cert.ExtKeyUsage, []x509.ExtKeyUsage{n.usage}) && a.now.Before(cert.NotAfter.Add(-life/3))
+		slices.Equal(cert.ExtKeyUsage, n.usage) && a.now.Before(cert.NotAfter.Add(-life/3))
 }
 
 func earlier(x, y time.Time) time.Time {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -21,10 +20,17 @@ const (
 	CertFile = "identity.crt"
 	KeyFile  = "identity.key"
 	CAFile   = "ca.crt"
+	// CredsFile is there only where the server asks for tokens.
+	CredsFile = "identity.creds"
 )
 
 // ConfigFile is the server's configuration in a bus's folder.
 func ConfigFile(dir string) string { return filepath.Join(dir, "server", "nats-server.conf") }
+
+// ServerConfigFile is the same for one server of a cluster.
+func ServerConfigFile(dir, name string) string {
+	return filepath.Join(dir, "servers", name, "nats-server.conf")
+}
 
 // Service is the folder of a service's identity.
 func Service(dir string, r busconf.Role) string { return filepath.Join(dir, "identities", string(r)) }
@@ -41,25 +47,40 @@ var loopback = []string{"localhost", "127.0.0.1", "::1"}
 type Options struct {
 	// Dir is the bus's folder; it is made where it is missing.
 	Dir string
+	// Mode of the servers. Empty means that of the folder, and for a new one what
+	// the number of nodes asks for. The mode of a folder never changes: the log is
+	// kept under the name of an account, and that depends on the mode.
+	Mode busconf.Mode
 	// Config of the server. An empty Dir in it means the folder it is written
 	// to, by its absolute path.
 	Config busconf.Config
-	// Hosts are names and addresses by which others reach the server, besides
+	// Servers of a cluster; none means one server that stands alone.
+	Servers []Server
+	// Hosts are names and addresses by which others reach the servers, besides
 	// localhost. Those of an earlier call are forgotten.
 	Hosts []string
 	// Prune deletes the identities of nodes that the configuration does not name.
 	Prune bool
+	// Revoke are folders of identities, below Dir, whose tokens count for nothing
+	// from now on; they get new ones. Only in the mode Tokens.
+	Revoke []string
+	// Progress is told after each identity how many are done, by several
+	// goroutines at once. It may be nil.
+	Progress func(done, total int)
 	// Now; zero means time.Now.
 	Now time.Time
 }
 
 // Report says what Write did, by the paths of folders below Dir.
 type Report struct {
+	Mode             busconf.Mode
 	Created, Renewed []string
 	// Left are the identities of nodes that may no longer connect; Pruned those
 	// of them that were deleted.
 	Left, Pruned []string
-	// Changed says that the server has to read its folder again.
+	// Unused are the folders of servers that the options do not name.
+	Unused []string
+	// Changed says that the servers have to read their folders again.
 	Changed bool
 }
 
@@ -77,7 +98,10 @@ func Write(o Options) (Report, error) {
 	if o.Now.IsZero() {
 		o.Now = time.Now()
 	}
-	if err := os.MkdirAll(filepath.Join(o.Dir, "server", "tls"), 0o700); err != nil {
+	if _, err := o.mode(); err != nil { // before there is a folder
+		return Report{}, err
+	}
+	if err := os.MkdirAll(filepath.Join(o.Dir, "identities", "nodes"), 0o700); err != nil {
 		return Report{}, fmt.Errorf("make folder of the bus: %w", err)
 	}
 	lock := flock.New(filepath.Join(o.Dir, ".lock"))
@@ -85,59 +109,85 @@ func Write(o Options) (Report, error) {
 		return Report{}, fmt.Errorf("lock folder of the bus: %w", err)
 	}
 	defer func() { _ = lock.Unlock() }() // it ends with the process anyway
+	return o.write()
+}
+
+// write is Write for the only one who does.
+func (o Options) write() (Report, error) {
+	mode, err := o.mode()
+	if err != nil {
+		return Report{}, err
+	}
 	ca, err := openAuthority(filepath.Join(o.Dir, "ca"), o.Now)
 	if err != nil {
 		return Report{}, err
 	}
-	w := writer{Options: o, ca: ca}
-	if err := w.all(); err != nil {
-		return w.report, err
+	w := writer{Options: o, ca: ca, report: Report{Mode: mode}}
+	if mode == busconf.Tokens {
+		if w.tokens, err = openTokens(o); err != nil {
+			return Report{}, err
+		}
+		defer w.tokens.abandon()
 	}
-	return w.report, nil
+	err = w.all()
+	return w.report, err
+}
+
+// mode decides, and refuses another one than that of the folder.
+func (o Options) mode() (busconf.Mode, error) {
+	var have busconf.Mode
+	switch {
+	case exists(operatorSeed(o.Dir)):
+		have = busconf.Tokens
+	case exists(ConfigFile(o.Dir)) || exists(filepath.Join(o.Dir, "servers")):
+		have = busconf.Certificates
+	}
+	mode := o.Mode
+	switch {
+	case mode == "" && have != "":
+		mode = have
+	case mode == "" && len(o.Config.Nodes) >= busconf.TokensFrom:
+		mode = busconf.Tokens
+	case mode == "":
+		mode = busconf.Certificates
+	}
+	switch {
+	case have != "" && mode != have:
+		return "", fmt.Errorf("folder %s is one of mode %s and stays so: a server keeps the log under the name of an account, which differs; write mode %s to a new folder", o.Dir, have, mode)
+	case mode != busconf.Tokens && len(o.Revoke) > 0:
+		return "", fmt.Errorf("folder %s is one of mode %s, which has no tokens to revoke: take the node out of the inventory", o.Dir, mode)
+	}
+	return mode, nil
 }
 
 type writer struct {
 	Options
 	ca     *authority
+	tokens *tokens // nil where the server goes by certificates
 	report Report
 }
 
 func (w *writer) all() error {
-	for _, r := range busconf.Services {
-		if err := w.identity(Service(w.Dir, r), r.URI()); err != nil {
+	people, err := w.everybody()
+	if err != nil {
+		return err
+	}
+	if err := w.identities(people); err != nil {
+		return err
+	}
+	if w.tokens != nil {
+		if err := w.tokens.close(people); err != nil {
 			return err
 		}
 	}
-	for _, id := range w.Config.Nodes {
-		uri, err := identity.SPIFFEID(w.Config.TrustDomain, id)
-		if err != nil {
-			return err
-		}
-		if err := w.identity(Node(w.Dir, id), uri); err != nil {
-			return err
-		}
-	}
-	if err := w.server(); err != nil {
+	if err := w.servers(); err != nil {
 		return err
 	}
 	return w.leftovers()
 }
 
-func (w *writer) identity(folder, uri string) error {
-	done, err := w.ca.issue(filepath.Join(folder, CertFile), filepath.Join(folder, KeyFile), client(uri))
-	if err != nil {
-		return fmt.Errorf("make identity %s: %w", uri, err)
-	}
-	w.note(folder, done)
-	_, err = replace(filepath.Join(folder, CAFile), w.ca.pem)
-	return err
-}
-
 func (w *writer) note(folder string, done change) {
-	below, err := filepath.Rel(w.Dir, folder)
-	if err != nil {
-		below = folder
-	}
+	below := w.below(folder)
 	switch done {
 	case created:
 		w.report.Created = append(w.report.Created, below)
@@ -146,43 +196,13 @@ func (w *writer) note(folder string, done change) {
 	}
 }
 
-// server writes the configuration last: it names only files that are there.
-func (w *writer) server() error {
-	folder := filepath.Join(w.Dir, "server")
-	in := func(file string) string { return filepath.Join(folder, filepath.FromSlash(file)) }
-	done, err := w.ca.issue(in(busconf.CertFile), in(busconf.KeyFile), server(hosts(w.Hosts)))
+// below names a folder as people see it.
+func (o Options) below(folder string) string {
+	below, err := filepath.Rel(o.Dir, folder)
 	if err != nil {
-		return fmt.Errorf("make identity of the server: %w", err)
+		return folder
 	}
-	w.note(folder, done)
-	if w.Config.Dir == "" {
-		absolute, err := filepath.Abs(folder)
-		if err != nil {
-			return fmt.Errorf("find folder of the server: %w", err)
-		}
-		w.Config.Dir = filepath.ToSlash(absolute)
-	}
-	text, err := w.Config.Text()
-	if err != nil {
-		return err
-	}
-	ca, err := replace(in(busconf.CAFile), w.ca.pem)
-	if err != nil {
-		return err
-	}
-	conf, err := replace(ConfigFile(w.Dir), []byte(text))
-	w.report.Changed = done != kept || ca || conf
-	return err
-}
-
-func hosts(more []string) []string {
-	all := slices.Clone(loopback)
-	for _, h := range more {
-		if !slices.Contains(all, h) {
-			all = append(all, h)
-		}
-	}
-	return all
+	return below
 }
 
 // leftovers finds the nodes that the configuration does not name any more.
@@ -192,9 +212,6 @@ func (w *writer) leftovers() error {
 		wanted[events.FileName(id)] = true
 	}
 	folder := filepath.Join(w.Dir, "identities", "nodes")
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fmt.Errorf("make folder of nodes: %w", err)
-	}
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return fmt.Errorf("read folder of nodes: %w", err)

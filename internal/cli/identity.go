@@ -3,7 +3,11 @@ package cli
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/fleetfold/fleetfold/internal/busdir"
 	"github.com/fleetfold/fleetfold/pkg/busconf"
@@ -21,6 +25,11 @@ func (n *NATSFlags) identify(o *eventlog.Options) error {
 	if files.Cert == "" {
 		return nil
 	}
+	if n.Identity != "" && files == InFolder(n.Identity) {
+		if err := n.token(o); err != nil {
+			return err
+		}
+	}
 	pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
 	if err != nil {
 		return Usagef("load client certificate %s and key %s: %w", files.Cert, files.Key, err)
@@ -33,6 +42,38 @@ func (n *NATSFlags) identify(o *eventlog.Options) error {
 		o.CustomInboxPrefix, o.NoConsumers = r.Inbox(n.Prefix), r.IsPerson()
 	}
 	return nil
+}
+
+// token takes the credentials of the identity's folder, where there are any.
+// Those that were typed silence them, and the other way round for the folder.
+func (n *NATSFlags) token(o *eventlog.Options) error {
+	if info, err := os.Stat(o.TLS.Key); err == nil && info.Mode().Perm()&0o077 != 0 {
+		return Usagef("load key %s: its mode is %04o, so others can get at it: if none did, run chmod 600 %s; otherwise have \"fleetfold nats config\" make another", o.TLS.Key, info.Mode().Perm(), o.TLS.Key)
+	}
+	creds := Creds(n.Identity)
+	if creds == "" {
+		return nil
+	}
+	if err := busdir.CheckCreds(creds, time.Now()); err != nil {
+		return UsageError(err)
+	}
+	switch {
+	case o.Creds != "" && n.typed("creds") == n.typed("identity"):
+		return Usagef("--identity %s has credentials of its own: leave --creds out", n.Identity)
+	case o.Creds == "" || n.typed("identity"):
+		o.Creds = creds
+	}
+	return nil
+}
+
+// Creds is the file with NATS credentials of an identity's folder; empty where
+// there is none, for a server that goes by the certificate.
+func Creds(dir string) string {
+	file := filepath.Join(dir, busdir.CredsFile)
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return file
 }
 
 // Files of the client certificate. Those that were typed silence a folder that

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -162,4 +163,55 @@ func TestTheIdentitySaysWhatTheConnectionIsFor(t *testing.T) {
 	if _, err := n.Options("test"); err == nil || !strings.Contains(err.Error(), n.Identity) {
 		t.Errorf("an identity that is not there: %v", err)
 	}
+}
+
+func TestTheTokenOfAnIdentityIsShown(t *testing.T) {
+	dir := t.TempDir()
+	o := busdir.Options{Dir: dir, Mode: busconf.Tokens, Config: busconf.Config{TrustDomain: "fleet.example", Nodes: []fleet.NodeID{"a"}}}
+	if _, err := busdir.Write(o); err != nil {
+		t.Fatal(err)
+	}
+	folder := busdir.Node(dir, "a")
+	own, other := filepath.Join(folder, busdir.CredsFile), filepath.Join(busdir.Service(dir, busconf.Auditor), busdir.CredsFile)
+	for name, c := range map[string]struct {
+		environment, typed []string
+		want, wantErr      string
+	}{
+		"that of the folder":                     {nil, []string{"--identity=" + folder}, own, ""},
+		"the folder was typed":                   {[]string{"NATS_CREDS", other}, []string{"--identity=" + folder}, own, ""},
+		"the credentials were typed":             {[]string{"FLEETFOLD_IDENTITY", folder}, []string{"--creds=" + other}, other, ""},
+		"both were typed":                        {nil, []string{"--identity=" + folder, "--creds=" + other}, "", "leave --creds out"},
+		"a folder without a token, and that one": {nil, []string{"--identity=" + folderWithoutToken(t), "--creds=" + other}, other, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for i := 0; i < len(c.environment); i += 2 {
+				t.Setenv(c.environment[i], c.environment[i+1])
+			}
+			var n cli.NATSFlags
+			if code, _, errs := call(t, t.Context(), natsTool(&n), c.typed...); code != 0 {
+				t.Fatal(errs)
+			}
+			got, err := n.Options("test")
+			if c.wantErr == "" && (err != nil || got.Creds != c.want) || c.wantErr != "" && (err == nil || !strings.Contains(err.Error(), c.wantErr)) {
+				t.Errorf("got %q, %v", got.Creds, err)
+			}
+		})
+	}
+	o.Dir, o.Now = t.TempDir(), time.Now().AddDate(-2, 0, 0)
+	if _, err := busdir.Write(o); err != nil {
+		t.Fatal(err)
+	}
+	n := cli.NATSFlags{URL: "tls://a", Prefix: "fleet", Identity: busdir.Node(o.Dir, "a")}
+	if _, err := n.Options("test"); err == nil || !strings.Contains(err.Error(), "token ended") || !strings.Contains(err.Error(), n.Identity) {
+		t.Errorf("a token that has ended: %v", err)
+	}
+}
+
+func folderWithoutToken(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if _, err := busdir.Write(busdir.Options{Dir: dir, Config: busconf.Config{}}); err != nil {
+		t.Fatal(err)
+	}
+	return busdir.Service(dir, busconf.Operator)
 }

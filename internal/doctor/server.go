@@ -152,8 +152,8 @@ func gap(f *Facts) Finding {
 	return ok("Sequences 1 to %d, none missing.", s.Last)
 }
 
-// nextIdentity is for people, who may not ask about streams.
-const nextIdentity = "the identity of a planner may ask: run it on the planner's machine to know"
+// nextIdentity is for those who may not ask about streams.
+const nextIdentity = "operators and auditors may ask, and planners: name such an identity with --identity, and run \"fleetfold nats config\" again if the server's configuration is older"
 
 const nextGap = "nobody decides on such a log: restore it from a backup, or begin a new one with another --prefix; find out who changed it"
 

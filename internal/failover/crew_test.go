@@ -5,16 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server/ats"
-
+	"github.com/fleetfold/fleetfold/internal/bubble"
 	"github.com/fleetfold/fleetfold/internal/history"
 	"github.com/fleetfold/fleetfold/internal/leak"
 	"github.com/fleetfold/fleetfold/internal/status"
@@ -62,16 +59,8 @@ func story(t *testing.T, tell func(c *crew)) {
 // storyOf is story with a limit of its own, in fake time.
 func storyOf(t *testing.T, limit time.Duration, tell func(c *crew)) {
 	t.Helper()
-	// The server shares one ticker among all servers of a process: outside of
-	// the bubble, or the bubble would never come to rest.
-	ats.Register()
-	defer ats.Unregister()
-	// The client keeps used timers in a sync.Pool, and one of an earlier bubble
-	// must not be met in this one. Two collections empty the pool.
-	runtime.GC()
-	runtime.GC()
 	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), limit) // fake
 		defer cancel()
 		clients, err := attest.OpenLocal(filepath.Join(dir, "clients"), nil)

@@ -3,13 +3,10 @@ package fleetday
 import (
 	"context"
 	"path/filepath"
-	"runtime"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server/ats"
-
+	"github.com/fleetfold/fleetfold/internal/bubble"
 	"github.com/fleetfold/fleetfold/internal/history"
 	"github.com/fleetfold/fleetfold/internal/leak"
 	"github.com/fleetfold/fleetfold/internal/status"
@@ -47,16 +44,8 @@ func (r *rig) atEnd(f func()) { r.ends = append(r.ends, f) }
 // not yet. Whatever it leaves running is stopped behind it.
 func inFakeTime(t *testing.T, tell func(r *rig)) {
 	t.Helper()
-	// The server shares one ticker among all servers of a process: outside of
-	// the bubble, or the bubble would never come to rest.
-	ats.Register()
-	defer ats.Unregister()
-	// The client pools timers over a whole process, and one from another bubble
-	// would end the program. Two collections empty a pool.
-	runtime.GC()
-	runtime.GC()
 	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		clients, err := attest.OpenLocal(filepath.Join(dir, "clients"), nil)
 		if err != nil {
 			t.Fatal(err)

@@ -5,9 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/x509"
-	"encoding/hex"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
@@ -165,6 +162,29 @@ func stranger(t *testing.T, domain string, id fleet.NodeID) *receiver.Credential
 	if err != nil {
 		t.Fatal(err)
 	}
+	return issued(t, ca, domain, id)
+}
+
+// crossing has a credential that the intermediate of a region signed for a node of
+// another.
+func (s *site) crossing(region string, id fleet.NodeID) *receiver.Credential {
+	s.Helper()
+	root, created, err := identity.OpenCA(identity.CAConfig{Dir: s.caDir(), TrustDomain: domain}, time.Now())
+	if err != nil || created {
+		s.Fatalf("the root is made anew: %v, %v", created, err)
+	}
+	ca, created, err := identity.OpenCA(identity.CAConfig{
+		Dir: filepath.Join(s.caDir(), "regions", region, region), TrustDomain: domain, Region: region, Parent: root,
+	}, time.Now())
+	if err != nil || created {
+		s.Fatalf("the intermediate is made anew: %v, %v", created, err)
+	}
+	return issued(s.T, ca, domain, id)
+}
+
+// issued is a credential by ca, whoever asked.
+func issued(t *testing.T, ca *identity.CA, domain string, id fleet.NodeID) *receiver.Credential {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -182,14 +202,4 @@ func stranger(t *testing.T, domain string, id fleet.NodeID) *receiver.Credential
 		t.Fatal(err)
 	}
 	return &receiver.Credential{Key: key, ChainPEM: issued.CertificatePEM, ID: "spiffe://" + domain + "/" + string(id)}
-}
-
-func keyIDOf(t *testing.T, certificate []byte) string {
-	t.Helper()
-	block, _ := pem.Decode(certificate)
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return hex.EncodeToString(cert.SubjectKeyId)
 }

@@ -3,7 +3,6 @@ package rollout
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,9 +16,9 @@ import (
 	"github.com/fleetfold/fleetfold/internal/leak"
 	"github.com/fleetfold/fleetfold/internal/port"
 	"github.com/fleetfold/fleetfold/pkg/attest"
+	"github.com/fleetfold/fleetfold/pkg/authority"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
-	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor"
 	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -44,17 +43,12 @@ type site struct {
 	server      *natsd.Server
 	bus         *eventlog.Bus
 	view        *view.View
-	posture     *receiver.Log
 	inventories *view.Inventories
 	clients     *attest.Local
 	agents      map[fleet.NodeID]*agent
 
 	// ttl of credentials by node; credTTL where there is none.
 	ttl map[fleet.NodeID]time.Duration
-
-	mu      sync.Mutex
-	revoked []identity.Revoked
-	last    uint64 // sequence of the newest revocation
 }
 
 func open(t *testing.T) *site {
@@ -71,9 +65,8 @@ func open(t *testing.T) *site {
 	s.bus = s.connect()
 	s.must(s.bus.EnsureStreams(ctx))
 	s.view, s.inventories = view.New(s.bus.Log()), view.NewInventories(s.bus.GetInventory)
-	s.posture = receiver.FromView(s.view, domain)
-	s.view.OnRecord(s.noteRevoked)
-	s.run(s.view.Run, s.publish)
+	s.run(s.view.Run)
+	s.publish()
 	s.planner()
 	s.executor()
 	return s
@@ -151,73 +144,38 @@ func (s *site) executor() {
 
 func (s *site) caDir() string { return filepath.Join(s.dir, "ca") }
 
-func (s *site) noteRevoked(r eventlog.Record, _ projection.Change) {
-	if r.Event == nil {
-		return
-	}
-	if d, ok := r.Event.Data.(*events.CredentialRevoked); ok {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.revoked, s.last = append(s.revoked, identity.Revoked{Serial: d.Serial, At: r.Time}), r.Sequence
-	}
-}
-
-// publish puts what the log says onto the trust stream, as the services do.
-func (s *site) publish(ctx context.Context) error {
-	for {
-		changed := s.view.Changed()
-		for _, text := range s.texts() {
-			if _, err := s.bus.PublishTrust(ctx, text); err != nil {
-				return err
-			}
+// publish puts what the log says onto the trust stream, as executors do.
+func (s *site) publish() {
+	bus := s.connect()
+	v := view.New(bus.Log())
+	issuers, err := authority.New(authority.Config{Log: bus.Log(), View: v, Inventories: s.inventories, Dir: s.caDir(), Logger: zerolog.Nop()})
+	s.must(err)
+	p := authority.Publisher{Issuers: issuers, Bus: bus}
+	s.run(v.Run, func(ctx context.Context) error {
+		if err := v.CatchUp(ctx); err != nil {
+			return err
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-func (s *site) texts() (all []eventlog.TrustText) {
-	trust := s.posture.Trust()
-	if !trust.Known {
-		return nil
-	}
-	text, err := json.Marshal(trust.Posture)
-	s.must(err)
-	all = append(all, eventlog.TrustText{Kind: eventlog.TrustPosture, Version: trust.Posture.Sequence, Text: text})
-	if len(trust.Roots) == 0 {
-		return all
-	}
-	var version uint64
-	s.view.Read(func(state *projection.State) { version = state.LastTrust() })
-	bundle, err := identity.SPIFFEBundle(domain, trust.Roots, version, time.Minute)
-	s.must(err)
-	all = append(all, eventlog.TrustText{Kind: eventlog.TrustBundle, Version: version, Text: bundle})
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.last == 0 {
-		return all
-	}
-	ca, _, err := identity.LoadOrCreateCA(s.caDir(), domain, time.Now())
-	s.must(err)
-	crl, err := ca.CRL(s.revoked, s.last, time.Now(), time.Now().Add(time.Hour))
-	s.must(err)
-	return append(all, eventlog.TrustText{Kind: eventlog.TrustCRL, KeyID: keyIDOf(s.T, ca.CertificatePEM()), Version: s.last, Text: crl})
+		return p.Run(ctx, v)
+	})
 }
 
 // credTTL is that of most nodes. A credential counts until identity.SkewMargin before
 // its end, so that each node is issued another every few seconds.
 const credTTL = identity.SkewMargin + 10*time.Second
 
+// regions have an intermediate each, of the same name.
+var regions = [2]string{"oslo", "nyc"}
+
 // want puts an inventory of these nodes into force and waits until the receivers
 // have heard of its posture.
 func (s *site) want(strict bool, ids ...fleet.NodeID) {
 	s.Helper()
 	var b strings.Builder
-	fmt.Fprintf(&b, "trust_domain: %s\nregions:\n  - name: oslo\n    nodes:\n", domain)
-	for _, id := range ids {
+	fmt.Fprintf(&b, "trust_domain: %s\nregions:\n", domain)
+	for n, id := range ids {
+		if n == 0 || n == 2 { // two nodes in oslo, the others in nyc
+			fmt.Fprintf(&b, "  - name: %[1]s\n    intermediate_ca: %[1]s\n    nodes:\n", regions[n/2])
+		}
 		fmt.Fprintf(&b, "      - {id: %s, attestor: mtls-cert, cred_ttl: %.0fs, renew_before: 1s}\n", id, cmp.Or(s.ttl[id], credTTL).Seconds())
 	}
 	fmt.Fprintf(&b, "quorum: {width: 1}\nenforcement: {require_sig: %v}\n", strict)

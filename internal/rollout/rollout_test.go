@@ -61,11 +61,13 @@ func TestNoPostOfADesiredNodeIsRefused(t *testing.T) {
 func (s *site) attacked(ids []fleet.NodeID) {
 	s.Helper()
 	self, foreign := stranger(s.T, domain, "n1"), stranger(s.T, "other.example", "n1")
+	traitor := s.crossing("oslo", ids[len(ids)-1])
 	for _, id := range ids {
 		a := s.agents[id]
 		if !a.attack(nil, http.StatusUnauthorized, receiver.Unsigned) ||
 			!a.attack(self, http.StatusUnauthorized, identity.ChainUntrusted) ||
-			!a.attack(foreign, http.StatusUnauthorized, receiver.WrongSource) {
+			!a.attack(foreign, http.StatusUnauthorized, receiver.WrongSource) ||
+			!a.attack(traitor, http.StatusUnauthorized, identity.IssuerRegion) {
 			s.Errorf("%s takes posts of strangers while the fleet is strict", id)
 		}
 	}

@@ -2,6 +2,7 @@ package search
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -11,44 +12,54 @@ import (
 // it could take on an older view is one it took earlier.
 func (a *steps) handle(i int) {
 	r := a.from.runs[i]
-	id := a.request(r).ID
-	at := 0
-	for ids[at] != id {
-		at++
-	}
-	n, real := &a.facts.nodes[at], a.from.nodes[at]
-	to := a.from
-	next := &to.runs[i]
+	at := slices.Index(ids[:], a.request(r).ID)
 	switch r.stage {
 	case awaiting:
 		a.enroll(i, at)
 	case issuing:
-		if !n.Present || !real.alive {
-			return // fails: see interrupt
-		}
-		next.stage, next.serial = proving, uint8(a.from.log.seq+1)
-		a.store(i, to, []entry{{issued(id, n, real, next.serial), fence{lastOnSubject, n.last}}}, "issues a credential to node "+string(id))
+		a.issue(i, at)
 	case proving:
-		serial := serialOf(r.serial)
-		if n.Proved != nil && n.Proved.Serial == serial {
-			next.stage, next.serial = closing, 0
-			a.add(i, to, "sees the proof of node %s", id)
-			return
-		}
-		if real.alive && real.serial != r.serial && n.Issued != nil && n.Issued.Serial == serial && n.Issued.KeyFingerprint == fmt.Sprint(real.key) {
-			to.nodes[at].serial = r.serial
-			a.add(i, to, "delivers the credential to node %s, which proves it", id)
-		}
+		a.deliver(i, at)
 	case stopping:
-		if real.alive {
-			to.nodes[at] = node{session: real.session, key: real.key + 1}
-			a.add(i, to, "stops the agent of node %s", id)
-			to = a.from
-			next = &to.runs[i]
-		}
-		next.stage, next.basis = closing, uint8(a.from.log.seq)
-		a.add(i, to, "removes node %s, and makes the closing facts on %d", id, next.basis)
+		a.remove(i, at)
 	}
+}
+
+// issue fails where the node is away: see interrupt.
+func (a *steps) issue(i, at int) {
+	n, real, to := &a.facts.nodes[at], a.from.nodes[at], a.from
+	if !n.Present || !real.alive {
+		return
+	}
+	serial := uint8(a.from.log.seq + 1)
+	to.runs[i].stage, to.runs[i].serial = proving, serial
+	a.store(i, to, []entry{{issued(ids[at], n, real, serial), fence{lastOnSubject, n.last}}}, "issues a credential to node "+string(ids[at]))
+}
+
+func (a *steps) deliver(i, at int) {
+	n, real, to := &a.facts.nodes[at], a.from.nodes[at], a.from
+	mine := a.from.runs[i].serial
+	serial := serialOf(mine)
+	switch {
+	case n.Proved != nil && n.Proved.Serial == serial:
+		to.runs[i].stage, to.runs[i].serial = closing, 0
+		a.add(i, to, "sees the proof of node %s", ids[at])
+	case real.alive && real.serial != mine && n.Issued != nil && n.Issued.Serial == serial && n.Issued.KeyFingerprint == fmt.Sprint(real.key):
+		to.nodes[at].serial = mine
+		a.add(i, to, "delivers the credential to node %s, which proves it", ids[at])
+	}
+}
+
+// remove stops the agent, or goes on without that.
+func (a *steps) remove(i, at int) {
+	if real := a.from.nodes[at]; real.alive {
+		to := a.from
+		to.nodes[at] = node{session: real.session, key: real.key + 1}
+		a.add(i, to, "stops the agent of node %s", ids[at])
+	}
+	to := a.from
+	to.runs[i].stage, to.runs[i].basis = closing, uint8(a.from.log.seq)
+	a.add(i, to, "removes node %s, and makes the closing facts on %d", ids[at], to.runs[i].basis)
 }
 
 func (a *steps) enroll(i, at int) {

@@ -32,7 +32,7 @@ func (d *doors) open(inv *fleet.Inventory, observed []fleet.NodeID) error {
 	if inv != nil {
 		d.inv = inv
 	}
-	done, err := busdir.Write(busdir.Options{Dir: d.dir, Config: d.config(observed)})
+	done, err := busdir.Write(busdir.Options{Dir: d.dir, Mode: busconf.Certificates, Config: d.config(observed)})
 	if err != nil {
 		return fmt.Errorf("write configuration of the server: %w", err)
 	}
@@ -66,7 +66,7 @@ func (d *doors) config(observed []fleet.NodeID) busconf.Config {
 
 // startServer starts the embedded server; a secure one begins with the nodes of
 // the inventory that is going to be applied.
-func (f *Fleet) startServer() (err error) {
+func (f *Fleet) startServer(context.Context) (err error) {
 	o := natsd.Options{Dir: filepath.Join(f.options.Dir, "jetstream"), Port: port(f.options.Port), MonitorPort: f.options.MonitorPort, Logger: f.options.Logger}
 	if f.options.Secure {
 		f.doors = &doors{dir: filepath.Join(f.options.Dir, "bus"), prefix: f.options.Prefix}
@@ -77,6 +77,9 @@ func (f *Fleet) startServer() (err error) {
 	}
 	if f.server, err = natsd.Start(o); err != nil {
 		return fmt.Errorf("start embedded server: %w", err)
+	}
+	if !f.server.SyncAlways() {
+		o.Logger.Warn().Msg("embedded server does not sync what it acknowledges: a power cut can take it back")
 	}
 	if f.doors != nil {
 		f.doors.server = f.server

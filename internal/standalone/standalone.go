@@ -9,7 +9,6 @@ package standalone
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,21 +17,21 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/fleetfold/fleetfold/internal/busdir"
-	"github.com/fleetfold/fleetfold/internal/cli/announce"
 	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/authority"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor"
 	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 	"github.com/fleetfold/fleetfold/pkg/planner"
 	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/refusals"
 	"github.com/fleetfold/fleetfold/pkg/snapshot"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
@@ -85,6 +84,7 @@ type Fleet struct {
 	driver      *handlers.Local
 	attest      *attest.Local
 	issuers     *authority.Issuers
+	refusals    *refusals.Recorder // the executor's
 	sightings   eventlog.Sightings
 	statements  eventlog.Statements
 	actions     eventlog.Actions
@@ -101,21 +101,20 @@ func Start(ctx context.Context, o Options) (_ *Fleet, err error) {
 			f.Close()
 		}
 	}()
-	if err = f.takeLock(); err != nil {
-		return nil, err
+	for _, step := range []func(context.Context) error{f.takeLock, f.startServer, f.connect, f.makeFold, f.subscribe, f.assemble} {
+		if err = step(ctx); err != nil {
+			return nil, err
+		}
 	}
-	if err = f.startServer(); err != nil {
-		return nil, err
+	return f, nil
+}
+
+// makeFold is done on streams that are there.
+func (f *Fleet) makeFold(ctx context.Context) error {
+	if err := f.bus.EnsureStreams(ctx); err != nil {
+		return err
 	}
-	if !f.server.SyncAlways() {
-		o.Logger.Warn().Msg("embedded server does not sync what it acknowledges: a power cut can take it back")
-	}
-	if err = f.connect(ctx); err != nil {
-		return nil, err
-	}
-	if err = f.bus.EnsureStreams(ctx); err != nil {
-		return nil, err
-	}
+	o := f.options
 	f.log = f.bus.Log()
 	f.view = snapshots.View(f.bus, o.Logger)
 	f.saver = snapshots.Saver(f.bus, f.view, o.SnapshotEvery, nil, o.Logger)
@@ -126,13 +125,7 @@ func Start(ctx context.Context, o Options) (_ *Fleet, err error) {
 	if o.OnRecord != nil {
 		f.view.OnRecord(o.OnRecord)
 	}
-	if err = f.subscribe(ctx); err != nil {
-		return nil, err
-	}
-	if err = f.assemble(); err != nil {
-		return nil, err
-	}
-	return f, nil
+	return nil
 }
 
 // port turns "a free one" into the server's word for it.
@@ -156,7 +149,8 @@ func (f *Fleet) subscribe(ctx context.Context) (err error) {
 	return nil
 }
 
-func (f *Fleet) assemble() (err error) {
+// assemble makes planner and executor before the fold runs, for they watch it.
+func (f *Fleet) assemble(context.Context) (err error) {
 	o := f.options
 	f.planner, err = planner.New(planner.Config{
 		Log: f.log, View: f.view, Inventories: f.inventories, Sightings: f.sightings, Statements: f.statements,
@@ -165,10 +159,11 @@ func (f *Fleet) assemble() (err error) {
 	if err != nil {
 		return err
 	}
-	self, err := os.Executable()
+	f.refusals, err = refusals.New(refusals.Config{Log: f.hands.Log(), View: f.view, Source: events.SourceExecutor, Logger: o.Logger})
 	if err != nil {
-		return fmt.Errorf("find own program for agents: %w", err)
+		return err
 	}
+	f.view.OnRecord(func(r eventlog.Record, _ projection.Change) { f.refusals.OnRecord(r) })
 	if f.attest, err = attest.OpenLocal(filepath.Join(o.Dir, "ca"), nil); err != nil {
 		return err
 	}
@@ -178,15 +173,24 @@ func (f *Fleet) assemble() (err error) {
 	if err != nil {
 		return err
 	}
+	f.driver, err = f.newDriver()
+	return err
+}
+
+func (f *Fleet) newDriver() (*handlers.Local, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find own program for agents: %w", err)
+	}
 	var identity func(fleet.NodeID) string
 	if f.doors != nil {
 		identity = func(id fleet.NodeID) string { return busdir.Node(f.doors.dir, id) }
 	}
-	f.driver, err = handlers.NewLocal(handlers.LocalOptions{
+	o := f.options
+	return handlers.NewLocal(handlers.LocalOptions{
 		Dir: filepath.Join(o.Dir, "nodes"), Program: []string{self, "node-agent"}, Attest: f.attest,
 		URL: f.server.URL(), Prefix: o.Prefix, Identity: identity, Lease: o.Lease, OnExit: o.OnAgentExit, Logger: o.Logger,
 	})
-	return err
 }
 
 // URL other commands reach the fleet at.
@@ -209,93 +213,6 @@ func (f *Fleet) Apply(ctx context.Context, text []byte, actor string) (generatio
 		return 0, false, err
 	}
 	return planner.Apply(ctx, f.bus, f.log, f.view, text, actor, "", time.Now())
-}
-
-// Run senses, plans and acts until ctx ends or something cannot go on.
-func (f *Fleet) Run(ctx context.Context) error {
-	// The view outlives planner and executor: what they append while they stop
-	// is still folded and shown.
-	viewCtx, stopView := context.WithCancel(context.WithoutCancel(ctx))
-	viewDone := make(chan error, 1)
-	go func() { viewDone <- f.view.Run(viewCtx) }()
-	defer func() {
-		stopView()
-		<-viewDone
-	}()
-
-	// The last thing while the view still runs, or a snapshot would lack the end.
-	defer func() { snapshots.Finish(ctx, f.bus, f.saver) }()
-	defer announce.Planner(f.bus, f.view, f.planner, f.options.Logger)()
-	defer announce.Executor(f.hands, f.view, &f.running, f.options.Logger)()
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return f.planner.Run(ctx) })
-	g.Go(func() error { return f.act(ctx) })
-	g.Go(func() error { return f.publishTrust(ctx) })
-	g.Go(func() error { f.saver.Run(ctx); return nil })
-	g.Go(func() error {
-		select {
-		case <-ctx.Done():
-			return nil
-		case err := <-viewDone:
-			viewDone <- err
-			return err
-		}
-	})
-	err := g.Wait()
-	if errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
-}
-
-// publishTrust rotates issuers, and tells nodes and others whom to trust.
-func (f *Fleet) publishTrust(ctx context.Context) error {
-	if err := f.view.CatchUp(ctx); err != nil {
-		return err
-	}
-	publisher := &authority.Publisher{Issuers: f.issuers, Bus: f.bus, Dir: filepath.Join(f.options.Dir, "trust")}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return f.issuers.Run(ctx, f.view) })
-	g.Go(func() error { return publisher.Run(ctx, f.view) })
-	return g.Wait()
-}
-
-// act brings back the agents that the log calls present, then executes.
-func (f *Fleet) act(ctx context.Context) error {
-	if err := f.admitObserved(ctx); err != nil {
-		return err
-	}
-	if err := f.driver.ResumePresent(ctx, f.view); err != nil {
-		return err
-	}
-	return f.execute(ctx)
-}
-
-// execute needs the trust domain for its CA, and so waits for an inventory.
-func (f *Fleet) execute(ctx context.Context) error {
-	config := handlers.Config{
-		Log: f.hands.Log(), View: f.view, Inventories: f.inventories, Commands: f.hands, Driver: f.driver,
-		Attest: f.attest.Verifiers(), Issuers: f.issuers, EnrollTimeout: f.options.EnrollTimeout, Logger: f.options.Logger,
-	}
-	set, err := handlers.New(ctx, config)
-	if err != nil {
-		return err
-	}
-	renewer, err := handlers.NewRenewer(config, f.hands, nil)
-	if err != nil {
-		return err
-	}
-	e, err := executor.New(executor.Config{
-		Log: f.hands.Log(), View: f.view, Inventories: f.inventories, Actions: f.actions, Handlers: set,
-		Concurrency: f.options.Concurrency, Running: &f.running, Logger: f.options.Logger,
-	})
-	if err != nil {
-		return err
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return e.Run(ctx) })
-	g.Go(func() error { return renewer.Run(ctx) })
-	return g.Wait()
 }
 
 // Close stops what Start began, agents included, and waits for it.
@@ -324,7 +241,7 @@ func (f *Fleet) Close() {
 
 // takeLock keeps a second fleet out of the folder: two servers on one store
 // would damage it.
-func (f *Fleet) takeLock() error {
+func (f *Fleet) takeLock(context.Context) error {
 	lock := flock.New(filepath.Join(f.options.Dir, "lock"))
 	held, err := lock.TryLock()
 	if err != nil {

@@ -16,7 +16,8 @@
 // domain, and the first intermediate of a region under a root, and publishes them
 // on the log; these issue at once. Issuers.Run takes the steps that people have
 // requested (trust.rotation-requested): prepare makes a successor and publishes
-// it, activate and retire wait for their gate. Publisher.Run puts bundle,
+// it, activate and retire wait for their gate. Once a root is activated, it makes
+// and publishes an intermediate below it for each region that wants one. Publisher.Run puts bundle,
 // revocation lists and posture on the trust stream and into files as the log
 // changes.
 //

@@ -61,6 +61,8 @@ type Issuers struct {
 	opened map[string]opened
 	warned map[string]bool // of a short life, by fingerprint
 	said   map[string]bool // why a step waits, by request and reason
+	// completed is for what the intermediates were last looked at.
+	completed wanted
 }
 
 // takeTurn waits for the turn.
@@ -117,15 +119,26 @@ func (i *Issuers) Prepare(ctx context.Context) error {
 		return err
 	}
 	defer i.giveTurn()
+	err = i.openAll(ctx, inv)
+	if errors.Is(err, ErrNoKey) {
+		i.cannotIssue(err)
+		return nil
+	}
+	return err
+}
+
+func (i *Issuers) cannotIssue(err error) {
+	i.Logger.Warn().Err(err).Str(field.Dir, i.Dir).Msg("this executor cannot issue credentials")
+}
+
+// openAll opens or makes the root and the intermediates of all regions. The turn is
+// taken.
+func (i *Issuers) openAll(ctx context.Context, inv *fleet.Inventory) error {
 	root, err := i.root(ctx, inv)
 	for r := range inv.Regions {
 		if err == nil && inv.Regions[r].IntermediateCA != "" {
 			_, err = i.intermediate(ctx, inv, &inv.Regions[r], root)
 		}
-	}
-	if errors.Is(err, ErrNoKey) {
-		i.Logger.Warn().Err(err).Str(field.Dir, i.Dir).Msg("this executor cannot issue credentials")
-		return nil
 	}
 	return err
 }

@@ -22,6 +22,9 @@ const (
 	crlLife = 24 * time.Hour
 	// bundleRefresh is how often readers of the bundle are to look again.
 	bundleRefresh = 5 * time.Minute
+	// supersededEvery is how often superseded certificates are looked for: each time
+	// there are others, the lists are signed again.
+	supersededEvery = time.Minute
 	// publishAgain is the pause after something could not be published.
 	publishAgain = time.Second
 )
@@ -39,7 +42,8 @@ type Publisher struct {
 	// Dir also takes what is published, as files for others; empty: none.
 	Dir string
 
-	done published
+	done    published
+	regions regions
 	// unopened are the issuers whose lack of a key was logged.
 	unopened map[string]bool
 	dropped  int
@@ -51,6 +55,10 @@ type published struct {
 	bundle, posture, revoked uint64
 	issuers                  string
 	signed                   time.Time // the revocation lists
+	// superseded are the serials on the lists that were superseded; looked is when
+	// they were looked for.
+	superseded map[string]bool
+	looked     time.Time
 }
 
 // account is what the log says at one moment.
@@ -59,7 +67,10 @@ type account struct {
 	posture projection.Posture
 	issuers []projection.Issuer
 	revoked []projection.Revoked
-	dropped int
+	// superseded are not revoked, and nobody's to use any more; nil: not looked for.
+	superseded []projection.Revoked
+	dropped    int
+	regions    bool // they may be others
 	// bundleVersion and revokedAt are sequences of the log.
 	bundleVersion, revokedAt uint64
 }
@@ -74,13 +85,13 @@ func (p *Publisher) Run(ctx context.Context, v Watch) error {
 		} else if err != nil {
 			return err
 		}
-		wait := p.untilSigned()
+		wait := p.untilDue()
 		if err := p.Publish(ctx); err != nil && ctx.Err() == nil {
 			p.Issuers.Logger.Warn().Err(err).Msg("could not publish trust, trying again")
 			pause(ctx, publishAgain, nil)
 			continue
 		} else if err == nil {
-			wait = p.untilSigned()
+			wait = p.untilDue()
 		}
 		pause(ctx, wait, changed)
 		if ctx.Err() != nil {
@@ -89,9 +100,17 @@ func (p *Publisher) Run(ctx context.Context, v Watch) error {
 	}
 }
 
-// untilSigned is when the lists must be signed again.
-func (p *Publisher) untilSigned() time.Duration {
-	return max(p.done.signed.Add(crlLife/2).Sub(p.Issuers.Now()), time.Second)
+// untilDue is when something is due that no fact tells of: the lists are to be
+// signed again, or time has made certificates superseded or nodes settled.
+func (p *Publisher) untilDue() time.Duration {
+	next := p.done.signed.Add(crlLife / 2)
+	if again := p.done.looked.Add(supersededEvery); again.Before(next) {
+		next = again
+	}
+	if again := p.regions.looked.Add(straysEvery); len(p.regions.strays) > 0 && again.Before(next) {
+		next = again
+	}
+	return max(next.Sub(p.Issuers.Now()), time.Second)
 }
 
 // Publish publishes what has changed since it was called last. The posture goes
@@ -106,18 +125,31 @@ func (p *Publisher) Publish(ctx context.Context) error {
 	if problem != nil || inv == nil {
 		return errors.Join(err, problem)
 	}
+	if a.regions {
+		err = errors.Join(err, p.publishRegions(ctx, a.digest, inv))
+	}
 	return errors.Join(err, p.publishBundle(ctx, a, inv.TrustDomain), p.publishCRLs(ctx, a, inv.TrustDomain))
 }
 
 func (p *Publisher) account() (a account, fresh bool) {
-	due := !p.Issuers.Now().Before(p.done.signed.Add(crlLife / 2))
+	now := p.Issuers.Now()
+	due, look := !now.Before(p.done.signed.Add(crlLife/2)), !now.Before(p.done.looked.Add(supersededEvery))
+	if due {
+		p.regions = regions{} // what stands there is compared again, too
+	}
 	p.Issuers.View.Read(func(s *projection.State) {
 		a.posture, a.digest = s.Posture(), s.Inventory().Digest
 		a.bundleVersion = max(s.LastBundle(), s.Inventory().Sequence)
 		a.revokedAt, a.dropped = s.LastRevoked(), s.RevokedDropped()
 		a.issuers = s.Issuers()
-		fresh = due || !p.done.any || p.done.posture != a.posture.Sequence || p.done.bundle != a.bundleVersion ||
+		a.regions = p.regions.due(s, now)
+		fresh = due || a.regions || !p.done.any || p.done.posture != a.posture.Sequence || p.done.bundle != a.bundleVersion ||
 			p.done.revoked != a.revokedAt || p.done.issuers != list(a.issuers)
+		if fresh || look {
+			a.superseded = superseded(s, now)
+			fresh = fresh || !p.sameSuperseded(a.superseded)
+			p.done.looked = now
+		}
 		if fresh {
 			a.revoked = s.Revoked()
 		}
@@ -185,87 +217,6 @@ func (p *Publisher) publishBundle(ctx context.Context, a account, domain string)
 		p.done.bundle = a.bundleVersion
 	}
 	return err
-}
-
-// publishCRLs signs a list for each issuer whose key is in the folder.
-func (p *Publisher) publishCRLs(ctx context.Context, a account, domain string) error {
-	now := p.Issuers.Now()
-	if p.done.revoked == a.revokedAt && p.done.issuers == list(a.issuers) && now.Before(p.done.signed.Add(crlLife/2)) {
-		return nil
-	}
-	var problems []error
-	var all []byte
-	for _, i := range a.issuers {
-		if i.TrustDomain != domain {
-			continue
-		}
-		ca := p.open(ctx, i)
-		if ca == nil {
-			continue
-		}
-		der, err := ca.CRL(revokedBy(i.Fingerprint, a.revoked), crlNumber(a.revokedAt, now), now, now.Add(crlLife))
-		if err != nil {
-			problems = append(problems, err)
-			continue
-		}
-		all = append(all, identity.CRLPEM(der)...)
-		problems = append(problems, p.publishCRL(ctx, i, der, crlNumber(a.revokedAt, now)))
-	}
-	err := errors.Join(append(problems, p.write("crl.pem", all))...)
-	if err == nil {
-		p.done.revoked, p.done.issuers, p.done.signed = a.revokedAt, list(a.issuers), now
-	}
-	if a.dropped > p.dropped {
-		p.dropped = a.dropped
-		p.Issuers.Logger.Warn().Int("dropped", a.dropped).Int("kept", projection.MaxRevoked).
-			Msg("more certificates are revoked than a revocation list holds: those that end first are not listed")
-	}
-	return err
-}
-
-func (p *Publisher) publishCRL(ctx context.Context, i projection.Issuer, der []byte, number uint64) error {
-	keyID := identity.KeyIDOf(i.Fingerprint)
-	if i.Region == "" && i.Active {
-		if err := p.write("crl.der", der); err != nil {
-			return err
-		}
-	}
-	return p.publish(ctx, eventlog.TrustText{Kind: eventlog.TrustCRL, KeyID: keyID, Version: number, Text: der}, "crl-"+keyID+".der")
-}
-
-// crlNumber grows with the log, and between two facts with time: a list that is
-// signed again is a newer one.
-func crlNumber(revoked uint64, now time.Time) uint64 {
-	return revoked<<32 | uint64(now.Unix())&(1<<32-1)
-}
-
-func revokedBy(issuer string, revoked []projection.Revoked) (some []identity.Revoked) {
-	for _, r := range revoked {
-		if r.Issuer == issuer {
-			some = append(some, identity.Revoked{Serial: r.Serial, At: r.At})
-		}
-	}
-	return some
-}
-
-// open is nil when another executor has the key: that one signs the list.
-func (p *Publisher) open(ctx context.Context, i projection.Issuer) *identity.CA {
-	if err := p.Issuers.takeTurn(ctx); err != nil {
-		return nil
-	}
-	defer p.Issuers.giveTurn()
-	ca, err := p.Issuers.open(i)
-	if err == nil {
-		return ca.CA
-	}
-	if !p.unopened[i.Fingerprint] {
-		if p.unopened == nil {
-			p.unopened = make(map[string]bool)
-		}
-		p.unopened[i.Fingerprint] = true
-		p.Issuers.Logger.Warn().Err(err).Str(field.Fingerprint, i.Fingerprint).Msg("no revocation list of this issuer comes from this executor")
-	}
-	return nil
 }
 
 func (p *Publisher) publish(ctx context.Context, t eventlog.TrustText, file string) error {

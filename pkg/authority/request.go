@@ -24,29 +24,40 @@ type Word struct {
 }
 
 // Request puts on the log that a step is wanted, of the root for an empty region.
-// It refuses what the fold would take no notice of. An executor takes the step
-// when its gate is open.
+// It refuses what the fold would take no notice of: what was looked at holds up to
+// the request, since nothing at all came between. An executor takes the step when
+// its gate is open.
 func Request(ctx context.Context, log Log, v View, inv *fleet.Inventory, step events.RotationStep, region string, w Word) error {
+	for tries := 1; ; tries++ {
+		err := request(ctx, log, v, inv, step, region, w)
+		if !errors.Is(err, eventlog.ErrConflict) || tries == requestTries {
+			return err
+		}
+	}
+}
+
+// requestTries bounds how often a request is decided again because something else
+// was appended meanwhile, whatever it was.
+const requestTries = 50
+
+func request(ctx context.Context, log Log, v View, inv *fleet.Inventory, step events.RotationStep, region string, w Word) error {
 	if err := v.CatchUp(ctx); err != nil {
 		return fmt.Errorf("catch up before a request: %w", err)
 	}
-	var last uint64
+	var basis uint64
 	var err error
 	v.Read(func(s *projection.State) {
-		last = s.LastTrust()
+		basis = s.Sequence()
 		err = possible(s, inv, step, region)
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", step, err)
 	}
-	_, err = log.Append(ctx, eventlog.Entry{Fence: eventlog.LastOnSubject(last), Event: &events.Event{
-		ID:     events.NewID(string(events.TypeTrustRotationRequested), string(step), region, strconv.FormatUint(last, 10)),
+	_, err = log.Append(ctx, eventlog.Entry{Fence: eventlog.LastInLog(basis), Event: &events.Event{
+		ID:     events.NewID(string(events.TypeTrustRotationRequested), string(step), region, strconv.FormatUint(basis, 10)),
 		Source: events.SourceOperator, Type: events.TypeTrustRotationRequested, Time: w.At,
 		Data: &events.TrustRotationRequested{Step: step, TrustDomain: inv.TrustDomain, Region: region, Actor: w.Actor, Note: w.Note},
 	}})
-	if errors.Is(err, eventlog.ErrConflict) {
-		return fmt.Errorf("%s: somebody else did something about issuers at this moment, look again: %w", step, err)
-	}
 	if err != nil {
 		return fmt.Errorf("append request: %w", err)
 	}

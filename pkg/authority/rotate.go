@@ -42,8 +42,9 @@ type Watch interface {
 	Err() error
 }
 
-// Run takes the steps of rotations that are requested on the log, until ctx ends
-// or the view has stopped. Any number of executors may do so at once: each step
+// Run takes the steps of rotations that are requested on the log, and makes the
+// intermediates that are missing below the root that issues, until ctx ends or the
+// view has stopped. Any number of executors may do so at once: each step
 // is taken once.
 func (i *Issuers) Run(ctx context.Context, v Watch) error {
 	for {
@@ -56,6 +57,10 @@ func (i *Issuers) Run(ctx context.Context, v Watch) error {
 		waits, err := i.Rotate(ctx)
 		if err != nil && ctx.Err() == nil {
 			i.Logger.Warn().Err(err).Msg("could not take a step of a rotation, trying again")
+		}
+		if incomplete := i.complete(ctx); incomplete != nil && ctx.Err() == nil {
+			i.Logger.Warn().Err(incomplete).Msg("could not make the intermediates of all regions, trying again")
+			err = errors.Join(err, incomplete)
 		}
 		switch {
 		case err != nil:

@@ -96,8 +96,8 @@ func TestARootFollowsOnAnotherWithoutAGap(t *testing.T) {
 				t.Errorf("%s by the retired root: %v", id, err)
 			}
 		}
-		const want = "published delegated rotation-requested published rotation-requested rotation-held activated " +
-			"rotation-requested rotation-held delegated retired"
+		const want = "published delegated rotation-requested published rotation-requested rotation-held activated delegated " +
+			"rotation-requested rotation-held retired"
 		if o.types() != want {
 			t.Errorf("log:  %s\nwant: %s", o.types(), want)
 		}

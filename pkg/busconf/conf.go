@@ -15,14 +15,28 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/identity"
 )
 
-// DefaultListen is where clients connect.
-const DefaultListen = "0.0.0.0:4222"
+// Defaults of a Config. Clients connect at DefaultListen; the monitoring pages,
+// which ask nobody who they are, are on loopback.
+const (
+	DefaultListen  = "0.0.0.0:4222"
+	DefaultMonitor = "127.0.0.1:8222"
+	DefaultName    = "fleetfold"
+)
 
 // Files that the configuration names, in the server's folder.
 const (
 	CAFile   = "tls/ca.crt"
 	CertFile = "tls/server.crt"
 	KeyFile  = "tls/server.key"
+)
+
+// Files that it names when the server is one of a cluster. Routes have a
+// certificate and an authority of their own: whoever has a certificate of the
+// clients' authority could else pose as a server, which may do everything.
+const (
+	RouteCAFile   = "tls/route-ca.crt"
+	RouteCertFile = "tls/route.crt"
+	RouteKeyFile  = "tls/route.key"
 )
 
 // Config of a server.
@@ -38,22 +52,50 @@ type Config struct {
 	// Dir is the server's folder as the server will see it, with slashes. Empty
 	// means the folder that it is started in.
 	Dir string
+	// Name of the server; empty means DefaultName. Replicas are kept by it.
+	Name string
+	// Monitor is where the monitoring pages are, HOST:PORT; empty means
+	// DefaultMonitor.
+	Monitor string
+	// Cluster that the server is one of; nil for one that stands alone.
+	Cluster *Cluster
+}
+
+// Cluster is one server's part in a cluster.
+type Cluster struct {
+	// Listen is where it takes the other servers' routes, HOST:PORT.
+	Listen string
+	// Routes are the HOST:PORT of all its servers, its own among them.
+	Routes []string
+	// Advertise and AdvertiseRoute are the HOST:PORT that clients and servers are
+	// told of, which the server's certificates name. Empty means the addresses of
+	// the machine.
+	Advertise, AdvertiseRoute string
 }
 
 // Text of the configuration. It names no folder for JetStream: the server takes
 // that from its command line (-sd).
 func (c Config) Text() (string, error) {
-	orDefault(&c.Prefix, events.DefaultPrefix)
-	orDefault(&c.Listen, DefaultListen)
-	page, err := c.page()
+	p, err := c.page()
 	if err != nil {
 		return "", fmt.Errorf("write server configuration: %w", err)
 	}
+	return p.text()
+}
+
+func (p page) text() (string, error) {
 	var b strings.Builder
-	if err := c.template().Execute(&b, page); err != nil {
+	if err := p.template().Execute(&b, p); err != nil {
 		return "", fmt.Errorf("write server configuration: %w", err)
 	}
 	return b.String(), nil
+}
+
+func (c *Config) setDefaults() {
+	orDefault(&c.Prefix, events.DefaultPrefix)
+	orDefault(&c.Listen, DefaultListen)
+	orDefault(&c.Monitor, DefaultMonitor)
+	orDefault(&c.Name, DefaultName)
 }
 
 func orDefault(value *string, otherwise string) {
@@ -65,11 +107,14 @@ func orDefault(value *string, otherwise string) {
 //go:embed nats-server.conf.tmpl
 var text string
 
-func (c Config) template() *template.Template {
+func (p page) template() *template.Template {
 	return template.Must(template.New("nats-server.conf").Funcs(template.FuncMap{
-		"quote": strconv.Quote,
-		"join":  func(list []string) string { return strings.Join(list, ", ") },
-		"file":  func(name string) string { return strconv.Quote(path.Join(c.Dir, name)) },
+		"quote":   strconv.Quote,
+		"owner":   ownerOf,
+		"answers": func() int { return answers },
+		"expires": func() string { return answerTime.String() },
+		"join":    func(list []string) string { return strings.Join(list, ", ") },
+		"file":    func(name string) string { return strconv.Quote(path.Join(p.Dir, name)) },
 		"list": func(subjects []string) string {
 			quoted := make([]string, len(subjects))
 			for i, s := range subjects {
@@ -87,12 +132,18 @@ type page struct {
 	// What nodes may ask of the services' account, and hear from it.
 	NodeAsks, NodeHears []string
 	// People are in an account each.
-	People   []person
-	Exports  []export
-	Commands string
+	People  []person
+	Exports []export
+	// SystemExports are what the servers' own account lets people ask.
+	SystemExports []export
+	Commands      string
+	// Signed is for a server that asks for tokens; nil for one that goes by
+	// certificates.
+	Signed *Signed
 }
 
 type user struct {
+	Role Role
 	Name string
 	Grant
 }
@@ -112,30 +163,57 @@ type export struct {
 	Many bool
 }
 
-func (c Config) page() (page, error) {
+func (c Config) check() error {
 	if _, err := events.NewSubjects(c.Prefix); err != nil {
+		return err
+	}
+	said := c.Listen + c.Dir + c.Name + c.Monitor
+	if c.Cluster != nil {
+		said += c.Cluster.Listen + c.Cluster.Advertise + c.Cluster.AdvertiseRoute + strings.Join(c.Cluster.Routes, "")
+	}
+	if strings.ContainsAny(said, "\"\\\n") {
+		return errors.New("an address, a name or the folder has a quote, a backslash or a line break")
+	}
+	return nil
+}
+
+// page adds the nodes to the structure.
+func (c Config) page() (page, error) {
+	p, err := c.structure()
+	if err != nil {
 		return page{}, err
-	}
-	if strings.ContainsAny(c.Listen+c.Dir, "\"\\\n") {
-		return page{}, errors.New("an address or the folder has a quote, a backslash or a line break")
-	}
-	p := page{Config: c, Commands: c.Prefix + ".command.*"}
-	for _, r := range Services {
-		u := user{r.URI(), grant(r, c.Prefix, "")}
-		if !r.IsPerson() {
-			p.Services = append(p.Services, u)
-			continue
-		}
-		account := strings.ToUpper(string(r)) + "S"
-		p.People = append(p.People, person{account, u})
-		p.Exports = share(p.Exports, u.Publish, account)
 	}
 	for _, id := range c.Nodes {
 		uri, err := identity.SPIFFEID(c.TrustDomain, id)
 		if err != nil {
 			return page{}, err
 		}
-		p.NodeUsers = append(p.NodeUsers, user{uri, grant(Node, c.Prefix, events.Token(id))})
+		p.NodeUsers = append(p.NodeUsers, user{Node, uri, grant(Node, p.Prefix, events.Token(id))})
+	}
+	return p, nil
+}
+
+// structure is who asks what of whom, whichever the nodes are.
+func (c Config) structure() (page, error) {
+	c.setDefaults()
+	if err := c.check(); err != nil {
+		return page{}, err
+	}
+	p := page{Config: c, Commands: c.Prefix + ".command.*"}
+	for _, r := range Services {
+		u := user{r, r.URI(), grant(r, c.Prefix, "")}
+		if !r.IsPerson() {
+			p.Services = append(p.Services, u)
+			continue
+		}
+		p.People = append(p.People, person{r.Account(), u})
+		for _, s := range u.Publish {
+			if ownerOf(s) == SystemAccount {
+				p.SystemExports = share(p.SystemExports, s, r.Account())
+			} else {
+				p.Exports = share(p.Exports, s, r.Account())
+			}
+		}
 	}
 	nodes := grant(Node, c.Prefix, "*") // whichever node
 	p.NodeAsks = nodes.Publish
@@ -147,15 +225,21 @@ func (c Config) page() (page, error) {
 	return p, nil
 }
 
-// share exports subjects to one more account. Two exports of one subject would
-// not do: the second would take the place of the first.
-func share(all []export, subjects []string, account string) []export {
-	for _, s := range subjects {
-		i := slices.IndexFunc(all, func(e export) bool { return e.Subject == s })
-		if i < 0 {
-			all, i = append(all, export{Subject: s, Many: strings.HasPrefix(s, "$")}), len(all)
-		}
-		all[i].Accounts = append(all[i].Accounts, account)
+// ownerOf is the account that answers a question of people.
+func ownerOf(subject string) string {
+	if strings.HasPrefix(subject, "$SYS.") {
+		return SystemAccount
 	}
+	return servicesName
+}
+
+// share exports a subject to one more account. Two exports of one subject would
+// not do: the second would take the place of the first.
+func share(all []export, subject, account string) []export {
+	i := slices.IndexFunc(all, func(e export) bool { return e.Subject == subject })
+	if i < 0 {
+		all, i = append(all, export{Subject: subject, Many: strings.HasPrefix(subject, "$")}), len(all)
+	}
+	all[i].Accounts = append(all[i].Accounts, account)
 	return all
 }

@@ -6,6 +6,9 @@
 // else that the server would take for a name. The server maps that URI to a
 // user; nobody is anonymous.
 //
+// For large fleets there are [Tokens]: the configuration names no node, a user's
+// token says who they are, and the key that signed it what they may do.
+//
 // Services, nodes, operators and auditors live in accounts of their own. Permissions alone
 // would not keep nodes off the log: the server sends its acknowledgements to
 // whatever subject a publisher names for the answer, and does not ask whether

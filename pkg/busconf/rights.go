@@ -3,6 +3,7 @@ package busconf
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // Verb is what a right lets its holder do.
@@ -15,6 +16,12 @@ const (
 	Deny      Verb = "not publish"
 	Subscribe Verb = "subscribe"
 	Answer    Verb = "answer"
+)
+
+// Who may answer may do so this often, for so long after the request.
+const (
+	answers    = 1
+	answerTime = 2 * time.Minute
 )
 
 // Right is one line of the table.
@@ -60,8 +67,7 @@ var serviceRights = []Right{
 	{[]Role{Planner, Executor}, Publish, []string{"$JS.API.STREAM.INFO.<FLEET>_INGEST", "$JS.API.STREAM.INFO.<FLEET>_PRESENCE", "$JS.API.STREAM.INFO.OBJ_<FLEET>_INVENTORIES", "$JS.API.STREAM.INFO.OBJ_<FLEET>_SNAPSHOTS"}, "checking the settings of the streams"},
 	{[]Role{Planner, Executor}, Subscribe, []string{"$SRV.*", "$SRV.*.fleetfold-<role>", "$SRV.*.fleetfold-<role>.*", "<fleet>.service.<role>"}, "being asked how they are"},
 	{[]Role{Planner, Executor}, Answer, nil, "the same"},
-	{[]Role{Operator}, Publish, []string{"<fleet>.events.control"}, "pause, resume, approve and rotate"},
-	{[]Role{Operator}, Publish, []string{"<fleet>.events.trust"}, "replacing an issuer (`fleetfold ca`)"},
+	{[]Role{Operator}, Publish, []string{"<fleet>.events.control"}, "pause, resume, approve, rotate, and asking for a step of the issuers (`fleetfold ca`)"},
 	{[]Role{Planner}, Publish, []string{"$JS.API.STREAM.INFO.KV_<FLEET>_TOKENS", "$JS.API.STREAM.CREATE.KV_<FLEET>_TOKENS"}, "making the bucket of join tokens"},
 	{[]Role{Operator, Executor}, Publish, []string{"$KV.<FLEET>_TOKENS.*", "$JS.API.DIRECT.GET.KV_<FLEET>_TOKENS", "$JS.API.DIRECT.GET.KV_<FLEET>_TOKENS.>"}, "join tokens: making, spending and forgetting them"},
 	{[]Role{Operator, Auditor}, Publish, []string{"$SRV.STATS.fleetfold-planner", "$SRV.STATS.fleetfold-executor"}, "asking services how they are"},
@@ -76,6 +82,9 @@ var readRights = []Right{
 }
 
 var auditRights = []Right{
+	{[]Role{Operator, Auditor}, Publish, []string{"$JS.API.STREAM.INFO.<FLEET>", "$JS.API.STREAM.INFO.<FLEET>_INGEST", "$JS.API.STREAM.INFO.<FLEET>_PRESENCE", "$JS.API.STREAM.INFO.<FLEET>_TRUST", "$JS.API.STREAM.INFO.OBJ_<FLEET>_INVENTORIES", "$JS.API.CONSUMER.INFO.<FLEET>.executor", "$JS.API.INFO"}, "looking at streams, executors and limits (`fleetfold doctor`)"},
+	{[]Role{Operator, Auditor}, Publish, []string{"$JS.API.DIRECT.GET.<FLEET>_PRESENCE"}, "looking at leases"},
+	{[]Role{Operator, Auditor}, Publish, []string{"$SYS.REQ.SERVER.PING.VARZ"}, "asking servers how they write to disk"},
 	{[]Role{Planner, Executor, Operator, Auditor}, Subscribe, []string{"_INBOX.<fleet>.~<role>.>"}, "answers to what they asked"},
 }
 

@@ -7,9 +7,27 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/events"
 )
 
+// errUnfit means that what was to be appended is no batch of this log. Nothing
+// was sent.
+var errUnfit = errors.New("not fit to be appended")
+
+// unfitError says in its own words what errUnfit means.
+type unfitError struct{ error }
+
+func (unfitError) Is(target error) bool { return target == errUnfit }
+func (e unfitError) Unwrap() error      { return e.error }
+
 // prepare checks a batch and encodes it. Whatever it refuses changed nothing,
 // whichever log it was meant for.
 func prepare(s events.Subjects, entries []Entry) ([]events.Message, error) {
+	messages, err := encode(s, entries)
+	if err != nil {
+		return nil, unfitError{err}
+	}
+	return messages, nil
+}
+
+func encode(s events.Subjects, entries []Entry) ([]events.Message, error) {
 	if len(entries) == 0 {
 		return nil, errors.New("batch has no entries")
 	}

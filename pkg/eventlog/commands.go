@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -67,63 +66,18 @@ func isCommand(t events.Type) bool {
 // stop takes no more commands, answers those that have come, and returns when
 // the answers are sent. It must be called, and may be called twice.
 func (b *Bus) ServeCommands(ctx context.Context, id fleet.NodeID, handle func(context.Context, *events.Event) *events.Event) (stop func(), err error) {
-	s := &commandServer{
-		bus: b, id: id, handle: handle,
-		commands: make(chan *nats.Msg, commandQueue), done: make(chan struct{}), stopped: make(chan struct{}),
-	}
-	s.sub, err = b.nc.ChanSubscribe(b.subjects.Command(id), s.commands)
+	s := &commandServer{bus: b, id: id, handle: handle}
+	stop, err = b.listen(ctx, listener{subject: b.subjects.Command(id), queue: commandQueue, workers: 1, serve: s.serve})
 	if err != nil {
 		return nil, fmt.Errorf("listen for commands to %s: %w", id, err)
 	}
-	go s.run(ctx)
-	// The agent can be reached from here on. If the connection is lost
-	// meanwhile, the subscription is repeated when it is restored.
-	b.flush(ctx)
-	return s.stop, nil
+	return stop, nil
 }
 
 type commandServer struct {
-	bus      *Bus
-	id       fleet.NodeID
-	handle   func(context.Context, *events.Event) *events.Event
-	sub      *nats.Subscription
-	commands chan *nats.Msg
-	done     chan struct{} // asks run to end
-	stopped  chan struct{} // run has ended
-	once     sync.Once
-}
-
-func (s *commandServer) stop() {
-	s.once.Do(func() {
-		_ = s.sub.Unsubscribe() // fails only where the connection has ended
-		close(s.done)
-		<-s.stopped
-		s.bus.flush(context.Background())
-	})
-}
-
-func (s *commandServer) run(ctx context.Context) {
-	defer close(s.stopped)
-	for {
-		select {
-		case m := <-s.commands:
-			s.serve(ctx, m)
-		case <-s.done:
-			s.drain(ctx)
-			return
-		}
-	}
-}
-
-func (s *commandServer) drain(ctx context.Context) {
-	for {
-		select {
-		case m := <-s.commands:
-			s.serve(ctx, m)
-		default:
-			return
-		}
-	}
+	bus    *Bus
+	id     fleet.NodeID
+	handle func(context.Context, *events.Event) *events.Event
 }
 
 func (s *commandServer) serve(ctx context.Context, m *nats.Msg) {
@@ -131,16 +85,7 @@ func (s *commandServer) serve(ctx context.Context, m *nats.Msg) {
 		s.bus.tell("command without a place for the answer was passed over", nil)
 		return
 	}
-	reply, err := events.EncodeTo(m.Reply, s.answer(ctx, m))
-	if err != nil { // the handler's answer does not fit
-		reply, err = events.EncodeTo(m.Reply, s.failure(m, fmt.Errorf("encode answer: %w", err)))
-	}
-	if err == nil {
-		err = s.bus.nc.PublishMsg(&nats.Msg{Subject: reply.Subject, Header: reply.Header, Data: reply.Data})
-	}
-	if err != nil {
-		s.bus.tell("answer to a command could not be sent", plain(err))
-	}
+	s.bus.answer(m, "command", s.answer(ctx, m), func(err error) *events.Event { return s.failure(m, err) })
 }
 
 func (s *commandServer) answer(ctx context.Context, m *nats.Msg) *events.Event {
@@ -170,15 +115,4 @@ func (s *commandServer) failure(m *nats.Msg, err error) *events.Event {
 		Source: events.NodeSource(s.id), Type: events.TypeCommandAnswered, Node: s.id,
 		Time: time.Now().UTC(), Data: &events.CommandAnswered{Error: err.Error()},
 	}
-}
-
-// flush waits until the server has what was sent, as far as there is a
-// connection.
-func (b *Bus) flush(ctx context.Context) {
-	if !b.Connected() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, pullGrace)
-	defer cancel()
-	_ = b.nc.FlushWithContext(ctx)
 }

@@ -33,8 +33,9 @@ const (
 // identity; whoever waits for an answer to it waits in vain.
 const NotAllowed = "the server does not allow it"
 
-// ErrNotAllowed means that the connection's identity may not ask for it, by design.
-var ErrNotAllowed = errors.New("this identity may only read what is stored")
+// ErrNotAllowed means that the server does not let this identity do it; nothing has
+// come of it.
+var ErrNotAllowed = errors.New("the server does not allow it")
 
 // Options say which server to connect to, as whom, and for which fleet.
 type Options struct {
@@ -47,10 +48,9 @@ type Options struct {
 	Creds string
 	// TLS are the files of a client certificate and of the CA of the server.
 	TLS TLSFiles
-	// NoConsumers follows the log by asking for what is new, and neither makes
-	// anything at the server nor asks it about streams: what needs that is
-	// ErrNotAllowed. Whoever may make a consumer may have it deliver what is
-	// stored to any subject, so that not everybody may.
+	// NoConsumers follows the log by asking for what is new, and makes nothing at
+	// the server. Whoever may make a consumer may have it deliver what is stored
+	// to any subject, so that not everybody may.
 	NoConsumers bool
 	// Prefix of every subject; empty means events.DefaultPrefix.
 	Prefix string
@@ -80,6 +80,7 @@ type Bus struct {
 	options  Options
 
 	inCluster atomic.Bool
+	denials   denials
 
 	closed      chan struct{} // closed when the connection is given up for good
 	mu          sync.Mutex
@@ -146,10 +147,11 @@ func (b *Bus) connOptions(ctx context.Context) []nats.Option {
 		nats.ReconnectHandler(func(*nats.Conn) { b.onReconnect() }),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			if errors.Is(err, nats.ErrPermissionViolation) {
-				b.tell(NotAllowed, err)
-			} else {
+			switch {
+			case !errors.Is(err, nats.ErrPermissionViolation):
 				b.tell("connection error", err)
+			case !b.denials.deny(err): // or else it is in an error
+				b.tell(NotAllowed, err)
 			}
 		}),
 	}

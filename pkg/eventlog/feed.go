@@ -10,8 +10,10 @@ import (
 const (
 	// feedBuffer is how many messages wait for the next Next.
 	feedBuffer = 1024
-	// feedBatch is how many messages one request asks for.
-	feedBatch = 500
+	// feedBatch is how many messages one request asks for: so many that the wait
+	// between two requests does not count on a long history. What they may weigh
+	// together is bounded besides.
+	feedBatch = 4000
 )
 
 // feed is one consumer, for as long as nothing is wrong with it. It asks for

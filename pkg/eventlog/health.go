@@ -97,11 +97,11 @@ func (b *Bus) askStream(ctx context.Context, role Role, name string, wrong func(
 	ctx, cancel := question(ctx)
 	defer cancel()
 	h := StreamHealth{Role: role, Name: strings.TrimPrefix(name, bucketStream)}
-	if b.options.NoConsumers {
-		h.Err = ErrNotAllowed
-		return h
-	}
-	s, err := b.js.Stream(ctx, name)
+	var s jetstream.Stream
+	err := b.whileAllowed(ctx, "STREAM.INFO."+name, func(ctx context.Context) (err error) {
+		s, err = b.js.Stream(ctx, name)
+		return err
+	})
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		h.Missing = true
 		return h

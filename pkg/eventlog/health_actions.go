@@ -55,10 +55,11 @@ func (b *Bus) checkActions(ctx context.Context) (ActionsHealth, error) {
 	ctx, cancel := question(ctx)
 	defer cancel()
 	h := ActionsHealth{Consumer: actionConsumer}
-	if b.options.NoConsumers {
-		return h, fmt.Errorf("look up consumer %s of %s: %w", actionConsumer, b.logStream(), ErrNotAllowed)
-	}
-	c, err := b.js.Consumer(ctx, b.logStream(), actionConsumer)
+	var c jetstream.Consumer
+	err := b.whileAllowed(ctx, "CONSUMER.INFO."+b.logStream()+"."+actionConsumer, func(ctx context.Context) (err error) {
+		c, err = b.js.Consumer(ctx, b.logStream(), actionConsumer)
+		return err
+	})
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		h.Missing = true
 		return h, nil
@@ -94,17 +95,13 @@ func (b *Bus) compareActions(c jetstream.ConsumerConfig) []Mismatch {
 // findOldest looks for the first action above the floor, below which all are
 // acknowledged. It may have been acknowledged a moment ago.
 func (b *Bus) findOldest(ctx context.Context, floor uint64, h *ActionsHealth) error {
-	s, err := b.js.Stream(ctx, b.logStream())
-	if err != nil {
-		return fmt.Errorf("look up stream %s: %w", b.logStream(), plain(err))
-	}
-	m, err := s.GetMsg(ctx, floor+1, jetstream.WithGetMsgSubject(b.subjects.AllActions()))
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
+	m, err := b.getDirect(ctx, b.logStream(), map[string]any{"seq": floor + 1, "next_by_subj": b.subjects.AllActions()})
+	if errors.Is(err, errNoMessage) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("read oldest action behind sequence %d: %w", floor, plain(err))
 	}
-	h.Oldest, h.OldestTime = m.Sequence, m.Time
+	h.Oldest, h.OldestTime = m.Seq, m.Time
 	return nil
 }

@@ -29,14 +29,15 @@ const clockAsks = 3
 // The truth lies no further from it than within: half of the time that the
 // answer took. The stream of the log must exist.
 func (b *Bus) ClockSkew(ctx context.Context, now func() time.Time) (skew, within time.Duration, err error) {
-	if b.options.NoConsumers {
-		return 0, 0, fmt.Errorf("ask server for its time: %w", ErrNotAllowed)
-	}
 	ctx, cancel := question(ctx)
 	defer cancel()
 	for i := range clockAsks {
 		began, sent := now(), time.Now()
-		s, err := b.js.Stream(ctx, b.logStream())
+		var s jetstream.Stream
+		err := b.whileAllowed(ctx, "STREAM.INFO."+b.logStream(), func(ctx context.Context) (err error) {
+			s, err = b.js.Stream(ctx, b.logStream())
+			return err
+		})
 		if err != nil {
 			return 0, 0, fmt.Errorf("ask server for its time: %w", plain(err))
 		}
@@ -50,12 +51,13 @@ func (b *Bus) ClockSkew(ctx context.Context, now func() time.Time) (skew, within
 
 // AccountLimits are the limits of the account that end, and how much is used.
 func (b *Bus) AccountLimits(ctx context.Context) ([]Limit, error) {
-	if b.options.NoConsumers {
-		return nil, fmt.Errorf("ask for the account's limits: %w", ErrNotAllowed)
-	}
 	ctx, cancel := question(ctx)
 	defer cancel()
-	info, err := b.js.AccountInfo(ctx)
+	var info *jetstream.AccountInfo
+	err := b.whileAllowed(ctx, "INFO", func(ctx context.Context) (err error) {
+		info, err = b.js.AccountInfo(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("ask for the account's limits: %w", plain(err))
 	}

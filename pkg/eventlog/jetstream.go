@@ -48,14 +48,19 @@ func (l *streamLog) Append(ctx context.Context, entries ...Entry) (uint64, error
 	if err := l.bus.online(ctx); err != nil {
 		return 0, fmt.Errorf("append to log: nothing was sent: %w", err)
 	}
-	batch := make([]*nats.Msg, len(messages))
+	batch, subjects := make([]*nats.Msg, len(messages)), make([]string, len(messages))
 	for i, m := range messages {
-		batch[i] = l.message(m, entries[i].Fence)
+		batch[i], subjects[i] = l.message(m, entries[i].Fence), m.Subject
 	}
-	last, err := l.publish(ctx, batch)
+	allowed, release := l.bus.denials.watch(ctx, subjects...)
+	defer release()
+	last, err := l.publish(allowed, batch)
+	denied, isDenied := errors.AsType[deniedError](context.Cause(allowed))
 	switch {
 	case err == nil:
 		return last, nil
+	case isDenied: // a batch lacks a message then, and is stored as little
+		return 0, fmt.Errorf("append to log: nothing was stored: %w", denied)
 	case isConflict(err):
 		return 0, fmt.Errorf("append to log: %w: %w", ErrConflict, err)
 	}
@@ -191,14 +196,14 @@ func (l *streamLog) record(seq uint64, at time.Time, subject string, header nats
 
 // ownHeader leaves out what the transport put there: fences, batch numbers, and
 // what the server adds to an answer.
+// The header is changed in place: it is that of a message that is ours.
 func ownHeader(header nats.Header) map[string][]string {
-	own := make(map[string][]string, len(header))
-	for k, v := range header {
-		if !strings.HasPrefix(k, "Nats-") {
-			own[k] = v
+	for k := range header {
+		if strings.HasPrefix(k, "Nats-") {
+			delete(header, k)
 		}
 	}
-	return own
+	return header
 }
 
 // Last asks the stream's leader, or any replica where consumers are not allowed.

@@ -106,12 +106,17 @@ func (s *sightings) Next(ctx context.Context) ([]Sighting, bool, error) {
 
 // sightingOf is the border for presence: whatever a node wrote becomes a
 // heartbeat, the end of a lease, or a refusal.
-func sightingOf(subjects events.Subjects, m *nats.Msg) (s Sighting) {
+func sightingOf(subjects events.Subjects, m *nats.Msg) Sighting {
 	meta, err := metadata(m)
 	if err != nil {
 		return Sighting{Err: err}
 	}
-	s.Time = meta.Timestamp
+	return sightingAt(subjects, m, meta.Timestamp)
+}
+
+// sightingAt is the same of a message that was stored at a time.
+func sightingAt(subjects events.Subjects, m *nats.Msg, at time.Time) (s Sighting) {
+	s.Time = at
 	if s.Node, s.Err = subjects.PresenceNode(m.Subject); s.Err != nil {
 		s.Node = ""
 		return s

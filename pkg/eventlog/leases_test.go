@@ -3,12 +3,11 @@ package eventlog
 import (
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server/ats"
 	"github.com/nats-io/nats.go"
 
+	"github.com/fleetfold/fleetfold/internal/bubble"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 )
@@ -18,12 +17,8 @@ const lease = 15 * time.Second
 // inFakeTime runs test on an embedded server whose clock only moves when
 // everybody waits.
 func inFakeTime(t *testing.T, test func(t *testing.T, b *Bus)) {
-	// The server shares one ticker among all servers of a process: outside of
-	// the bubble, or the bubble would never come to rest.
-	ats.Register()
-	defer ats.Unregister()
 	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := startServer(t, dir, 0)
 		defer s.Shutdown()
 		b, err := Connect(t.Context(), Options{InProcess: s, Name: t.Name()})

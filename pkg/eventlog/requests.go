@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -100,59 +99,20 @@ func answersRequest(e *events.Event, id fleet.NodeID) bool {
 // stop takes no more requests, answers those that have come, and returns when
 // the answers are sent. It must be called, and may be called twice.
 func (b *Bus) ServeRequests(ctx context.Context, handle func(context.Context, *events.Event) *events.Event, refused func(fleet.NodeID, error)) (stop func(), err error) {
-	s := &requestServer{bus: b, handle: handle, refused: refused, requests: make(chan *nats.Msg, requestQueue), done: make(chan struct{})}
-	s.sub, err = b.nc.ChanQueueSubscribe(b.subjects.AllRequests(), requestGroup, s.requests)
+	s := &requestServer{bus: b, handle: handle, refused: refused}
+	stop, err = b.listen(ctx, listener{
+		subject: b.subjects.AllRequests(), group: requestGroup, queue: requestQueue, workers: requestWorkers, serve: s.serve,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("listen for requests: %w", err)
 	}
-	for range requestWorkers {
-		s.workers.Go(func() { s.run(ctx) })
-	}
-	b.flush(ctx)
-	return s.stop, nil
+	return stop, nil
 }
 
 type requestServer struct {
-	bus      *Bus
-	handle   func(context.Context, *events.Event) *events.Event
-	refused  func(fleet.NodeID, error)
-	sub      *nats.Subscription
-	requests chan *nats.Msg
-	done     chan struct{} // asks the workers to end
-	workers  sync.WaitGroup
-	once     sync.Once
-}
-
-func (s *requestServer) stop() {
-	s.once.Do(func() {
-		_ = s.sub.Unsubscribe() // fails only where the connection has ended
-		close(s.done)
-		s.workers.Wait()
-		s.bus.flush(context.Background())
-	})
-}
-
-func (s *requestServer) run(ctx context.Context) {
-	for {
-		select {
-		case m := <-s.requests:
-			s.serve(ctx, m)
-		case <-s.done:
-			s.drain(ctx)
-			return
-		}
-	}
-}
-
-func (s *requestServer) drain(ctx context.Context) {
-	for {
-		select {
-		case m := <-s.requests:
-			s.serve(ctx, m)
-		default:
-			return
-		}
-	}
+	bus     *Bus
+	handle  func(context.Context, *events.Event) *events.Event
+	refused func(fleet.NodeID, error)
 }
 
 func (s *requestServer) serve(ctx context.Context, m *nats.Msg) {
@@ -165,16 +125,9 @@ func (s *requestServer) serve(ctx context.Context, m *nats.Msg) {
 		s.tell(id, &events.Refusal{Reason: ReasonUnreadable, Detail: "the request has no place for the answer"})
 		return
 	}
-	reply, err := events.EncodeTo(m.Reply, s.answer(ctx, id, m))
-	if err != nil { // the handler's answer does not fit
-		reply, err = events.EncodeTo(m.Reply, RequestRefused(id, m.Reply, time.Now(), fmt.Errorf("encode answer: %w", err)))
-	}
-	if err == nil {
-		err = s.bus.nc.PublishMsg(&nats.Msg{Subject: reply.Subject, Header: reply.Header, Data: reply.Data})
-	}
-	if err != nil {
-		s.bus.tell("answer to a request could not be sent", plain(err))
-	}
+	s.bus.answer(m, "request", s.answer(ctx, id, m), func(err error) *events.Event {
+		return RequestRefused(id, m.Reply, time.Now(), err)
+	})
 }
 
 func (s *requestServer) answer(ctx context.Context, id fleet.NodeID, m *nats.Msg) *events.Event {

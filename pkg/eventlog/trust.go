@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,12 +28,17 @@ const (
 	TrustCRL TrustKind = "crl"
 	// TrustPosture is a Posture (JSON). Its version is the sequence of the fact.
 	TrustPosture TrustKind = "posture"
+	// TrustRegions is one part of which region's intermediate may sign for which
+	// nodes; see identity.RegionSet. Its version is twenty bits more than the
+	// sequence of the inventory, and grows below it as moved nodes settle.
+	TrustRegions TrustKind = "regions"
 )
 
 // TrustText is what the trust stream says of one thing. It is not verified.
 type TrustText struct {
 	Kind TrustKind
-	// KeyID of a revocation list's issuer, lower-case hex; empty otherwise.
+	// KeyID of a revocation list's issuer, lower-case hex; of regions, the part in
+	// two such digits; empty otherwise.
 	KeyID string
 	// Version grows; an older one never takes the place of a newer.
 	Version uint64
@@ -58,18 +64,19 @@ const headerVersion = "Fleetfold-Version"
 const trustTries = 10
 
 // PublishTrust puts a text on the trust stream unless one of the same or a newer
-// version is there; published says whether it did.
+// version is there; published says whether it did. Of regions, nor does the same
+// text take its own place: a new inventory changes few of many parts.
 func (b *Bus) PublishTrust(ctx context.Context, t TrustText) (published bool, err error) {
 	subject, err := t.subject(b.subjects)
 	if err != nil {
 		return false, fmt.Errorf("publish trust: %w", err)
 	}
 	for range trustTries {
-		last, version, known, err := b.lastTrust(ctx, subject)
+		last, there, known, err := b.lastTrust(ctx, subject)
 		if err != nil {
 			return false, fmt.Errorf("publish %s: %w", subject, err)
 		}
-		if known && version >= t.Version {
+		if known && (there.Version >= t.Version || t.Kind == TrustRegions && bytes.Equal(there.Text, t.Text)) {
 			return false, nil
 		}
 		m := &nats.Msg{Subject: subject, Data: t.Text, Header: nats.Header{}}
@@ -97,6 +104,8 @@ func (t TrustText) subject(s events.Subjects) (string, error) {
 		return s.TrustPosture(), nil
 	case t.Kind == TrustCRL && isHex(t.KeyID):
 		return s.TrustCRL(t.KeyID), nil
+	case t.Kind == TrustRegions && isHex(t.KeyID) && len(t.KeyID) == 2:
+		return s.TrustRegions(t.KeyID), nil
 	}
 	return "", fmt.Errorf("there is no kind %q with key id %q", t.Kind, t.KeyID)
 }
@@ -106,21 +115,21 @@ func isHex(s string) bool {
 }
 
 // lastTrust is the sequence of the newest message on a subject, 0 for none, and
-// its version, unless that cannot be read: rubbish gives way to any text.
-func (b *Bus) lastTrust(ctx context.Context, subject string) (seq, version uint64, known bool, err error) {
+// its text, unless that cannot be read: rubbish gives way to any text.
+func (b *Bus) lastTrust(ctx context.Context, subject string) (seq uint64, t TrustText, known bool, err error) {
 	s, err := b.js.Stream(ctx, b.trustStream())
 	if err != nil {
-		return 0, 0, false, plain(err)
+		return 0, TrustText{}, false, plain(err)
 	}
 	m, err := s.GetLastMsgForSubject(ctx, subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return 0, 0, false, nil
+		return 0, TrustText{}, false, nil
 	}
 	if err != nil {
-		return 0, 0, false, plain(err)
+		return 0, TrustText{}, false, plain(err)
 	}
 	t, unreadable := trustTextOf(b.subjects, subject, m.Header, m.Data)
-	return m.Sequence, t.Version, unreadable == nil, nil
+	return m.Sequence, t, unreadable == nil, nil
 }
 
 func trustTextOf(s events.Subjects, subject string, header nats.Header, data []byte) (TrustText, error) {
@@ -129,9 +138,13 @@ func trustTextOf(s events.Subjects, subject string, header nats.Header, data []b
 		return TrustText{}, &events.Refusal{Reason: events.ReasonBadHeader, Detail: fmt.Sprintf("header %s is %q", headerVersion, header.Get(headerVersion))}
 	}
 	t := TrustText{Version: version, Text: data}
-	switch keyID, crl := strings.CutPrefix(subject, s.TrustCRL("")); {
+	keyID, crl := strings.CutPrefix(subject, s.TrustCRL(""))
+	shard, regions := strings.CutPrefix(subject, s.TrustRegions(""))
+	switch {
 	case crl && isHex(keyID):
 		t.Kind, t.KeyID = TrustCRL, keyID
+	case regions && isHex(shard) && len(shard) == 2:
+		t.Kind, t.KeyID = TrustRegions, shard
 	case subject == s.TrustBundle():
 		t.Kind = TrustBundle
 	case subject == s.TrustPosture():

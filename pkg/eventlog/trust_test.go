@@ -175,3 +175,40 @@ func next(t *testing.T, feed Trusts) []TrustText {
 	}
 	return got
 }
+
+// A part of the regions that says the same under a newer inventory is not sent to
+// everybody again; all parts are read at once by whoever begins to follow.
+func TestPartsOfTheRegions(t *testing.T) {
+	b := testBus(t, testServer(t, t.TempDir(), 0), Options{})
+	part := func(n int, version uint64, text string) TrustText {
+		return TrustText{Kind: TrustRegions, KeyID: fmt.Sprintf("%02x", n), Version: version, Text: []byte(text)}
+	}
+	publish := func(t2 TrustText, want bool) {
+		t.Helper()
+		if got, err := b.PublishTrust(patience(t), t2); err != nil || got != want {
+			t.Errorf("version %d of part %s: published %v, %v", t2.Version, t2.KeyID, got, err)
+		}
+	}
+	const parts = 256
+	for n := range parts {
+		publish(part(n, 1, ""), true)
+	}
+	publish(part(3, 2, ""), false)
+	publish(part(3, 3, "more"), true)
+	publish(part(3, 2, "older"), false)
+	for _, bad := range []string{"", "3", "003", "zz", "A0"} {
+		if _, err := b.PublishTrust(patience(t), TrustText{Kind: TrustRegions, KeyID: bad, Version: 9}); err == nil {
+			t.Errorf("part %q is published", bad)
+		}
+	}
+	feed := follow(t, b)
+	got := next(t, feed)
+	if len(got) != parts {
+		t.Errorf("the first look has %d parts", len(got))
+	}
+	for _, one := range got {
+		if want := map[bool]string{true: "more"}[one.KeyID == "03"]; one.Kind != TrustRegions || string(one.Text) != want {
+			t.Errorf("part %s is %q", one.KeyID, one.Text)
+		}
+	}
+}

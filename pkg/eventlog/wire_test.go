@@ -9,12 +9,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server/ats"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/fleetfold/fleetfold/internal/bubble"
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 )
 
@@ -82,10 +81,8 @@ func (c *wired) Read(p []byte) (int, error) {
 
 // onWire runs test on a connection that can be cut.
 func onWire(t *testing.T, test func(t *testing.T, b *Bus, w *wire)) {
-	ats.Register()
-	defer ats.Unregister()
 	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		w := &wire{server: startServer(t, dir, 0), cut: make(chan struct{})}
 		defer w.server.Shutdown()
 		b, err := Connect(t.Context(), Options{InProcess: w, Name: t.Name()})

@@ -101,7 +101,7 @@ var registry = []Descriptor{
 	{Type: TypeControlResumed, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[ControlResumed], tail: fixed("events.control")},
 	{Type: TypeNodeBundleReported, Channel: ChannelLog, scope: scopeNode, fresh: payloadOf[NodeBundleReported], tail: nodeFact},
 	{Type: TypeTrustDelegated, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustDelegated], tail: fixed("events.trust")},
-	{Type: TypeTrustRotationRequested, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustRotationRequested], tail: fixed("events.trust")},
+	{Type: TypeTrustRotationRequested, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustRotationRequested], tail: fixed("events.control")},
 	{Type: TypeTrustRotationHeld, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustRotationHeld], tail: fixed("events.trust")},
 	{Type: TypeTrustActivated, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustActivated], tail: fixed("events.trust")},
 	{Type: TypeTrustRetired, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[TrustRetired], tail: fixed("events.trust")},

@@ -171,7 +171,11 @@ func (s Subjects) TrustPosture() string { return s.prefix + ".trust.posture" }
 // lower-case hex.
 func (s Subjects) TrustCRL(keyID string) string { return s.prefix + ".trust.crl." + keyID }
 
-// AllTrust matches the bundle, the posture and every revocation list.
+// TrustRegions is the subject of one part of which intermediates sign for whom;
+// the part in two lower-case hex digits.
+func (s Subjects) TrustRegions(shard string) string { return s.prefix + ".trust.regions." + shard }
+
+// AllTrust matches the bundle, the posture, every revocation list and the regions.
 func (s Subjects) AllTrust() string { return s.prefix + ".trust.>" }
 
 // AllEvents, AllActions, AllPresence and AllCredentials are the filters of the streams.

@@ -252,10 +252,11 @@ type ControlResumed struct {
 	Note  string `json:"note,omitempty"`
 }
 
-// MessageRefused says that the border refused what a node, or who spoke in its
-// name, has said. It counts for nothing: it is there to be read.
+// MessageRefused says that a planner or an executor refused what a node, or who
+// spoke in its name, has said or requested. It counts for nothing: it is there to
+// be read.
 type MessageRefused struct {
-	// Channel is presence or credential, as in the metric; RefusedOthers where one
+	// Channel is presence, credential or request, as in the metrics; RefusedOthers where one
 	// event sums up what found no room of its own.
 	Channel string `json:"channel"`
 	// Node in whose name it was said; empty where that is not known.

@@ -3,7 +3,6 @@ package executor
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"github.com/fleetfold/fleetfold/pkg/decide"
 	"github.com/fleetfold/fleetfold/pkg/engine"
@@ -102,42 +101,4 @@ func blockedBy(blockers []engine.Blocker) string {
 		first += fmt.Sprintf(", and %d more nodes are not ready", more)
 	}
 	return first
-}
-
-// inForce keeps the inventory in force, since every decision asks for it.
-type inForce struct {
-	mu     sync.Mutex
-	digest string
-	last   *decide.Desired
-}
-
-// get returns the empty inventory for the empty digest: before the first one
-// nothing is wanted.
-func (i *inForce) get(ctx context.Context, from Inventories, digest string) (*decide.Desired, error) {
-	if have := i.find(digest); have != nil {
-		return have, nil
-	}
-	// Nobody waits for a lock while the server is asked: who was told to stop
-	// would not hear it.
-	var inventory *fleet.Inventory
-	if digest != "" {
-		var err error
-		if inventory, err = from.Get(ctx, digest); err != nil {
-			return nil, fmt.Errorf("get inventory %s: %w", digest, err)
-		}
-	}
-	made := decide.NewDesired(inventory)
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.digest, i.last = digest, made
-	return made, nil
-}
-
-func (i *inForce) find(digest string) *decide.Desired {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.digest == digest {
-		return i.last
-	}
-	return nil
 }

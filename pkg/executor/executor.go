@@ -17,9 +17,11 @@ const retryDelay = time.Second
 // Executor carries out actions. New makes one, Run lets it work.
 type Executor struct {
 	Config
-	inForce inForce
-	holds   decide.Holds
-	overdue overdue
+	// outcomes ends many actions at the cost of one.
+	outcomes *eventlog.Group
+	inForce  inForce
+	holds    decide.Holds
+	overdue  overdue
 }
 
 // New checks the configuration. The error names all that is wrong with it.
@@ -28,7 +30,7 @@ func New(c Config) (*Executor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure executor: %w", err)
 	}
-	return &Executor{Config: c}, nil
+	return &Executor{Config: c, outcomes: eventlog.NewGroup(c.Log)}, nil
 }
 
 // Run takes actions up until ctx ends, and then returns nil when every handler

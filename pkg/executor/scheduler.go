@@ -139,16 +139,14 @@ func (s *scheduler) barriers() (folded uint64, barred map[*held]bool) {
 	barred = make(map[*held]bool)
 	s.View.Read(func(state *projection.State) {
 		folded = state.Sequence()
-		earliest := make(map[fleet.PlanID]fleet.Phase)
-		for _, f := range state.Ledger().Flights() {
-			phase := f.Action.Type.Phase()
-			if have, ok := earliest[f.Plan]; !ok || phase < have {
-				earliest[f.Plan] = phase
-			}
-		}
 		for _, h := range s.held {
-			f, ok := state.Ledger().Flight(h.request.Action)
-			barred[h] = ok && earliest[f.Plan] < f.Action.Type.Phase()
+			if h.running {
+				continue
+			}
+			if f, ok := state.Ledger().Flight(h.request.Action); ok {
+				earliest, _ := state.Ledger().EarliestPhase(f.Plan)
+				barred[h] = earliest < f.Action.Type.Phase()
+			}
 		}
 	})
 	return folded, barred

@@ -57,7 +57,7 @@ func (e *Executor) settle(ctx context.Context, h *held) (Outcome, error) {
 		if ctx.Err() != nil {
 			return Outcome{}, ctx.Err() // told to stop: what was done counts for nothing yet
 		}
-		_, err = e.Log.Append(ctx, entries...)
+		_, err = e.outcomes.Append(ctx, entries...)
 		if !errors.Is(err, eventlog.ErrConflict) {
 			return out, wrapAppend(err)
 		}

@@ -182,8 +182,8 @@ func (ca *CA) check(cert *x509.Certificate, td spiffeid.TrustDomain, now time.Ti
 		return errors.New("it may not sign certificates: " + moveAway)
 	case len(cert.URIs) != 1 || cert.URIs[0].String() != td.IDString():
 		return fmt.Errorf("it is not of trust domain %q but of %v: name that trust domain, or another folder", td.Name(), cert.URIs)
-	case regionOf(cert) != regionLabel(ca.region):
-		return fmt.Errorf("it is not of region %q but of %q: name that region, or another folder", ca.region, regionOf(cert))
+	case RegionOf(cert) != RegionLabel(ca.region):
+		return fmt.Errorf("it is not of region %q but of %q: name that region, or another folder", ca.region, RegionOf(cert))
 	case !sameKey(ca.signer.Public(), cert.PublicKey):
 		return errors.New("it is for another key than the ca.key beside it: restore both from one backup")
 	case cert.CheckSignatureFrom(signedBy) != nil && ca.parent != nil:

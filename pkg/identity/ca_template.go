@@ -78,7 +78,7 @@ func (ca *CA) template(td spiffeid.TrustDomain, now time.Time) (*x509.Certificat
 func (ca *CA) confine(tmpl *x509.Certificate, now time.Time) {
 	tmpl.Subject = pkix.Name{
 		CommonName:         cut("fleetfold region " + ca.region),
-		OrganizationalUnit: []string{regionLabel(ca.region)},
+		OrganizationalUnit: []string{RegionLabel(ca.region)},
 	}
 	tmpl.MaxPathLen, tmpl.MaxPathLenZero = 0, true
 	tmpl.PermittedDNSDomainsCritical = true // of all name constraints
@@ -89,9 +89,9 @@ func (ca *CA) confine(tmpl *x509.Certificate, now time.Time) {
 	}
 }
 
-// regionLabel is how a certificate names a region: by its name, or by a digest
+// RegionLabel is how a certificate names a region: by its name, or by a digest
 // of it where that is too long.
-func regionLabel(region string) string {
+func RegionLabel(region string) string {
 	if len(region) <= maxX520 {
 		return region
 	}
@@ -99,8 +99,8 @@ func regionLabel(region string) string {
 	return "sha256:" + hex.EncodeToString(sum[:28])
 }
 
-// regionOf is the label in an issuer's certificate; empty for a root.
-func regionOf(cert *x509.Certificate) string {
+// RegionOf is the label in an issuer's certificate; empty for a root.
+func RegionOf(cert *x509.Certificate) string {
 	if len(cert.Subject.OrganizationalUnit) != 1 {
 		return ""
 	}

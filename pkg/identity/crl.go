@@ -9,6 +9,8 @@ import (
 	"math/big"
 	"strings"
 	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
 // maxCRLBytes bounds a revocation list: about 400,000 entries.
@@ -20,12 +22,23 @@ type Revoked struct {
 	Serial string
 	// At is when it was revoked.
 	At time.Time
+	// Superseded says that nothing is wrong with it, but that its holder has a newer
+	// one in use.
+	Superseded bool
 }
+
+// SupersededAfter is how long a certificate counts after the next one of its node
+// was proved: the node may hear late that it was, and signs with the old one until
+// then.
+const SupersededAfter = 5 * time.Minute
+
+// reasonSuperseded is the CRL reason code of RFC 5280.
+const reasonSuperseded = 4
 
 // CRL is a revocation list (RFC 5280) whose signature was verified.
 type CRL struct {
 	list    *x509.RevocationList
-	serials map[string]bool
+	serials map[string]int // reason codes
 }
 
 // CRL returns the DER revocation list of what this issuer has signed and
@@ -40,9 +53,11 @@ func (ca *CA) CRL(revoked []Revoked, number uint64, now, next time.Time) ([]byte
 		if !ok || serial.Sign() <= 0 {
 			return nil, fmt.Errorf("sign revocation list: serial %q is not a number in hex", r.Serial)
 		}
-		tmpl.RevokedCertificateEntries = append(tmpl.RevokedCertificateEntries, x509.RevocationListEntry{
-			SerialNumber: serial, RevocationTime: r.At.UTC().Truncate(time.Second),
-		})
+		entry := x509.RevocationListEntry{SerialNumber: serial, RevocationTime: r.At.UTC().Truncate(time.Second)}
+		if r.Superseded {
+			entry.ReasonCode = reasonSuperseded
+		}
+		tmpl.RevokedCertificateEntries = append(tmpl.RevokedCertificateEntries, entry)
 	}
 	der, err := x509.CreateRevocationList(rand.Reader, tmpl, ca.cert, ca.signer)
 	if err != nil {
@@ -75,9 +90,9 @@ func ParseCRL(der []byte, issuers ...[]byte) (*CRL, error) {
 	if err != nil {
 		return nil, refuse(CRLSignature, "none of the known issuers has signed the list: "+err.Error())
 	}
-	c := &CRL{list: list, serials: make(map[string]bool, len(list.RevokedCertificateEntries))}
+	c := &CRL{list: list, serials: make(map[string]int, len(list.RevokedCertificateEntries))}
 	for _, entry := range list.RevokedCertificateEntries {
-		c.serials[fmt.Sprintf("%032x", entry.SerialNumber)] = true
+		c.serials[fmt.Sprintf("%032x", entry.SerialNumber)] = entry.ReasonCode
 	}
 	return c, nil
 }
@@ -89,8 +104,35 @@ func (c *CRL) Number() *big.Int { return new(big.Int).Set(c.list.Number) }
 func (c *CRL) NextUpdate() time.Time { return c.list.NextUpdate }
 
 // Lists says that the list's issuer has signed the certificate, and revoked it.
-func (c *CRL) Lists(cert *x509.Certificate) bool {
-	return bytes.Equal(c.list.AuthorityKeyId, cert.AuthorityKeyId) && bytes.Equal(c.list.RawIssuer, cert.RawIssuer) && c.serials[SerialOf(cert)]
+func (c *CRL) Lists(cert *x509.Certificate) bool { return c.Reason(cert) != "" }
+
+// Reason is why the list's issuer has revoked a certificate that it signed:
+// CertificateRevoked or CertificateSuperseded; empty if it has not.
+func (c *CRL) Reason(cert *x509.Certificate) fleet.Reason {
+	code, listed := c.serials[SerialOf(cert)]
+	switch {
+	case !listed || !bytes.Equal(c.list.AuthorityKeyId, cert.AuthorityKeyId) || !bytes.Equal(c.list.RawIssuer, cert.RawIssuer):
+		return ""
+	case code == reasonSuperseded:
+		return CertificateSuperseded
+	}
+	return CertificateRevoked
+}
+
+// RefuseListed is a *Refusal if one of the lists names one of the certificates.
+func RefuseListed(lists []*CRL, chain []*x509.Certificate) error {
+	for _, cert := range chain {
+		for _, crl := range lists {
+			switch reason := crl.Reason(cert); reason {
+			case "":
+			case CertificateSuperseded:
+				return refuse(reason, "another certificate has taken the place of certificate "+SerialOf(cert))
+			default:
+				return refuse(reason, "certificate "+SerialOf(cert)+" was revoked")
+			}
+		}
+	}
+	return nil
 }
 
 // KeyIDOf is the subject key identifier of the issuers of this package, lower-case
@@ -102,15 +144,4 @@ func KeyIDOf(fingerprint string) string {
 		return ""
 	}
 	return hexes[:digits]
-}
-
-func (v Verification) checkRevoked(chain []*x509.Certificate) error {
-	for _, cert := range chain {
-		for _, crl := range v.CRLs {
-			if crl.Lists(cert) {
-				return refuse(CertificateRevoked, "certificate "+SerialOf(cert)+" was revoked")
-			}
-		}
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -8,6 +9,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -82,10 +85,34 @@ func parseKey(data []byte) (*ecdsa.PrivateKey, bool) {
 		return nil, false
 	}
 	key, ok := parsed.(*ecdsa.PrivateKey)
-	if !ok || key.Curve != elliptic.P256() {
+	if !ok || key.Curve != elliptic.P256() || !ownHalf(der, key) {
 		return nil, false
 	}
 	return key, true
+}
+
+// ownHalf says that the public half in the file, if there is one, is the private
+// one's: a flipped bit would make a node another, and x509 looks at one half only.
+func ownHalf(der []byte, key *ecdsa.PrivateKey) bool {
+	var outer struct {
+		Version    int
+		Algorithm  pkix.AlgorithmIdentifier
+		PrivateKey []byte
+	}
+	var inner struct {
+		Version    int
+		PrivateKey []byte
+		Curve      asn1.ObjectIdentifier `asn1:"optional,explicit,tag:0"`
+		PublicKey  asn1.BitString        `asn1:"optional,explicit,tag:1"`
+	}
+	if _, err := asn1.Unmarshal(der, &outer); err != nil {
+		return true // x509 has read it, so it has a form that is not ours to judge
+	}
+	if _, err := asn1.Unmarshal(outer.PrivateKey, &inner); err != nil || inner.PublicKey.BitLength == 0 {
+		return true
+	}
+	public, err := key.PublicKey.Bytes()
+	return err == nil && bytes.Equal(public, inner.PublicKey.Bytes)
 }
 
 // Fingerprint names a public key: "sha256:" and the lower-case hex SHA-256 of

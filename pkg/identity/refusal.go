@@ -36,10 +36,14 @@ const (
 	IssuerRegion fleet.Reason = "issuer_region"
 	// CertificateRevoked: a revocation list names the certificate or its issuer's.
 	CertificateRevoked fleet.Reason = "certificate_revoked"
+	// CertificateSuperseded: a revocation list says that the node has a newer one in use.
+	CertificateSuperseded fleet.Reason = "certificate_superseded"
 	// CRLUnparsable: not a DER revocation list of at most 16 MiB.
 	CRLUnparsable fleet.Reason = "crl_unparsable"
 	// CRLSignature: no issuer that is known signed the revocation list.
 	CRLSignature fleet.Reason = "crl_signature"
+	// RegionsUnparsable: not a part of the list of which intermediate signs for whom.
+	RegionsUnparsable fleet.Reason = "regions_unparsable"
 	// BundleUnparsable: not a SPIFFE trust bundle with at least one root.
 	BundleUnparsable fleet.Reason = "bundle_unparsable"
 	// ChainUntrusted: no given root signed the certificate.

@@ -74,7 +74,7 @@ func (v Verification) Leaf(chainPEM []byte) (*x509.Certificate, error) {
 	if err := checkName(leaf, want); err != nil {
 		return nil, err
 	}
-	return leaf, v.checkRevoked(chain)
+	return leaf, RefuseListed(v.CRLs, chain)
 }
 
 // checkName wants the SPIFFE ID and no other name: a server may read others first.
@@ -170,7 +170,7 @@ func (v Verification) checkIntermediates(chain []*x509.Certificate) error {
 
 func (v Verification) checkRegion(chain []*x509.Certificate) error {
 	for _, cert := range chain {
-		if region := regionOf(cert); v.Region != "" && region != regionLabel(v.Region) {
+		if region := RegionOf(cert); v.Region != "" && region != RegionLabel(v.Region) {
 			return refuse(IssuerRegion, fmt.Sprintf("the intermediate signs for region %q, the node is in %q", region, v.Region))
 		}
 	}

@@ -14,10 +14,13 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/busconf"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
-func TestANodeSpeaksForItselfOnly(t *testing.T) {
-	b := newSecureBus(t, "a", "b", "a/b", "ab")
+func TestANodeSpeaksForItselfOnly(t *testing.T) { inEachMode(t, aNodeSpeaksForItselfOnly) }
+
+func aNodeSpeaksForItselfOnly(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a", "b", "a/b", "ab")
 	a := b.node("a")
 	a.mustNotPublish(
 		"fleet.presence.b", "fleet.credential.b", "fleet.request.b", "fleet.command.b", "fleet.command.a",
@@ -52,7 +55,11 @@ func (c *client) mustDenyQueue(subject string) {
 
 // The server sends its acknowledgement to whatever subject the publisher names.
 func TestANodeCannotHaveTheServerWriteForIt(t *testing.T) {
-	b := newSecureBus(t, "a", "b")
+	inEachMode(t, aNodeCannotHaveTheServerWriteForIt)
+}
+
+func aNodeCannotHaveTheServerWriteForIt(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a", "b")
 	if err := b.agent("b").Beat(patience(t), "b", heartbeat("b"), time.Minute); err != nil {
 		t.Fatal(err)
 	}
@@ -125,8 +132,10 @@ func (b *secureBus) trust() {
 	}
 }
 
-func TestANodeReadsWhatIsTrusted(t *testing.T) {
-	b := newSecureBus(t, "a")
+func TestANodeReadsWhatIsTrusted(t *testing.T) { inEachMode(t, aNodeReadsWhatIsTrusted) }
+
+func aNodeReadsWhatIsTrusted(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a")
 	a := b.node("a")
 	heard, err := a.SubscribeSync("fleet.trust.>")
 	if err != nil {
@@ -152,18 +161,25 @@ func TestANodeReadsWhatIsTrusted(t *testing.T) {
 
 func appendFact(t *testing.T, log eventlog.Log) {
 	t.Helper()
-	_, err := log.Append(patience(t), eventlog.Entry{Event: &events.Event{
-		ID: events.NewID("test"), Source: events.SourcePlanner, Type: events.TypeNodeLost, Node: "b",
-		Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Data: &events.NodeLost{Epoch: 1},
-	}})
-	if err != nil {
+	if _, err := log.Append(patience(t), eventlog.Entry{Event: lost("b", 0)}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func lost(id fleet.NodeID, n int) *events.Event {
+	return &events.Event{
+		ID: events.NewID("test", fmt.Sprint(n)), Source: events.SourcePlanner, Type: events.TypeNodeLost, Node: id,
+		Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Data: &events.NodeLost{Epoch: 1},
 	}
 }
 
 // Headers can ask a stream for much: nothing of it may touch another node.
 func TestHeadersOfANodeReachOnlyItsOwnMessages(t *testing.T) {
-	b := newSecureBus(t, "a", "b")
+	inEachMode(t, headersOfANodeReachOnlyItsOwnMessages)
+}
+
+func headersOfANodeReachOnlyItsOwnMessages(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a", "b")
 	if err := b.agent("b").Beat(patience(t), "b", heartbeat("b"), time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -225,8 +241,10 @@ func firstKey(answer []byte) string {
 	return key
 }
 
-func TestANodeCannotAnswerForAnother(t *testing.T) {
-	b := newSecureBus(t, "a", "b")
+func TestANodeCannotAnswerForAnother(t *testing.T) { inEachMode(t, aNodeCannotAnswerForAnother) }
+
+func aNodeCannotAnswerForAnother(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a", "b")
 	executor := b.bus(busconf.Executor)
 	a := b.node("a")
 	a.mustNotSubscribe("fleet.command.b")
@@ -281,8 +299,10 @@ func administration(stream string) []string {
 // be heard again after the loss of a server.
 var exceptions = []string{"$JS.API.STREAM.PURGE.OBJ_FLEET_SNAPSHOTS", "$JS.API.STREAM.LEADER.STEPDOWN.FLEET_PRESENCE"}
 
-func TestNoServiceAdministersStreams(t *testing.T) {
-	b := newSecureBus(t, "a")
+func TestNoServiceAdministersStreams(t *testing.T) { inEachMode(t, noServiceAdministersStreams) }
+
+func noServiceAdministersStreams(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a")
 	streams := []string{"FLEET", "FLEET_INGEST", "FLEET_PRESENCE", "OBJ_FLEET_INVENTORIES", "OBJ_FLEET_SNAPSHOTS"}
 	for _, r := range busconf.Services {
 		c := b.as(r)
@@ -311,12 +331,16 @@ func TestNoServiceAdministersStreams(t *testing.T) {
 }
 
 func TestEachServiceWritesOnlyWhatIsItsOwn(t *testing.T) {
-	b := newSecureBus(t, "a")
+	inEachMode(t, eachServiceWritesOnlyWhatIsItsOwn)
+}
+
+func eachServiceWritesOnlyWhatIsItsOwn(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a")
 	b.as(busconf.Planner).mustNotPublish("fleet.events.outcome.x", "fleet.events.enforcement", "fleet.events.trust", "fleet.events.control", "fleet.command.a",
 		"$JS.API.CONSUMER.CREATE.FLEET.executor", "$JS.API.CONSUMER.CREATE.FLEET.executor.fleet.actions.>", "$JS.API.CONSUMER.MSG.NEXT.FLEET.executor")
 	b.as(busconf.Executor).mustNotPublish("fleet.events.plan", "fleet.events.inventory", "fleet.events.control", "fleet.actions.enroll-node.a",
 		"$O.FLEET_INVENTORIES.M.x", "$O.FLEET_INVENTORIES.C.x")
-	b.as(busconf.Operator).mustNotPublish("fleet.events.plan", "fleet.events.node.a", "fleet.events.enforcement", "fleet.actions.enroll-node.a",
+	b.as(busconf.Operator).mustNotPublish("fleet.events.plan", "fleet.events.node.a", "fleet.events.enforcement", "fleet.events.trust", "fleet.actions.enroll-node.a",
 		"fleet.command.a", "$O.FLEET_INVENTORIES.M.x", "$JS.API.CONSUMER.CREATE.FLEET.executor", "$JS.API.CONSUMER.MSG.NEXT.FLEET.executor")
 	// The log takes no rollup from those who may write it.
 	appendFact(t, b.planner.Log())
@@ -327,19 +351,21 @@ func TestEachServiceWritesOnlyWhatIsItsOwn(t *testing.T) {
 }
 
 // An operator's word is on few subjects, whatever else is named.
-func TestAnOperatorSpeaksOnlyOfControl(t *testing.T) {
-	b := newSecureBus(t, "a")
+func TestAnOperatorSpeaksOnlyOfControl(t *testing.T) { inEachMode(t, anOperatorSpeaksOnlyOfControl) }
+
+func anOperatorSpeaksOnlyOfControl(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a")
 	b.trust()
 	c := b.as(busconf.Operator)
-	c.mustNotPublish("$JS.API.STREAM.INFO.FLEET", "$JS.API.CONSUMER.CREATE.FLEET.x", "$JS.API.CONSUMER.CREATE.OBJ_FLEET_INVENTORIES.x", "fleet.trust.bundle", "$SRV.PING")
+	c.mustNotPublish("$JS.API.STREAM.INFO.KV_FLEET_TOKENS", "$JS.API.STREAM.NAMES", "$JS.API.CONSUMER.CREATE.FLEET.x", "$JS.API.CONSUMER.CREATE.FLEET.executor.fleet.actions.>", "$JS.API.CONSUMER.CREATE.OBJ_FLEET_INVENTORIES.x", "fleet.trust.bundle", "$SRV.PING")
 	targets := []string{
 		"fleet.events.plan", "fleet.events.node.a", "fleet.actions.enroll-node.a", "fleet.presence.a", "fleet.command.a", "fleet.trust.bundle",
 		"$O.FLEET_INVENTORIES.M.x", "$JS.API.STREAM.DELETE.FLEET",
 	}
 	for _, target := range targets {
 		c.send("fleet.events.control", target)
-		c.send("$JS.API.DIRECT.GET.FLEET", target)
 		c.send("$SRV.STATS.fleetfold-planner", target)
+		c.ask(target)
 	}
 	b.await("FLEET", "fleet.events.control", uint64(len(targets)))
 	for stream, want := range map[string]uint64{"FLEET": uint64(len(targets)), "FLEET_INGEST": 0, "FLEET_TRUST": 1, "OBJ_FLEET_INVENTORIES": 0} {
@@ -349,8 +375,23 @@ func TestAnOperatorSpeaksOnlyOfControl(t *testing.T) {
 	}
 }
 
+// ask asks what people may ask, and wants the answers somewhere else.
+func (c *client) ask(target string) {
+	c.t.Helper()
+	for _, question := range []string{
+		"$JS.API.DIRECT.GET.FLEET", "$JS.API.DIRECT.GET.FLEET_PRESENCE", "$JS.API.STREAM.INFO.FLEET", "$JS.API.STREAM.INFO.FLEET_INGEST",
+		"$JS.API.CONSUMER.INFO.FLEET.executor", "$JS.API.INFO", "$SYS.REQ.SERVER.PING.VARZ",
+	} {
+		c.send(question, target)
+	}
+}
+
 func TestTheAuditorReadsAndWritesNothing(t *testing.T) {
-	b := newSecureBus(t, "a")
+	inEachMode(t, theAuditorReadsAndWritesNothing)
+}
+
+func theAuditorReadsAndWritesNothing(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a")
 	appendFact(t, b.planner.Log())
 	digest, err := b.planner.PutInventory(patience(t), []byte("text"))
 	if err != nil {
@@ -377,16 +418,51 @@ func TestTheAuditorReadsAndWritesNothing(t *testing.T) {
 	c.mustNotPublish("fleet.events.control", "fleet.events.plan", "fleet.events.node.a", "fleet.actions.enroll-node.a", "fleet.command.a",
 		"fleet.presence.a", "fleet.trust.bundle", "$O.FLEET_INVENTORIES.M.x", "$O.FLEET_INVENTORIES.C.x", "$SRV.PING",
 		"$JS.API.CONSUMER.CREATE.FLEET.x", "$JS.API.CONSUMER.CREATE.FLEET.x.fleet.events.>", "$JS.API.CONSUMER.CREATE.OBJ_FLEET_INVENTORIES.x",
-		"$JS.API.CONSUMER.MSG.NEXT.FLEET.executor", "$JS.API.DIRECT.GET.FLEET_INGEST", "$JS.API.DIRECT.GET.FLEET_PRESENCE.fleet.presence.a")
+		"$JS.API.CONSUMER.MSG.NEXT.FLEET.executor", "$JS.API.DIRECT.GET.FLEET_INGEST", "$JS.API.STREAM.INFO.KV_FLEET_TOKENS", "$SYS.REQ.SERVER.PING.CONNZ")
 	for _, target := range []string{"fleet.events.plan", "fleet.events.control", "fleet.presence.a", "fleet.command.a", "$O.FLEET_INVENTORIES.M.x", "$JS.API.STREAM.DELETE.FLEET"} {
-		c.send("$JS.API.DIRECT.GET.FLEET", target)
 		c.send("$JS.API.DIRECT.GET.FLEET.fleet.events.node.b", target)
 		c.send("$SRV.STATS.fleetfold-planner", target)
+		c.ask(target)
 	}
 	if got := b.count("FLEET", ">"); got != 2 {
 		t.Errorf("the log has %d messages, want 2", got)
 	}
 	if got := b.count("FLEET_INGEST", ">"); got != 0 {
 		t.Errorf("the auditor made %d heartbeats", got)
+	}
+}
+
+// A node that begins to follow hears all that is trusted, and not only what is
+// published from then on.
+func TestANodeThatComesLaterKnowsAllThatIsTrusted(t *testing.T) {
+	b := newSecureBus(t, "a")
+	executor := b.bus(busconf.Executor)
+	const parts = 200
+	for n := range parts {
+		text := eventlog.TrustText{Kind: eventlog.TrustRegions, KeyID: fmt.Sprintf("%02x", n), Version: 1}
+		if _, err := executor.PublishTrust(patience(t), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, kind := range []eventlog.TrustKind{eventlog.TrustBundle, eventlog.TrustPosture} {
+		if _, err := executor.PublishTrust(patience(t), eventlog.TrustText{Kind: kind, Version: 1, Text: []byte("{}")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx := patience(t)
+	feed, err := b.agent("a").Trust(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer feed.Close()
+	heard := map[string]bool{}
+	for len(heard) < parts+2 {
+		texts, err := feed.Next(ctx)
+		if err != nil {
+			t.Fatalf("only %d texts were heard: %v", len(heard), err)
+		}
+		for _, text := range texts {
+			heard[string(text.Kind)+text.KeyID] = true
+		}
 	}
 }

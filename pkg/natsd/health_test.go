@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/fleetfold/fleetfold/internal/port"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 )
 
@@ -100,23 +100,16 @@ func cluster(t *testing.T) []*server.Server {
 	var ports [3]int
 	var routes []string
 	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-		routes = append(routes, fmt.Sprintf("nats://%s", l.Addr()))
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
+		ports[i] = port.Hold(t)
+		routes = append(routes, "nats://"+port.At(ports[i]))
 	}
 	var all []*server.Server
-	for i, port := range ports {
+	for i, at := range ports {
 		all = append(all, configured(t, fmt.Sprintf(`
 server_name: s%d
 listen: "127.0.0.1:-1"
 jetstream { sync_interval: always }
-cluster { name: three, listen: "127.0.0.1:%d", routes: [%s] }`, i, port, strings.Join(routes, ", "))))
+cluster { name: three, listen: "127.0.0.1:%d", routes: [%s] }`, i, at, strings.Join(routes, ", "))))
 	}
 	return all
 }

@@ -23,6 +23,7 @@ import (
 type secureBus struct {
 	t      *testing.T
 	dir    string
+	mode   busconf.Mode
 	config busconf.Config
 	server *natsd.Server
 	// planner has made the streams.
@@ -30,9 +31,22 @@ type secureBus struct {
 	js      jetstream.JetStream
 }
 
+// inEachMode runs the same attack on both kinds of server.
+func inEachMode(t *testing.T, attack func(*testing.T, busconf.Mode)) {
+	for _, mode := range []busconf.Mode{busconf.Certificates, busconf.Tokens} {
+		t.Run(string(mode), func(t *testing.T) { attack(t, mode) })
+	}
+}
+
+// newSecureBus is for what is said of certificates.
 func newSecureBus(t *testing.T, nodes ...fleet.NodeID) *secureBus {
 	t.Helper()
-	b := &secureBus{t: t, dir: t.TempDir(), config: busconf.Config{TrustDomain: "fleet.example", Nodes: nodes}}
+	return secureBusIn(t, busconf.Certificates, nodes...)
+}
+
+func secureBusIn(t *testing.T, mode busconf.Mode, nodes ...fleet.NodeID) *secureBus {
+	t.Helper()
+	b := &secureBus{t: t, dir: t.TempDir(), mode: mode, config: busconf.Config{TrustDomain: "fleet.example", Nodes: nodes}}
 	b.write()
 	b.server = start(t, natsd.Options{Dir: t.TempDir(), Port: natsd.RandomPort, Config: busdir.ConfigFile(b.dir), Logger: zerolog.Nop()})
 	b.planner = b.bus(busconf.Planner)
@@ -47,11 +61,13 @@ func newSecureBus(t *testing.T, nodes ...fleet.NodeID) *secureBus {
 	return b
 }
 
-func (b *secureBus) write() {
+func (b *secureBus) write() busdir.Report {
 	b.t.Helper()
-	if _, err := busdir.Write(busdir.Options{Dir: b.dir, Config: b.config}); err != nil {
+	done, err := busdir.Write(busdir.Options{Dir: b.dir, Mode: b.mode, Config: b.config})
+	if err != nil {
 		b.t.Fatal(err)
 	}
+	return done
 }
 
 // bus connects as our own programs do.
@@ -96,6 +112,9 @@ func (b *secureBus) dial(folder, inbox string) *client {
 
 func (b *secureBus) tryDial(folder string, more ...nats.Option) (*client, error) {
 	files := cli.InFolder(folder)
+	if creds := cli.Creds(folder); creds != "" {
+		more = append([]nats.Option{nats.UserCredentials(creds)}, more...)
+	}
 	c := &client{t: b.t, denied: make(chan string, 1024)}
 	options := append([]nats.Option{
 		nats.RootCAs(files.CA), nats.ClientCert(files.Cert, files.Key), nats.NoReconnect(),
@@ -208,7 +227,7 @@ func heartbeat(id fleet.NodeID) *events.Event {
 func (b *secureBus) agent(id fleet.NodeID) *eventlog.Bus {
 	b.t.Helper()
 	bus, err := eventlog.Connect(b.t.Context(), eventlog.Options{
-		URL: b.server.URL(), TLS: cli.InFolder(busdir.Node(b.dir, id)), CustomInboxPrefix: busconf.NodeInbox("fleet", id),
+		URL: b.server.URL(), TLS: cli.InFolder(busdir.Node(b.dir, id)), Creds: cli.Creds(busdir.Node(b.dir, id)), CustomInboxPrefix: busconf.NodeInbox("fleet", id),
 	})
 	if err != nil {
 		b.t.Fatal(err)
@@ -225,10 +244,13 @@ func patience(t *testing.T) context.Context {
 }
 
 // What is refused here proves something only because this is not.
-func TestAFleetWorksOnTheSecureBus(t *testing.T) {
-	b := newSecureBus(t, "a", "rack/n.1")
+func TestAFleetWorksOnTheSecureBus(t *testing.T) { inEachMode(t, aFleetWorksOnTheSecureBus) }
+
+func aFleetWorksOnTheSecureBus(t *testing.T, mode busconf.Mode) {
+	ids := []fleet.NodeID{"a", "rack/n.1", "host:8080@x.y", "x.y.z", "A", "under_score", fleet.NodeID(strings.Repeat("a/", 63) + "z")}
+	b := secureBusIn(t, mode, ids...)
 	executor := b.bus(busconf.Executor)
-	for _, id := range []fleet.NodeID{"a", "rack/n.1"} {
+	for _, id := range ids {
 		agent := b.agent(id)
 		if err := agent.Beat(patience(t), id, heartbeat(id), time.Minute); err != nil {
 			t.Fatal(err)
@@ -253,7 +275,7 @@ func TestAFleetWorksOnTheSecureBus(t *testing.T) {
 	}
 	t.Cleanup(seen.Close)
 	found := map[fleet.NodeID]bool{}
-	for len(found) < 2 {
+	for len(found) < len(ids) {
 		got, _, err := seen.Next(patience(t))
 		if err != nil {
 			t.Fatal(err)
@@ -275,8 +297,10 @@ func stopRequest(id fleet.NodeID) *events.Event {
 }
 
 // The planner's watchdog asks what in quiet times nobody asks.
-func TestThePlannerMayKeepWatch(t *testing.T) {
-	b := newSecureBus(t, "a")
+func TestThePlannerMayKeepWatch(t *testing.T) { inEachMode(t, thePlannerMayKeepWatch) }
+
+func thePlannerMayKeepWatch(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a")
 	if err := b.agent("a").Beat(patience(t), "a", heartbeat("a"), time.Minute); err != nil {
 		t.Fatal(err)
 	}

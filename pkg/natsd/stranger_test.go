@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -15,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats.go"
 
 	"github.com/fleetfold/fleetfold/internal/busdir"
@@ -121,8 +124,10 @@ func TestTheCertificateAloneSaysWho(t *testing.T) {
 	c.mustNotPublish("fleet.events.plan", "fleet.presence.b")
 }
 
-func TestNobodyIsHeardWithoutTLS(t *testing.T) {
-	b := newSecureBus(t, "a")
+func TestNobodyIsHeardWithoutTLS(t *testing.T) { inEachMode(t, nobodyIsHeardWithoutTLS) }
+
+func nobodyIsHeardWithoutTLS(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a")
 	conn, err := net.Dial("tcp", strings.TrimPrefix(b.server.URL(), "tls://"))
 	if err != nil {
 		t.Fatal(err)
@@ -185,8 +190,10 @@ func TestReloadFollowsTheInventory(t *testing.T) {
 }
 
 // What is too large is not read to its end: who sends it is cut off.
-func TestANodeCannotSendWhatIsTooLarge(t *testing.T) {
-	b := newSecureBus(t, "a")
+func TestANodeCannotSendWhatIsTooLarge(t *testing.T) { inEachMode(t, aNodeCannotSendWhatIsTooLarge) }
+
+func aNodeCannotSendWhatIsTooLarge(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a")
 	headers := "NATS/1.0\r\n" + strings.Repeat("a:b\r\n", 1<<20) + "\r\n"
 	for said, line := range map[string]string{
 		"Maximum Payload Violation":     "PUB fleet.presence.a 8388608\r\n",
@@ -201,6 +208,37 @@ func TestANodeCannotSendWhatIsTooLarge(t *testing.T) {
 	if got := b.count("FLEET_INGEST", ">"); got != 0 {
 		t.Errorf("%d messages were stored", got)
 	}
+}
+
+// proof is what a server that asks for tokens wants to read: the token, and the
+// signature of its key over what the server said first.
+func (b *secureBus) proof(id fleet.NodeID, info string) string {
+	b.t.Helper()
+	creds := cli.Creds(busdir.Node(b.dir, id))
+	if creds == "" {
+		return ""
+	}
+	text, err := os.ReadFile(creds)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	token, err := jwt.ParseDecoratedJWT(text)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	key, err := jwt.ParseDecoratedUserNKey(text)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var said struct{ Nonce string }
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(info, "INFO ")), &said); err != nil {
+		b.t.Fatal(err)
+	}
+	signature, err := key.Sign([]byte(said.Nonce))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return fmt.Sprintf(`,"jwt":%q,"sig":%q`, token, base64.RawURLEncoding.EncodeToString(signature))
 }
 
 // raw speaks the protocol by hand, as a node, and returns what the server said
@@ -220,11 +258,12 @@ func (b *secureBus) raw(id fleet.NodeID, line string) string {
 	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		b.t.Fatal(err)
 	}
-	if _, err := bufio.NewReaderSize(conn, 16).ReadString('\n'); err != nil { // INFO
+	info, err := bufio.NewReaderSize(conn, 16).ReadString('\n')
+	if err != nil {
 		b.t.Fatal(err)
 	}
 	secure := tls.Client(conn, &tls.Config{Certificates: []tls.Certificate{pair}, InsecureSkipVerify: true})
-	fmt.Fprintf(secure, "CONNECT {\"verbose\":false,\"headers\":true}\r\n%s", line)
+	fmt.Fprintf(secure, "CONNECT {\"verbose\":false,\"headers\":true%s}\r\n%s", b.proof(id, info), line)
 	heard, err := io.ReadAll(secure)
 	if err != nil && len(heard) == 0 {
 		b.t.Fatal(err)

@@ -20,7 +20,7 @@ const (
 	// RefusedSource: the source is not the node's SPIFFE ID.
 	RefusedSource fleet.Reason = "source_mismatch"
 	// RefusedUnreadable: a message that is no event of a known type.
-	RefusedUnreadable fleet.Reason = "unreadable"
+	RefusedUnreadable = eventlog.ReasonUnreadable
 )
 
 // sense takes in what the lease stream said. A stream that begins anew, after
@@ -150,7 +150,7 @@ func (p *Planner) refuse(channel string, id fleet.NodeID, err error) {
 	reason := reasonOf(err)
 	p.Metrics.refused.WithLabelValues(channel, string(reason)).Inc()
 	p.Logger.Warn().Str(field.Channel, channel).Str(field.Node, string(id)).Str(field.Reason, string(reason)).Err(err).Msg("refused a message")
-	p.refusals.add(refusalKind{channel, id, reason}, detailOf(err), p.Now())
+	p.refusals.Add(channel, id, err)
 }
 
 // appendFacts stores what the sensor concludes; it reports whether it stored anything.

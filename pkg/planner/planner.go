@@ -13,8 +13,10 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/decide"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/refusals"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
@@ -86,15 +88,10 @@ type Planner struct {
 	// misfits are the messages of the log that do not fit and were not reported.
 	misfits misfits
 	sight   sight
-	// refusals is what the border refused and is not on the log yet, told what
-	// is, and saying the id of what this planner said last. refusalsBefore is the
-	// last that was there when it first had one to tell.
-	refusals       refusals
-	told           toldRefusals
-	saying         string
-	refusalsBefore *uint64
-	trouble        trouble
-	settled        chan struct{}
+	// refusals puts on the log what the border refused.
+	refusals *refusals.Recorder
+	trouble  trouble
+	settled  chan struct{}
 }
 
 // New returns a Planner that watches the view. The view must not run yet.
@@ -120,6 +117,16 @@ func New(c Config) (*Planner, error) {
 		settled: make(chan struct{}),
 		stuck:   make(map[fleet.Action]bool),
 	}
+	var err error
+	p.refusals, err = refusals.New(refusals.Config{
+		Log: c.Log, View: c.View, Source: events.SourcePlanner, Shared: true, Now: c.Now, Logger: c.Logger,
+		Recorded: func(*events.MessageRefused) {
+			c.Metrics.facts.WithLabelValues(string(events.TypeMessageRefused)).Inc()
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
 	c.View.OnStart(p.onStart)
 	c.View.OnRecord(p.onRecord)
 	return p, nil
@@ -143,7 +150,7 @@ func (p *Planner) onStart(st *projection.State) {
 func (p *Planner) onRecord(r eventlog.Record, c projection.Change) {
 	p.touched.add(c)
 	p.misfits.add(r)
-	p.told.add(p.Log.Subjects().Refusal(), r)
+	p.refusals.OnRecord(r)
 	p.Metrics.record(r)
 }
 
@@ -195,7 +202,7 @@ func (p *Planner) loop(ctx context.Context, sightings <-chan sighted, statements
 // arm sets the timer to the earliest moment at which time itself is news.
 func (p *Planner) arm(timer *time.Timer) {
 	next := p.wake
-	for _, at := range []time.Time{p.sensor.nextDeadline(), p.refusals.wake(p.Now())} {
+	for _, at := range []time.Time{p.sensor.nextDeadline(), p.refusals.Wake()} {
 		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
@@ -220,7 +227,7 @@ func (p *Planner) step(ctx context.Context) error {
 		return p.tolerate(ctx, err)
 	}
 	p.misfits.tell(p.Logger)
-	p.tellRefusals(ctx)
+	p.refusals.Tell(ctx)
 	behind := false
 	p.View.Read(func(st *projection.State) { behind = st.Sequence() < p.awaiting })
 	if behind {

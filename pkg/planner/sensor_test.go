@@ -3,79 +3,13 @@ package planner
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
-	"github.com/fleetfold/fleetfold/pkg/projection"
 )
-
-var dawn = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-
-const lease = 10 * time.Second
-
-// scene is a sensor and the fold it looks at, at a passed clock.
-type scene struct {
-	t   *testing.T
-	s   *sensor
-	st  *projection.State
-	now time.Time
-}
-
-func newScene(t *testing.T) *scene {
-	return &scene{t: t, s: newSensor(lease), st: projection.New(), now: dawn}
-}
-
-// log appends a fact that others wrote.
-func (c *scene) log(typ events.Type, id fleet.NodeID, data events.Payload) {
-	c.t.Helper()
-	e := &events.Event{Type: typ, Node: id, Data: data}
-	change, err := c.st.Apply(c.st.Sequence()+1, c.now, e)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	c.s.folded(c.st, change.Nodes, c.now)
-}
-
-func (c *scene) beat(id fleet.NodeID, b events.Heartbeat) {
-	c.s.see(eventlog.Sighting{Node: id, Heartbeat: &b, Time: c.now})
-}
-
-func (c *scene) leaseEnds(id fleet.NodeID) { c.s.see(eventlog.Sighting{Node: id, Time: c.now}) }
-
-func (c *scene) later(d time.Duration) { c.now = c.now.Add(d) }
-
-// concluded returns the types of the facts that the sensor concludes, and
-// folds them, as if the append had succeeded.
-func (c *scene) concluded() string {
-	entries, _ := c.s.conclude(c.st, c.now)
-	var types []string
-	for _, e := range entries {
-		types = append(types, string(e.Event.Type))
-		c.log(e.Event.Type, e.Event.Node, e.Event.Data)
-	}
-	return strings.Join(types, " ")
-}
-
-func (c *scene) want(does, facts string) {
-	c.t.Helper()
-	if got := c.concluded(); got != facts {
-		c.t.Errorf("%s: concluded %q, want %q", does, got, facts)
-	}
-}
-
-// signing puts a node on the log that is present and has proved serial "s1".
-func (c *scene) signing(id fleet.NodeID, notAfter time.Time) {
-	c.log(events.TypeNodeAppeared, id, &events.NodeAppeared{Epoch: 1, Session: "a", KeyFingerprint: "key"})
-	c.log(events.TypeCredentialIssued, id, &events.CredentialIssued{Epoch: 1, Serial: "s1", Nonce: "n", KeyFingerprint: "key", NotAfter: notAfter})
-	c.log(events.TypeCredentialProved, id, &events.CredentialProved{Epoch: 1, Serial: "s1", Nonce: "n"})
-	if !c.st.CanSign(id) {
-		c.t.Fatal("the scene's node cannot sign")
-	}
-}
 
 func TestSensorFollowsALifeOfANode(t *testing.T) {
 	c := newScene(t)
@@ -205,41 +139,6 @@ func TestSensorDoesNotBringBackWhomAnotherKnowsToBeGone(t *testing.T) {
 	c.want("the first one comes back in its old session", "node.appeared")
 }
 
-func TestSensorEndsACredentialTheSkewMarginEarly(t *testing.T) {
-	c := newScene(t)
-	c.s.beginWatch(c.st, c.now)
-	c.beat("n", events.Heartbeat{Session: "a", KeyFingerprint: "key", Serial: "s1"})
-	c.signing("n", dawn.Add(time.Hour))
-	c.want("a fresh credential", "")
-	c.later(lease)
-	c.want("the first lease is over", "")
-	if want := dawn.Add(time.Hour - 30*time.Second); !c.s.nextDeadline().Equal(want) {
-		t.Errorf("next deadline %s, want %s", c.s.nextDeadline(), want)
-	}
-	c.later(time.Hour - 30*time.Second)
-	c.want("30 s before its end", "credential.expired")
-	if c.st.CanSign("n") {
-		t.Error("can sign with an expired credential")
-	}
-}
-
-func TestSensorRevokesWhatARestartedNodeNoLongerHolds(t *testing.T) {
-	c := newScene(t)
-	c.s.beginWatch(c.st, c.now)
-	c.beat("n", events.Heartbeat{Session: "a", KeyFingerprint: "key", Serial: "s1"})
-	c.signing("n", dawn.Add(time.Hour))
-	c.want("same session", "")
-	c.later(lease)
-	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key", Serial: "s1"})
-	c.want("restarted with its credential", "node.appeared")
-	c.later(lease)
-	c.beat("n", events.Heartbeat{Session: "c", KeyFingerprint: "key"})
-	c.want("restarted without it", "node.appeared credential.revoked")
-	if c.st.CanSign("n") {
-		t.Error("can sign without a credential")
-	}
-}
-
 func TestSensorDampsTwoProcessesThatClaimOneID(t *testing.T) {
 	c := newScene(t)
 	c.s.beginWatch(c.st, c.now)
@@ -253,22 +152,6 @@ func TestSensorDampsTwoProcessesThatClaimOneID(t *testing.T) {
 	}
 	if facts > 3 {
 		t.Errorf("%d facts in two leases of quarrel", facts)
-	}
-}
-
-func TestSensorNeverDampsALostCredential(t *testing.T) {
-	c := newScene(t)
-	c.s.beginWatch(c.st, c.now)
-	c.beat("n", events.Heartbeat{Session: "a", KeyFingerprint: "key", Serial: "s1"})
-	c.signing("n", dawn.Add(time.Hour))
-	c.later(time.Minute)
-	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key", Serial: "s1"})
-	c.want("restarted", "node.appeared")
-	c.later(time.Second)
-	c.beat("n", events.Heartbeat{Session: "c", KeyFingerprint: "other"})
-	c.want("restarted at once with nothing", "node.appeared credential.revoked")
-	if c.st.CanSign("n") {
-		t.Error("can sign although key and credential are gone")
 	}
 }
 
@@ -355,20 +238,6 @@ func TestSensorSeesWhoGoesOnBeatingAfterItsRemoval(t *testing.T) {
 	c.want("a renewal is no news", "")
 }
 
-func TestSensorPassesOnlyProofsOfTheNewestChallenge(t *testing.T) {
-	c := newScene(t)
-	c.s.beginWatch(c.st, c.now)
-	c.beat("n", events.Heartbeat{Session: "a", KeyFingerprint: "key"})
-	c.want("a first heartbeat", "node.appeared")
-	c.log(events.TypeCredentialIssued, "n", &events.CredentialIssued{Epoch: 1, Serial: "s2", Nonce: "n2", KeyFingerprint: "key", NotAfter: dawn.Add(time.Hour)})
-	c.s.proofs["n"] = &events.Event{Type: events.TypeCredentialProved, Node: "n", Data: &events.CredentialProved{Epoch: 1, Serial: "s1", Nonce: "n1"}}
-	c.s.agenda.add("n")
-	c.want("a proof of an older challenge", "")
-	c.s.proofs["n"] = &events.Event{Type: events.TypeCredentialProved, Node: "n", Data: &events.CredentialProved{Epoch: 1, Serial: "s2", Nonce: "n2"}}
-	c.s.agenda.add("n")
-	c.want("a proof of the newest challenge", "credential.proved")
-}
-
 func TestSensorFencesOnlyTheFirstFactOfANode(t *testing.T) {
 	c := newScene(t)
 	c.s.beginWatch(c.st, c.now)
@@ -389,80 +258,5 @@ func TestSensorFencesOnlyTheFirstFactOfANode(t *testing.T) {
 	c.s.undo(looked)
 	if again, _ := c.s.conclude(c.st, c.now); len(again) != 2 || again[0].Event.ID != entries[0].Event.ID {
 		t.Error("after a lost race the same facts are concluded with the same ids")
-	}
-}
-
-// A node that restarts in the midst of a renewal holds two credentials, and
-// what it beat before a proof says nothing of what it has proved.
-func TestSensorTakesNoRenewedCredentialForLost(t *testing.T) {
-	for name, beat := range map[string]events.Heartbeat{
-		"the old and the pending": {Session: "b", KeyFingerprint: "key", Serial: "s0", PendingSerial: "s1"},
-		"the new one":             {Session: "b", KeyFingerprint: "key", Serial: "s1"},
-	} {
-		c := newScene(t)
-		c.s.beginWatch(c.st, c.now)
-		c.signing("n", dawn.Add(time.Hour))
-		c.later(lease)
-		c.beat("n", beat)
-		c.want(name, "node.appeared")
-	}
-	c := newScene(t)
-	c.s.beginWatch(c.st, c.now)
-	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key", Serial: "s0"})
-	c.signing("n", dawn.Add(time.Hour))
-	c.want("a heartbeat of before the proof", "")
-	c.later(time.Second)
-	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key", Serial: "s0", PendingSerial: "s1"})
-	c.want("the next one", "node.appeared")
-
-	c = newScene(t)
-	c.s.beginWatch(c.st, c.now)
-	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key", Serial: "s0"})
-	c.signing("n", dawn.Add(time.Hour))
-	c.want("a heartbeat of before the proof", "")
-	c.later(time.Second)
-	c.beat("n", events.Heartbeat{Session: "b", KeyFingerprint: "key", Serial: "s0"})
-	c.want("the next one lacks it, too", "node.appeared credential.revoked")
-}
-
-func TestSensorTellsOfAChangedBundle(t *testing.T) {
-	c := newScene(t)
-	c.s.beginWatch(c.st, c.now)
-	beat := func(bundle string) {
-		c.beat("n", events.Heartbeat{Session: "a", KeyFingerprint: "key", Bundle: bundle})
-	}
-	beat("b1")
-	c.want("a first heartbeat", "node.appeared")
-	c.want("the rest of it", "node.bundle-reported")
-	beat("b1")
-	c.want("a renewal is no news", "")
-	c.later(lease)
-	beat("b2")
-	c.want("another bundle", "node.bundle-reported")
-	beat("b3")
-	c.want("one more within a lease waits", "")
-	c.later(lease)
-	c.want("a lease later", "node.bundle-reported")
-	c.later(lease)
-	beat("")
-	c.want("it holds none", "node.bundle-reported")
-	if n, _ := c.st.Node("n"); n.Bundle != "" {
-		t.Errorf("bundle is %q", n.Bundle)
-	}
-}
-
-func TestSensorIsNotFloodedByBundles(t *testing.T) {
-	c := newScene(t)
-	c.s.beginWatch(c.st, c.now)
-	facts := 0
-	for i := range 20 {
-		c.later(time.Second)
-		c.beat("n", events.Heartbeat{Session: "a", KeyFingerprint: "key", Bundle: []string{"x", "y"}[i%2]})
-		if c.concluded() != "" {
-			facts++
-		}
-	}
-	if facts > 4 {
-		t.Errorf("%d facts in two leases", facts)
 	}
 }

@@ -106,7 +106,7 @@ func (s *State) moveFence(seq uint64, e *events.Event) (concernsNode bool) {
 		s.last.enforcement = seq
 	case events.TypeInventoryApplied:
 		s.last.inventory = seq
-	case events.TypeTrustPublished, events.TypeTrustDelegated, events.TypeTrustRotationRequested,
+	case events.TypeTrustPublished, events.TypeTrustDelegated,
 		events.TypeTrustRotationHeld, events.TypeTrustActivated, events.TypeTrustRetired:
 		s.last.trust = seq
 	case events.TypeNodeBundleReported, events.TypeNodeAppeared, events.TypeNodeLost, events.TypeNodeLeft, events.TypeNodeRemoved,

@@ -105,7 +105,7 @@ var kept = map[string]string{
 
 	"observed.state": "StrictEnforced; the nodes follow from IDs", "observed.order": "order of IDs", "observed.holes": "none in an image", "observed.ids": "the State's", "State.desk": "holds what is in IDs, for a moment",
 	"observed.mu": "guards only", "observed.living": "from IDs", "observed.present": "from IDs", "observed.signing": "from IDs", "State.recent": "a convenience of whoever follows this State",
-	"Ledger.ids": "the State's", "Ledger.flights": "Flights", "Ledger.byID": "from Flights", "Ledger.busy": "from Flights", "Ledger.strangers": "IDs.Attempts", "Ledger.packer": "memory only",
+	"Ledger.ids": "the State's", "Ledger.flights": "Flights", "Ledger.byID": "from Flights", "Ledger.busy": "from Flights", "Ledger.phases": "from Flights", "Ledger.strangers": "IDs.Attempts", "Ledger.packer": "memory only",
 	"control.pauses": "Pauses", "control.approvals": "Approvals", "control.approvedTo": "ApprovedTo",
 	"fences.plan": "LastPlan", "fences.enforcement": "LastEnforcement", "fences.inventory": "LastInventory", "fences.trust": "LastTrust",
 	"record.epoch": "IDs.Epoch", "record.last": "IDs.Last", "record.removedAt": "IDs.RemovedAt", "record.node": "IDs.Node",

@@ -51,6 +51,7 @@ type Ledger struct {
 	// strangers are the attempts at ids of which no fact told, such as the fleet.
 	strangers map[fleet.Action]Attempts
 	packer    packer
+	phases    phases
 }
 
 // queue is the flights of one node: nearly always one.
@@ -65,6 +66,7 @@ func newLedger(ids *cells) Ledger {
 		byID:      make(map[fleet.ActionID]*Flight),
 		busy:      make(map[fleet.NodeID]queue),
 		strangers: make(map[fleet.Action]Attempts),
+		phases:    make(phases),
 	}
 }
 
@@ -146,6 +148,7 @@ func (l *Ledger) begin(f Flight) bool {
 func (l *Ledger) fly(f Flight) {
 	l.flights = append(l.flights, &f)
 	l.byID[f.ID] = &f
+	l.phases.add(&f, 1)
 	q := l.busy[f.Action.ID]
 	if q.length++; q.oldest == nil {
 		q.oldest = &f
@@ -165,6 +168,7 @@ func (l *Ledger) land(id fleet.ActionID) *Flight {
 		return cmp.Compare(have.Sequence, seq)
 	})
 	l.flights = slices.Delete(l.flights, at, at+1)
+	l.phases.add(f, -1)
 	l.dequeue(f)
 	return f
 }

@@ -240,11 +240,12 @@ func (c chronicle) allLives(id fleet.NodeID) (all []lifetime) {
 // revoked are the certificates of which the first thing that ended them was no
 // expiry, and which have not expired by themselves, by when the log took it.
 func (c chronicle) revoked() (all []projection.Revoked) {
+	now := c.newest()
 	for _, id := range lawIDs {
 		for _, l := range c.allLives(id) {
 			for i, m := range l {
 				if d, ok := m.event.Data.(*events.CredentialIssued); ok && l.gives(i) {
-					if at, ended := l.revokedAt(i, d); ended && !d.NotAfter.Before(at) && !d.NotAfter.Before(c[len(c)-1].at) {
+					if at, ended := l.revokedAt(i, d); ended && !d.NotAfter.Before(at) && !d.NotAfter.Before(now) {
 						all = append(all, projection.Revoked{Serial: d.Serial, Issuer: d.Issuer, At: at, NotAfter: d.NotAfter})
 					}
 				}
@@ -255,6 +256,16 @@ func (c chronicle) revoked() (all []projection.Revoked) {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Issuer, b.Issuer), cmp.Compare(a.Serial, b.Serial))
 	})
 	return all
+}
+
+// newest is the time of the newest event; what does not fit says no time.
+func (c chronicle) newest() (at time.Time) {
+	for _, m := range c {
+		if m.event != nil && m.at.After(at) {
+			at = m.at
+		}
+	}
+	return at
 }
 
 // gives says that message i gives a certificate, and does not only repeat it.

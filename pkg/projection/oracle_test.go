@@ -256,7 +256,7 @@ func (c chronicle) approvals() []projection.Approval {
 }
 
 var trustFacts = []events.Type{
-	events.TypeTrustPublished, events.TypeTrustDelegated, events.TypeTrustRotationRequested, events.TypeTrustRotationHeld,
+	events.TypeTrustPublished, events.TypeTrustDelegated, events.TypeTrustRotationHeld,
 	events.TypeTrustActivated, events.TypeTrustRetired,
 }
 

@@ -3,10 +3,12 @@ package projection
 import (
 	"cmp"
 	"container/heap"
+	"iter"
 	"slices"
 	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
 const (
@@ -159,4 +161,74 @@ func (s *State) reportBundle(r *record, d *events.NodeBundleReported) bool {
 	}
 	r.node.Bundle = d.Digest
 	return true
+}
+
+// Superseded lists the certificates of the nodes' present lives that another
+// proved one took the place of, at the time before or then, and that have not
+// ended by the time of the newest message of the log, in no order. At is when the
+// newest credential of the node was proved.
+func (s *State) Superseded(before time.Time) []Revoked {
+	var all []Revoked
+	for r := range s.records(hasPast) {
+		all = r.superseded(all, before, s.at)
+	}
+	return all
+}
+
+// IsSuperseded says whether Superseded lists the node's certificate with that serial.
+func (s *State) IsSuperseded(id fleet.NodeID, serial string, before time.Time) (is bool) {
+	s.read(id, func(r *record) {
+		is = slices.ContainsFunc(r.superseded(nil, before, s.at), func(c Revoked) bool { return c.Serial == serial })
+	})
+	return is
+}
+
+func (r *record) superseded(to []Revoked, before, now time.Time) []Revoked {
+	if len(r.earlier) == 0 || r.node == nil || r.node.proved == nil || r.node.ProvedAt.After(before) {
+		return to
+	}
+	for _, c := range r.earlier {
+		if c.serial != r.node.proved.Serial && !c.notAfter.Before(now) {
+			to = append(to, Revoked{Serial: c.serial, Issuer: c.issuer, At: r.node.ProvedAt, NotAfter: c.notAfter})
+		}
+	}
+	return to
+}
+
+// Signers lists by whom observed nodes were given what they may sign with: the
+// issuer of the proved credential, and those of certificates that it took the place
+// of after the time, which the node may not have put away yet. A node may stand
+// more than once; there is no order.
+func (s *State) Signers(after time.Time) iter.Seq2[fleet.NodeID, string] {
+	return func(yield func(fleet.NodeID, string) bool) {
+		for r := range s.records(hasProved) {
+			for _, issuer := range r.signers(after) {
+				if !yield(r.id, issuer) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// SignersOf lists those of one node.
+func (s *State) SignersOf(id fleet.NodeID, after time.Time) (issuers []string) {
+	s.read(id, func(r *record) { issuers = r.signers(after) })
+	return issuers
+}
+
+func (r *record) signers(after time.Time) (issuers []string) {
+	if r.node == nil || r.node.proved == nil {
+		return nil
+	}
+	issuers = append(issuers, r.node.proved.Issuer)
+	if !r.node.ProvedAt.After(after) {
+		return issuers
+	}
+	for _, c := range r.earlier {
+		if !slices.Contains(issuers, c.issuer) {
+			issuers = append(issuers, c.issuer)
+		}
+	}
+	return issuers
 }

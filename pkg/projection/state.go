@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"iter"
 	"maps"
 	"time"
 
@@ -141,6 +142,20 @@ func (s *State) read(id fleet.NodeID, use func(*record)) {
 	defer desks.Put(d)
 	use(d.open(s.ids, n))
 	d.clear()
+}
+
+// records lends, one after the other, those of which there is what the flags say.
+func (s *State) records(flags uint64) iter.Seq[*record] {
+	return func(yield func(*record) bool) {
+		d := desks.Get().(*desk)
+		defer desks.Put(d)
+		for n := range s.ids.len() {
+			if s.ids.at(n).head().flags&flags == flags && !yield(d.open(s.ids, n)) {
+				break
+			}
+		}
+		d.clear()
+	}
 }
 
 // Standing is what of an observed node a decision follows from.

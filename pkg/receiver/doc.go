@@ -24,7 +24,11 @@
 //   - A credential that lapsed after the flip to strict is taken with a warning for
 //     a bounded time (Config.WarnWindow), for its holder cannot help that the issuer
 //     is late. One that had lapsed before the flip is not.
-//   - Until the posture is known nothing is taken: status 503.
+//   - What the intermediate of a region signed for a node of another is refused
+//     while strict. A credential that the node has replaced counts for five minutes
+//     more, however long its own time is.
+//   - Until the posture is known nothing is taken: status 503. The same where a
+//     receiver lacks roots, regions, or what it saw before it restarted.
 //   - The posture never goes back to an older one.
 //   - Memory is bounded. Who posts so much that its ids no longer fit can post
 //     nothing older than what was forgotten of it; nothing is taken twice.
@@ -36,9 +40,9 @@
 // What the caller must do: run the Source; name all that the receiver is called by
 // (Config.Audiences), and nothing that another receiver is called by too, or what
 // was posted to that one can be posted again here; trust Sender only where it is
-// verified. A sender posts once: the same id again is a replay. Who restarts a
-// receiver forgets what it has seen: for as long as MaxAge allows, a post from
-// before can then be repeated once.
+// verified. A sender posts once: the same id again is a replay. Name a file of its
+// own (Config.MemoryFile) and call Close at the end: without the file, a receiver
+// that restarts takes a post of the last MaxAge once more.
 //
 // What it never does: write to the log, or answer for the application behind it.
 package receiver

@@ -81,6 +81,11 @@ func holder(t testing.TB, ca *identity.CA, trustDomain string, id fleet.NodeID, 
 	if err != nil {
 		t.Fatal(err)
 	}
+	return holderOf(t, key, ca, trustDomain, id, at, ttl)
+}
+
+func holderOf(t testing.TB, key *ecdsa.PrivateKey, ca *identity.CA, trustDomain string, id fleet.NodeID, at time.Time, ttl time.Duration) *Credential {
+	t.Helper()
 	text, err := identity.NewCSR(key)
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,9 @@ const (
 	FromFuture fleet.Reason = "from_future"
 	// Replayed: the post came before.
 	Replayed fleet.Reason = "replayed"
+	// MemoryLost: the receiver cannot tell whether the post came before, for it
+	// restarted without what it had seen, or cannot keep it.
+	MemoryLost fleet.Reason = "memory_lost"
 	// CredentialLapsed is a warning: the credential ended after the flip to strict,
 	// not long ago.
 	CredentialLapsed fleet.Reason = "credential_lapsed"
@@ -48,17 +51,17 @@ const (
 // about it. They are refused while strict; all other reasons always.
 var doubts = map[fleet.Reason]bool{
 	Unsigned: true, SenderUnknown: true, WrongSource: true, WrongAudience: true, Stale: true, FromFuture: true, TrustUnknown: true,
-	identity.ChainUntrusted: true, identity.CertificateExpired: true, identity.CertificateNotYetValid: true,
+	identity.ChainUntrusted: true, identity.IssuerRegion: true, identity.CertificateExpired: true, identity.CertificateNotYetValid: true,
 }
 
 // known lists all reasons that an answer can have.
 var known = func() map[fleet.Reason]bool {
 	all := make(map[fleet.Reason]bool)
 	for _, reason := range []fleet.Reason{
-		Unsigned, SenderUnknown, WrongSource, WrongAudience, ExtensionUnsigned, Stale, FromFuture, Replayed, CredentialLapsed,
+		Unsigned, SenderUnknown, WrongSource, WrongAudience, ExtensionUnsigned, Stale, FromFuture, Replayed, MemoryLost, CredentialLapsed,
 		PostureUnknown, TrustUnknown, NoEvent, BadEvent, UnsupportedMode, TooLarge,
 		identity.CertificateUnparsable, identity.CertificateIsCA, identity.CertificateKeyUnsupported, identity.CertificateKeyUsage,
-		identity.ChainTooDeep, identity.IssuerNotCA, identity.IssuerNotConfined, identity.CertificateRevoked, identity.ChainUntrusted,
+		identity.ChainTooDeep, identity.IssuerNotCA, identity.IssuerNotConfined, identity.CertificateRevoked, identity.CertificateSuperseded, identity.IssuerRegion, identity.ChainUntrusted,
 		identity.CertificateExpired, identity.CertificateNotYetValid, identity.SPIFFEIDMismatch,
 		identity.ProofTooLarge, identity.ProofMalformed, identity.ProofPayloadType, identity.ProofPayload, identity.ProofNames,
 		identity.ProofSignature, identity.ProofCoreMismatch, identity.ProofExtMismatch,
@@ -102,7 +105,7 @@ func statusOf(reason fleet.Reason) int {
 		return http.StatusUnsupportedMediaType
 	case TooLarge:
 		return http.StatusRequestEntityTooLarge
-	case PostureUnknown, TrustUnknown:
+	case PostureUnknown, TrustUnknown, MemoryLost:
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusUnauthorized

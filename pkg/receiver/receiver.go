@@ -43,6 +43,9 @@ type Config struct {
 	// Remember is how many posts are known at most, so that they are not taken
 	// twice; 0 is DefaultRemember.
 	Remember int
+	// MemoryFile keeps what was seen over a restart; it is made with mode 0600.
+	// Empty: a receiver that restarts takes each post of the last MaxAge once more.
+	MemoryFile string
 	// Now is the clock; nil is time.Now.
 	Now    func() time.Time
 	Logger zerolog.Logger
@@ -82,8 +85,34 @@ func New(c Config) (*Receiver, error) {
 		names = append(names, name)
 	}
 	c.Audiences = names
-	return &Receiver{cfg: c, seen: newMemory(c.Remember, c.MaxAge), lines: newLines(c.Now)}, nil
+	r := &Receiver{cfg: c, seen: newMemory(c.Remember, c.MaxAge), lines: newLines(c.Now)}
+	if c.MemoryFile != "" {
+		if err := r.recall(); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
 }
+
+// recall reads what was seen before a restart.
+func (r *Receiver) recall() error {
+	now := r.cfg.Now()
+	whole, err := r.seen.open(r.cfg.MemoryFile, now)
+	if err != nil {
+		return fmt.Errorf("configure receiver: %w", err)
+	}
+	if !whole {
+		// A post that was taken may have been signed by a clock ahead of ours.
+		r.seen.lost = now.Add(r.cfg.MaxSkew)
+		r.cfg.Logger.Warn().Str(field.Path, r.cfg.MemoryFile).Time("until", r.seen.lost).
+			Msg("what was seen before the restart is not all there: posts signed before that time are put off")
+	}
+	return nil
+}
+
+// Close writes what was seen to its file, so that not even a crash of the machine
+// after it makes another receiver doubt it. Nothing may be checked afterwards.
+func (r *Receiver) Close() error { return r.seen.close() }
 
 // Check decides of a post that was read elsewhere and came to one of the
 // receiver's audiences. Errors are a *Refusal. A post can be checked once: the

@@ -17,8 +17,13 @@ type memory struct {
 	limit   int
 	window  time.Duration
 	total   int
-	senders map[string]*sent
+	senders map[digest]*sent // by source
 	swept   time.Time
+	// file keeps it over a restart; nil: nothing does.
+	file *journal
+	// lost is the end of the time that was not kept: a post of then or before may
+	// have been taken.
+	lost time.Time
 }
 
 // sent is what is known of one sender. Times are in whole seconds.
@@ -29,23 +34,31 @@ type sent struct {
 	floor int64
 }
 
-// digest stands for an id, which may be long.
+// digest stands for a source or an id, which may be long.
 type digest [16]byte
 
+func digestOf(text string) digest {
+	sum := sha256.Sum256([]byte(text))
+	return digest(sum[:])
+}
+
 func newMemory(limit int, window time.Duration) *memory {
-	return &memory{limit: limit, window: window, senders: make(map[string]*sent)}
+	return &memory{limit: limit, window: window, senders: make(map[digest]*sent)}
+}
+
+func newSent() *sent {
+	return &sent{ids: make(map[digest]int64), seconds: make(map[int64][]digest)}
 }
 
 // note remembers a post, or says why it may have come before.
 func (m *memory) note(source, id string, at, now time.Time) fleet.Reason {
-	sum := sha256.Sum256([]byte(id))
-	key, second := digest(sum[:]), at.Unix()
+	from, key, second := digestOf(source), digestOf(id), at.Unix()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sweep(now)
-	s := m.senders[source]
+	s := m.senders[from]
 	if s == nil {
-		s = &sent{ids: make(map[digest]int64), seconds: make(map[int64][]digest)}
+		s = newSent()
 	}
 	if second <= s.floor {
 		return Stale
@@ -54,33 +67,53 @@ func (m *memory) note(source, id string, at, now time.Time) fleet.Reason {
 	if _, twice := s.ids[key]; twice {
 		return Replayed
 	}
-	if m.total >= m.limit {
-		m.forget()
+	if !at.After(m.lost) {
+		return MemoryLost
+	}
+	for m.total >= m.limit {
+		if !m.forget() {
+			return MemoryLost
+		}
 		if second <= s.floor {
 			return Stale
 		}
 	}
-	m.senders[source] = s
-	s.ids[key] = second
-	s.seconds[second] = append(s.seconds[second], key)
-	m.total++
+	// What could not be kept must not be taken: after a restart it would be taken
+	// once more.
+	if !m.keep(entry{kind: entrySeen, source: from, id: key, second: second}) {
+		return MemoryLost
+	}
+	m.senders[from] = s
+	m.add(s, key, second)
 	return ""
 }
 
-// forget makes room at the cost of the sender that has most.
-func (m *memory) forget() {
+func (m *memory) add(s *sent, key digest, second int64) {
+	s.ids[key] = second
+	s.seconds[second] = append(s.seconds[second], key)
+	m.total++
+}
+
+// forget makes room at the cost of the sender that has most. It says false when
+// that could not be kept.
+func (m *memory) forget() bool {
 	var most *sent
-	for _, s := range m.senders {
+	var whose digest
+	for source, s := range m.senders {
 		if most == nil || len(s.ids) > len(most.ids) {
-			most = s
+			most, whose = s, source
 		}
 	}
 	oldest := int64(1<<63 - 1)
 	for second := range most.seconds {
 		oldest = min(oldest, second)
 	}
+	if !m.keep(entry{kind: entryFloor, source: whose, second: oldest}) {
+		return false
+	}
 	m.drop(most, oldest)
 	most.floor = max(most.floor, oldest)
+	return true
 }
 
 func (m *memory) drop(s *sent, second int64) {

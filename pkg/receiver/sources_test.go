@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -226,7 +227,7 @@ func fact(n string, node fleet.NodeID, data events.Payload, typ events.Type) eve
 func TestTheLogSaysWhoIsToBeTrusted(t *testing.T) {
 	log, ctx := eventlog.NewMemory(events.DefaultSubjects(), time.Now), patience(t)
 	v := view.New(log)
-	source := FromView(v, domain)
+	source := FromView(LogConfig{View: v, Inventories: noInventories{}, TrustDomain: domain})
 	if source.Trust().Known {
 		t.Error("known before the view has run")
 	}
@@ -259,7 +260,7 @@ func TestTheLogSaysWhoIsToBeTrusted(t *testing.T) {
 		fact("1", "", &events.TrustPublished{TrustDomain: domain, Fingerprint: rootKey, CertificatePEM: string(ca.CertificatePEM())}, events.TypeTrustPublished),
 		fact("2", "n1", appeared, events.TypeNodeAppeared),
 	)
-	if !got.Known || got.Posture.Strict || !got.anchored() || got.Revoked("n1", chain[0]) || !got.Revoked("n2", chain[0]) {
+	if !got.Known || got.Posture.Strict || !got.anchored() || got.Revoked("n1", chain[0]) != "" || got.Revoked("n2", chain[0]) != identity.CertificateRevoked {
 		t.Errorf("after a node has appeared: %+v", got)
 	}
 	got = say(fact("3", "", &events.EnforcementEnabled{Action: actionID, Generation: 2}, events.TypeEnforcementEnabled))
@@ -267,16 +268,16 @@ func TestTheLogSaysWhoIsToBeTrusted(t *testing.T) {
 		t.Errorf("after the flip: %+v", p)
 	}
 	got = say(fact("4", "n1", &events.NodeRemoved{Epoch: 1, Action: actionID}, events.TypeNodeRemoved))
-	if !got.Revoked("n1", chain[0]) {
+	if got.Revoked("n1", chain[0]) == "" {
 		t.Error("a node that was removed still counts")
 	}
 	appeared.Epoch = 2
 	got = say(fact("5", "n1", appeared, events.TypeNodeAppeared))
-	if !got.Revoked("n1", chain[0]) {
+	if got.Revoked("n1", chain[0]) == "" {
 		t.Error("a credential of an earlier life counts")
 	}
 	next := holder(t, ca, domain, "n1", time.Now().Add(time.Second), time.Hour)
-	if got.Revoked("n1", mustChain(t, next.ChainPEM)) {
+	if got.Revoked("n1", mustChain(t, next.ChainPEM)) != "" {
 		t.Error("a credential of the present life counts for nothing")
 	}
 	got = say(fact("6", "", &events.EnforcementDisabled{Action: actionID, Generation: 3}, events.TypeEnforcementDisabled))
@@ -292,4 +293,41 @@ func TestTheLogSaysWhoIsToBeTrusted(t *testing.T) {
 			t.Error("an event of the test does not fit")
 		}
 	})
+}
+
+type noInventories struct{}
+
+func (noInventories) Get(context.Context, string) (*fleet.Inventory, error) {
+	return nil, errors.New("there is none")
+}
+
+// Regions are known when all their parts are; an unreadable part changes nothing.
+func TestRegionsAreKnownWhenAllPartsAre(t *testing.T) {
+	s := FromStream(func() *Anchor { return nil }, zerolog.Nop())
+	d := identity.DigestRegion("oslo", "n1")
+	part := func(n int, text []byte) error {
+		return s.Take(eventlog.TrustText{Kind: eventlog.TrustRegions, KeyID: fmt.Sprintf("%02x", n), Version: 1, Text: text})
+	}
+	for n := range identity.RegionShards {
+		if s.Trust().Region != nil {
+			t.Fatal("regions are known before all parts came")
+		}
+		var text []byte
+		if d.Shard() == n {
+			text = d[:]
+		}
+		if err := part(n, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := s.Trust()
+	if part(0, []byte("rubbish")) == nil || s.Take(eventlog.TrustText{Kind: eventlog.TrustRegions, KeyID: "x"}) == nil {
+		t.Error("rubbish is taken")
+	}
+	if !before.Region("oslo", "n1") || before.Region("nyc", "n1") || before.Region("oslo", "n2") {
+		t.Error("regions are not what was told")
+	}
+	if err := part(d.Shard(), nil); err != nil || s.Trust().Region("oslo", "n1") || !before.Region("oslo", "n1") {
+		t.Errorf("after it was taken out: %v", err)
+	}
 }

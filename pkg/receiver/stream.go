@@ -3,7 +3,9 @@ package receiver
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
+	"strconv"
 	"sync"
 	"time"
 
@@ -35,6 +37,8 @@ type Stream struct {
 	mu    sync.Mutex
 	known Trust // of what was published; its mutex is not used
 	roots [][]byte
+	// regions is replaced at each change, for it is handed out.
+	regions *identity.RegionSet
 	// made is handed out for as long as neither it nor the anchor changes.
 	made *Trust
 	of   *Anchor
@@ -44,7 +48,7 @@ type Stream struct {
 // each post; it may return nil, and must return the same pointer as long as nothing
 // has changed. Without one the trust domain is the one that the roots name.
 func FromStream(anchor func() *Anchor, logger zerolog.Logger) *Stream {
-	return &Stream{anchor: anchor, logger: logger}
+	return &Stream{anchor: anchor, logger: logger, regions: new(identity.RegionSet)}
 }
 
 // Trust implements Source.
@@ -61,6 +65,9 @@ func (s *Stream) Trust() *Trust {
 		if t.Roots == nil {
 			t.Roots = anchor.Roots
 		}
+	}
+	if s.regions.Complete() {
+		t.Region = s.regions.Allows
 	}
 	if t.TrustDomain == "" {
 		t.TrustDomain = domainOf(t.Roots)
@@ -142,6 +149,16 @@ func (s *Stream) Take(text eventlog.TrustText) error {
 		}
 		lists[text.KeyID] = text.Text
 		s.known.CRLs = lists
+	case eventlog.TrustRegions:
+		shard, err := strconv.ParseUint(text.KeyID, 16, 8)
+		if err != nil {
+			return refuse(identity.RegionsUnparsable, fmt.Sprintf("part %.20q of the regions is no number", text.KeyID))
+		}
+		regions, err := s.regions.With(int(shard), text.Text)
+		if err != nil {
+			return err
+		}
+		s.regions = regions
 	}
 	s.made = nil
 	return nil

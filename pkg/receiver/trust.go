@@ -31,12 +31,17 @@ type Trust struct {
 	// CRLs are DER revocation lists by the key id of their issuers, lower-case hex.
 	// They are believed only when signed by that issuer.
 	CRLs map[string][]byte
-	// Revoked says what the source knows of revocation besides the lists; nil is
-	// nothing.
-	Revoked func(node fleet.NodeID, leaf *x509.Certificate) bool
+	// Revoked says what the source knows of revocation besides the lists: a reason of
+	// package identity, or nothing. nil is nothing.
+	Revoked func(node fleet.NodeID, leaf *x509.Certificate) fleet.Reason
+	// Region says whether the intermediate of the region with that label may sign for
+	// the node, as identity.RegionOf names it; nil: that is not known yet.
+	Region func(label string, node fleet.NodeID) bool
 
-	mu     sync.Mutex
-	parsed map[string]*identity.CRL // nil values are lists that are of no use
+	mu sync.Mutex
+	// revoked is by serial what the log has revoked.
+	revoked map[string]bool
+	parsed  map[string]*identity.CRL // nil values are lists that are of no use
 }
 
 // anchored says whether signers can be checked at all.

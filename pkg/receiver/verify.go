@@ -56,7 +56,11 @@ func (r *Receiver) judge(p *Post, t *Trust, audiences []string) (Sender, error) 
 		return Sender{}, err
 	}
 	// The last check, so that only posts that would be taken are remembered.
-	if reason := r.seen.note(p.Source, p.ID, p.Time, e.now); reason != "" {
+	switch reason := r.seen.note(p.Source, p.ID, p.Time, e.now); reason {
+	case "":
+	case MemoryLost:
+		return Sender{}, refuse(reason, "the receiver cannot tell yet whether this post came before, sign another and try again")
+	default:
 		return Sender{}, refuse(reason, "a post with this source and id was taken before, or one so old cannot be told from it")
 	}
 	return sender, nil
@@ -140,7 +144,10 @@ func (r *Receiver) identify(e *evidence) (lapsed, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return lapsed, r.checkRevoked(e)
+	if err := r.checkRevoked(e); err != nil {
+		return nil, err
+	}
+	return lapsed, e.checkRegion()
 }
 
 func (e *evidence) end() time.Time {
@@ -160,15 +167,28 @@ func (r *Receiver) checkRevoked(e *evidence) error {
 			r.cfg.Logger.Warn().Str("issuer", keyID).Msg("revocation list is of no use")
 		})
 	}
-	for _, list := range lists {
-		for _, cert := range e.chain {
-			if list.Lists(cert) {
-				return refuse(identity.CertificateRevoked, "certificate "+identity.SerialOf(cert)+" was revoked")
-			}
+	if err := identity.RefuseListed(lists, e.chain); err != nil {
+		return err
+	}
+	if revoked := e.trust.Revoked; revoked != nil {
+		if reason := revoked(e.node, e.chain[0]); reason != "" {
+			return refuse(reason, fmt.Sprintf("the credential of node %q counts no more", e.node))
 		}
 	}
-	if revoked := e.trust.Revoked; revoked != nil && revoked(e.node, e.chain[0]) {
-		return refuse(identity.CertificateRevoked, fmt.Sprintf("the credential of node %q counts no more", e.node))
+	return nil
+}
+
+// checkRegion wants the intermediate to be of the node's region: what one region's
+// issuer signs for the nodes of others counts for nothing.
+func (e *evidence) checkRegion() error {
+	for _, cert := range e.chain[1:] {
+		label := identity.RegionOf(cert)
+		switch {
+		case e.trust.Region == nil:
+			return refuse(TrustUnknown, "it is not known yet which nodes the issuers of regions sign for, try again")
+		case !e.trust.Region(label, e.node):
+			return refuse(identity.IssuerRegion, fmt.Sprintf("the intermediate signs for region %q, where node %q is not", label, e.node))
+		}
 	}
 	return nil
 }

@@ -270,7 +270,12 @@ func TestARevokedCredentialIsRefusedInAnyPosture(t *testing.T) {
 	w.source.trust.CRLs = map[string][]byte{w.keyID(): forged}
 	w.wants("on a list by somebody else", w.signed(stays, "3"), true, "", "")
 	w.posture(true, t0)
-	w.source.trust.Revoked = func(id fleet.NodeID, _ *x509.Certificate) bool { return id == "n1" }
+	w.source.trust.Revoked = func(id fleet.NodeID, _ *x509.Certificate) fleet.Reason {
+		if id == "n1" {
+			return identity.CertificateRevoked
+		}
+		return ""
+	}
 	w.wants("revoked as the source knows", w.signed(gone, "4"), false, "", identity.CertificateRevoked)
 	w.wants("not revoked as the source knows", w.signed(stays, "4"), true, "", "")
 }
@@ -291,7 +296,8 @@ func TestAnIntermediatesListIsReadByItsOwnKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.source.trust.CRLs = map[string][]byte{hex.EncodeToString(chain[0].AuthorityKeyId): crl}
+	anywhere := func(string, fleet.NodeID) bool { return true }
+	w.source.trust.CRLs, w.source.trust.Region = map[string][]byte{hex.EncodeToString(chain[0].AuthorityKeyId): crl}, anywhere
 	w.wants("listed by the region", w.signed(gone, "1"), false, "", identity.CertificateRevoked)
 	w.wants("not listed", w.signed(stays, "1"), true, "", "")
 	root, err := w.ca.CRL([]identity.Revoked{{Serial: identity.SerialOf(chain[1]), At: t0}}, 1, t0, t0.Add(time.Hour))
@@ -299,8 +305,51 @@ func TestAnIntermediatesListIsReadByItsOwnKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.posture(true, t0)
-	w.source.trust.CRLs = map[string][]byte{w.keyID(): root}
+	w.source.trust.CRLs, w.source.trust.Region = map[string][]byte{w.keyID(): root}, anywhere
 	w.wants("the region itself listed by the root", w.signed(stays, "2"), false, "", identity.CertificateRevoked)
+}
+
+// What a region's issuer signs for a node of another region is refused while strict,
+// and so is everything of it while nobody has said who is in the region.
+func TestARegionsIssuerSignsForItsOwnNodesOnly(t *testing.T) {
+	w := newWorld(t, nil)
+	region, _, err := identity.OpenCA(identity.CAConfig{Dir: t.TempDir(), TrustDomain: domain, Region: "oslo", Parent: w.ca}, t0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, other := holder(t, region, domain, "n1", t0, time.Hour), holder(t, region, domain, "n2", t0, time.Hour)
+	say := func(strict, known bool) {
+		w.posture(strict, t0.Add(-time.Hour))
+		if known {
+			w.source.trust.Region = func(label string, id fleet.NodeID) bool { return label == "oslo" && id == "n1" }
+		}
+	}
+	say(true, false)
+	w.wants("while regions are not known", w.signed(own, "1"), false, "", TrustUnknown)
+	w.wants("the root's own", w.signed(w.holder("n3"), "1"), true, "", "")
+	say(false, false)
+	w.wants("while regions are not known, permissive", w.signed(own, "2"), false, TrustUnknown, "")
+	say(true, true)
+	w.wants("its own node", w.signed(own, "3"), true, "", "")
+	w.wants("another's node", w.signed(other, "3"), false, "", identity.IssuerRegion)
+	say(false, true)
+	w.wants("another's node, permissive", w.signed(other, "4"), false, identity.IssuerRegion, "")
+}
+
+// A copy of a credential that its node has replaced counts no more.
+func TestASupersededCredentialIsRefusedInAnyPosture(t *testing.T) {
+	w := newWorld(t, nil)
+	old, next := w.holder("n1"), w.holder("n1")
+	crl, err := w.ca.CRL([]identity.Revoked{{Serial: w.serial(old), At: t0, Superseded: true}}, 1, t0, t0.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, strict := range []bool{true, false} {
+		w.posture(strict, t0.Add(-time.Hour))
+		w.source.trust.CRLs = map[string][]byte{w.keyID(): crl}
+		w.wants("the old one", w.signed(old, "1"), false, "", identity.CertificateSuperseded)
+		w.wants("the new one", w.signed(next, strconv.FormatBool(strict)), true, "", "")
+	}
 }
 
 func TestNothingIsTakenUntilThePostureIsKnown(t *testing.T) {

@@ -27,6 +27,7 @@ const chunk = 256
 // except from within a function that Read, Wait or a hook was given.
 type View struct {
 	log     eventlog.Log
+	asked   end // of the log, by CatchUp
 	source  Source
 	hooks   []func(eventlog.Record, projection.Change)
 	onStart []func(*projection.State)
@@ -47,7 +48,7 @@ type View struct {
 // New returns a View that folds the log from its beginning. It knows nothing
 // until it runs.
 func New(log eventlog.Log) *View {
-	return &View{log: log, state: projection.New(), changed: make(chan struct{})}
+	return &View{log: log, asked: end{ask: log.Last}, state: projection.New(), changed: make(chan struct{})}
 }
 
 // Source returns the snapshot to begin with, nil for none: then the log is
@@ -112,15 +113,47 @@ func (v *View) follow(ctx context.Context) error {
 	}
 	defer cursor.Close()
 	v.begin(first, cursor, end)
+	return v.foldAll(ctx, cursor)
+}
+
+// foldAll folds what the cursor reads. It reads and decodes the next records
+// while those before are folded.
+func (v *View) foldAll(ctx context.Context, cursor eventlog.Cursor) error {
+	ctx, cancel := context.WithCancel(ctx)
+	read := make(chan []eventlog.Record)
+	var failed error
+	go func() {
+		defer close(read)
+		failed = readAll(ctx, cursor, read)
+	}()
+	var folded error
+	for records := range read {
+		for some := range slices.Chunk(records, chunk) {
+			if folded == nil {
+				folded = v.fold(some)
+			}
+		}
+		if folded != nil {
+			cancel()
+		}
+	}
+	cancel()
+	if folded != nil {
+		return folded
+	}
+	return fmt.Errorf("follow the log: %w", failed)
+}
+
+func readAll(ctx context.Context, cursor eventlog.Cursor, to chan<- []eventlog.Record) error {
 	for {
 		records, err := cursor.Next(ctx)
 		if err != nil {
-			return fmt.Errorf("follow the log: %w", err)
+			return err
 		}
-		for some := range slices.Chunk(records, chunk) {
-			if err := v.fold(some); err != nil {
-				return err
-			}
+		select {
+		case to <- records:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
@@ -254,12 +287,13 @@ func (v *View) look(condition func(*projection.State) bool) (holds bool, changed
 	return condition(v.state), v.changed, nil
 }
 
-// CatchUp returns when everything is folded that is on the log now.
+// CatchUp returns when everything is folded that is on the log now. Many who
+// call it at the same time ask the log once.
 func (v *View) CatchUp(ctx context.Context) error {
 	if err := v.Err(); err != nil {
 		return fmt.Errorf("catch up with the log: %w", err)
 	}
-	last, err := v.log.Last(ctx)
+	last, err := v.asked.get(ctx)
 	if err != nil {
 		return fmt.Errorf("find the end of the log: %w", err)
 	}

@@ -145,7 +145,7 @@ func (o *options) serve(ctx context.Context, cfg agent.Config, opts eventlog.Opt
 	if err != nil {
 		return err
 	}
-	posts, err := o.openPosts(a, log)
+	posts, err := o.openPosts(a, cfg.Dir, log)
 	if err != nil {
 		return errors.Join(err, a.Close())
 	}

@@ -20,8 +20,8 @@ type postings struct {
 	poster *poster
 }
 
-func (o *options) openPosts(a *agent.Agent, log zerolog.Logger) (p postings, err error) {
-	if p.hosted, err = o.receive.open(a, log); err != nil {
+func (o *options) openPosts(a *agent.Agent, dir string, log zerolog.Logger) (p postings, err error) {
+	if p.hosted, err = o.receive.open(a, dir, log); err != nil {
 		return postings{}, err
 	}
 	if len(o.posts.urls) > 0 {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -51,6 +52,10 @@ func (f *receiveFlags) check() error {
 	return nil
 }
 
+// seenFile in the agent's folder has what was received, so that it is not taken
+// again after a restart.
+const seenFile = "posts.seen"
+
 // hosted is the node's receiver; the zero value is none.
 type hosted struct {
 	*receiver.Receiver
@@ -59,7 +64,7 @@ type hosted struct {
 }
 
 // open listens at once, so that an address that is taken is said before anything else.
-func (f *receiveFlags) open(a *agent.Agent, log zerolog.Logger) (hosted, error) {
+func (f *receiveFlags) open(a *agent.Agent, dir string, log zerolog.Logger) (hosted, error) {
 	if f.address == "" {
 		return hosted{}, nil
 	}
@@ -78,9 +83,11 @@ func (f *receiveFlags) open(a *agent.Agent, log zerolog.Logger) (hosted, error) 
 		window = -1
 	}
 	h := hosted{stream: receiver.FromStream(anchorOf(a), log), listener: listener}
-	h.Receiver, err = receiver.New(receiver.Config{Source: h.stream, Audiences: names, WarnWindow: window, Logger: log})
+	h.Receiver, err = receiver.New(receiver.Config{
+		Source: h.stream, Audiences: names, WarnWindow: window, MemoryFile: filepath.Join(dir, seenFile), Logger: log,
+	})
 	if err != nil {
-		return hosted{}, errors.Join(cli.UsageError(err), listener.Close())
+		return hosted{}, errors.Join(err, listener.Close())
 	}
 	log.Info().Str(field.Address, listener.Addr().String()).Msg("taking posts")
 	return h, nil
@@ -138,5 +145,5 @@ func (h hosted) serve(ctx context.Context, log zerolog.Logger) error {
 	<-closed
 	inOrder, doubted, refused := h.Counts()
 	log.Info().Uint64("accepted", inOrder).Any("doubted", doubted).Any("refused", refused).Msg("posts received")
-	return nil
+	return h.Close()
 }

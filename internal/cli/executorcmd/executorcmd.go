@@ -3,8 +3,6 @@ package executorcmd
 
 import (
 	"context"
-	"crypto"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,23 +12,17 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/fleetfold/fleetfold/internal/busdir"
 	"github.com/fleetfold/fleetfold/internal/cli"
-	"github.com/fleetfold/fleetfold/internal/cli/announce"
 	"github.com/fleetfold/fleetfold/internal/cli/follow"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
-	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
-	"github.com/fleetfold/fleetfold/internal/field"
+	"github.com/fleetfold/fleetfold/internal/cli/service"
 	"github.com/fleetfold/fleetfold/pkg/attest"
-	"github.com/fleetfold/fleetfold/pkg/authority"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/executor"
 	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
-	"github.com/fleetfold/fleetfold/pkg/jointoken"
-	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
 const (
@@ -65,7 +57,8 @@ func New() *cobra.Command {
 whether each is still wanted and not held meanwhile, such as by a pause, carries it
 out, and puts its outcome on the log. Any number of executors may share a fleet;
 those that issue credentials share one folder of issuers. 'fleetfold ca' shows the
-issuers and rotates them. It waits until a planner has made the streams.
+issuers and rotates them. It waits for a server that is away, and until a planner
+has made the streams.
 
 A node gets a credential only when it has shown who it is, in the way that the
 inventory names for it: by the client certificate that it has already
@@ -125,33 +118,33 @@ func (f *flags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	logger := f.log.Logger(cmd.ErrOrStderr())
-	options.Replicas, options.Logger = f.replicas, cli.BusLogger(logger)
-	bus, err := eventlog.Connect(cmd.Context(), options)
+	options.Replicas = f.replicas
+	w, err := f.prepare(cmd.Context(), f.log.Logger(cmd.ErrOrStderr()))
 	if err != nil {
 		return err
 	}
-	defer bus.Close()
-	if err := bus.AwaitStreams(cmd.Context()); err != nil {
-		if errors.Is(err, context.Canceled) {
-			return nil // there was nothing to stop yet
-		}
-		return err
+	return service.Service{
+		Bus: options, Listen: f.listen, Metrics: obs.Collectors{w.metrics, w.renewals, w.gap}, Logger: w.logger,
+		Begin: func(ctx context.Context, bus *eventlog.Bus) error { return bus.AwaitStreams(ctx) },
+		Work:  w.run,
+	}.Run(cmd.Context())
+}
+
+// prepare does all that needs no server.
+func (f *flags) prepare(ctx context.Context, logger zerolog.Logger) (w *work, err error) {
+	w = &work{
+		flags: f, metrics: executor.NewMetrics(), renewals: handlers.NewRenewalMetrics(), gap: follow.NewGap(), logger: logger,
 	}
-	verifiers, local, err := f.attest.verifiers(*f.driver == driverLocal, filepath.Join(f.dir, "ca"), logger)
-	if err != nil {
-		return err
+	if w.verifiers, w.evidence, err = f.attest.verifiers(*f.driver == driverLocal, filepath.Join(f.dir, "ca"), logger); err != nil {
+		return nil, err
 	}
-	driver, stop, err := f.newDriver(bus.URL(), local, logger)
-	if err != nil {
-		return err
+	if w.signers, err = f.ca.signers(ctx); err != nil {
+		return nil, err
 	}
-	defer stop()
-	signers, err := f.ca.signers(cmd.Context())
-	if err != nil {
-		return err
+	if *f.driver == driverLocal {
+		_, err = f.agentProgram() // before the wait for a server
 	}
-	return f.serve(cmd.Context(), bus, driver, verifiers, signers, logger)
+	return w, err
 }
 
 func (f *flags) newDriver(url string, evidence *attest.Local, logger zerolog.Logger) (driver handlers.Driver, stop func(), err error) {
@@ -163,12 +156,14 @@ func (f *flags) newDriver(url string, evidence *attest.Local, logger zerolog.Log
 		return nil, nil, err
 	}
 	var agents func(fleet.NodeID) string
+	creds := f.nats.Creds
 	if f.identities != "" {
+		creds = "" // they are the executor's
 		agents = func(id fleet.NodeID) string { return busdir.Node(f.identities, id) }
 	}
 	local, err := handlers.NewLocal(handlers.LocalOptions{
 		Dir: filepath.Join(f.dir, "nodes"), Program: []string{program},
-		URL: url, Prefix: f.nats.Prefix, Creds: f.nats.Creds, Identity: agents, Lease: f.lease, Attest: evidence, Logger: logger,
+		URL: url, Prefix: f.nats.Prefix, Creds: creds, Identity: agents, Lease: f.lease, Attest: evidence, Logger: logger,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -191,77 +186,4 @@ func (f *flags) agentProgram() (string, error) {
 		return "", cli.WithHint(fmt.Errorf("find agent: %w", err), "name its file with --agent, or use --driver wait")
 	}
 	return found, nil
-}
-
-// serve runs view, executor and HTTP server until one cannot go on.
-func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, driver handlers.Driver, verifiers attest.Verifiers, signers []crypto.Signer, logger zerolog.Logger) error {
-	actions, err := bus.Actions(ctx, f.concurrency, executor.DefaultAckWait)
-	if err != nil {
-		return fmt.Errorf("consume actions: %w", err)
-	}
-	defer actions.Close()
-	v, metrics, renewals, gap := snapshots.View(bus, logger), executor.NewMetrics(), handlers.NewRenewalMetrics(), follow.NewGap()
-	issuers, err := authority.New(authority.Config{
-		Log: bus.Log(), View: v, Inventories: view.NewInventories(bus.GetInventory), Dir: filepath.Join(f.dir, "ca"), Signers: signers, Logger: logger,
-	})
-	if err != nil {
-		return err
-	}
-	defer announce.Executor(bus, v, &f.running, logger)()
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		return follow.Run(ctx, v, gap, logger, func(ctx context.Context) error {
-			return f.execute(ctx, bus, v, actions, driver, verifiers, issuers, metrics, renewals, logger)
-		}, func(ctx context.Context) error {
-			return f.ca.publish(ctx, bus, v, issuers)
-		})
-	})
-	if f.listen != "" {
-		g.Go(func() error {
-			return obs.Serve(ctx, f.listen, obs.Checks{Ready: obs.Follows(bus, v)}, obs.Collectors{metrics, renewals, gap}, logger)
-		})
-	}
-	logger.Info().Str(field.URL, bus.URL()).Str("driver", *f.driver).Str(field.Dir, f.dir).Msg("executor started")
-	err = g.Wait()
-	logger.Info().Msg("executor stopped")
-	if errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
-}
-
-func (f *flags) execute(ctx context.Context, bus *eventlog.Bus, v *view.View, actions executor.Actions, driver handlers.Driver, verifiers attest.Verifiers, issuers *authority.Issuers, metrics *executor.Metrics, renewals *handlers.RenewalMetrics, logger zerolog.Logger) error {
-	inventories := view.NewInventories(bus.GetInventory)
-	var tokens handlers.Tokens
-	if f.attest.asksForTokens() {
-		tokens = jointoken.Tokens{Store: bus}
-	}
-	config := handlers.Config{
-		Log: bus.Log(), View: v, Inventories: inventories, Commands: bus, Driver: driver, Attest: verifiers, Tokens: tokens,
-		Issuers: issuers, EnrollTimeout: f.enrollTimeout, Logger: logger,
-	}
-	set, err := handlers.New(ctx, config)
-	if err != nil {
-		return err
-	}
-	renewer, err := handlers.NewRenewer(config, bus, renewals)
-	if err != nil {
-		return err
-	}
-	if local, ok := driver.(*handlers.Local); ok {
-		if err := local.ResumePresent(ctx, v); err != nil {
-			return err
-		}
-	}
-	e, err := executor.New(executor.Config{
-		Log: bus.Log(), View: v, Inventories: inventories, Actions: actions, Handlers: set,
-		Concurrency: f.concurrency, Running: &f.running, Logger: logger, Observe: metrics.Observe,
-	})
-	if err != nil {
-		return err
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return e.Run(ctx) })
-	g.Go(func() error { return renewer.Run(ctx) })
-	return g.Wait()
 }

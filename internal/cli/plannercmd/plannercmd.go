@@ -4,28 +4,20 @@ package plannercmd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
-	"github.com/fleetfold/fleetfold/internal/cli/announce"
 	"github.com/fleetfold/fleetfold/internal/cli/follow"
-	"github.com/fleetfold/fleetfold/internal/cli/inventoryfile"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
+	"github.com/fleetfold/fleetfold/internal/cli/service"
 	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
-	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
-	"github.com/fleetfold/fleetfold/pkg/fleet"
-	"github.com/fleetfold/fleetfold/pkg/inventory"
 	"github.com/fleetfold/fleetfold/pkg/planner"
 	"github.com/fleetfold/fleetfold/pkg/snapshot"
-	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
 type flags struct {
@@ -48,7 +40,8 @@ func New() *cobra.Command {
 		Short: "Sense, fold, reconcile and publish plans",
 		Long: `The planner turns leases and proofs of nodes into facts on the log, decides on
 each change what lies between the inventory and the fleet, and publishes the
-actions. Any number of planners may run side by side.`,
+actions. Any number of planners may run side by side. It waits for a server that
+is away.`,
 		Example: `  planner --nats nats://127.0.0.1:4222 --inventory fleet.yaml
   planner --context prod --inventory /etc/fleetfold/fleet.yaml --listen :8080`,
 		Args: cobra.NoArgs,
@@ -104,102 +97,11 @@ func (f *flags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	options.Replicas, options.Logger = f.replicas, cli.BusLogger(logger)
-	bus, err := eventlog.Connect(cmd.Context(), options)
-	if err != nil {
-		return err
-	}
-	defer bus.Close()
-	if err := bus.EnsureStreams(cmd.Context()); err != nil {
-		return err
-	}
-	metrics := planner.NewMetrics()
-	f.checkDurability(cmd.Context(), bus, metrics, logger)
-	return f.serve(cmd.Context(), bus, metrics, logger)
-}
-
-// serve runs view, planner, file watch and HTTP server until one cannot go on.
-func (f *flags) serve(ctx context.Context, bus *eventlog.Bus, metrics *planner.Metrics, logger zerolog.Logger) error {
-	sightings, err := bus.Sightings(ctx)
-	if err != nil {
-		return fmt.Errorf("watch leases: %w", err)
-	}
-	defer sightings.Close()
-	statements, err := bus.Statements(ctx)
-	if err != nil {
-		return fmt.Errorf("watch statements: %w", err)
-	}
-	defer statements.Close()
-
-	v, saved := snapshots.View(bus, logger), snapshot.NewMetrics()
-	p, err := planner.New(planner.Config{
-		Log: bus.Log(), View: v, Inventories: view.NewInventories(bus.GetInventory),
-		Sightings: sightings, Statements: statements, Lease: f.lease, Policy: f.policy, Safeguards: f.safeguards,
-		Metrics: metrics, Logger: logger,
-	})
-	if err != nil {
-		return err
-	}
-	defer announce.Planner(bus, v, p, logger)()
-	saver := snapshots.Saver(bus, v, f.snapshots.Every, saved, logger)
-	gap := follow.NewGap()
-	work := []func(context.Context) error{p.Run, func(ctx context.Context) error { saver.Run(ctx); return nil }}
-	if f.inventory != "" {
-		work = append(work, func(ctx context.Context) error { return f.watch(ctx, bus, v, logger) })
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return follow.Run(ctx, v, gap, logger, work...) })
-	if f.listen != "" {
-		ready := obs.All(obs.Follows(bus, v), p.Trouble)
-		g.Go(func() error {
-			return obs.Serve(ctx, f.listen, obs.Checks{Ready: ready}, obs.Collectors{metrics, saved, gap}, logger)
-		})
-	}
-	logger.Info().Str(field.URL, bus.URL()).Dur(field.Lease, f.lease).Msg("planner started")
-	err = g.Wait()
-	snapshots.Finish(ctx, bus, saver)
-	logger.Info().Msg("planner stopped")
-	if errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
-}
-
-func (f *flags) watch(ctx context.Context, bus *eventlog.Bus, v *view.View, logger zerolog.Logger) error {
-	return inventoryfile.Follower{
-		Path: f.inventory,
-		Unreadable: func(err error) {
-			logger.Error().Err(err).Str(field.Path, f.inventory).Msg("cannot read inventory, the last good one stays in force")
-		},
-		Checked: func(rep inventory.Report) {
-			for _, p := range rep.Warnings {
-				problem(logger.Warn(), f.inventory, p).Msg("inventory warning")
-			}
-			for _, p := range rep.Errors {
-				problem(logger.Error(), f.inventory, p).Msg("inventory is not valid, the last good one stays in force")
-			}
-		},
-		Apply: func(ctx context.Context, text []byte, _ *fleet.Inventory, current func() error) error {
-			generation, applied, err := planner.ApplyWhile(ctx, current, bus, bus.Log(), v, text, inventoryfile.Actor(), "from "+f.inventory, time.Now())
-			if applied {
-				logger.Info().Uint64(field.Generation, generation).Str(field.Path, f.inventory).Msg("inventory applied")
-			}
-			return err
-		},
-		Failed: func(err error) {
-			logger.Error().Err(err).Dur(field.Wait, inventoryfile.Again).Msg("cannot apply inventory, trying again")
-		},
-	}.Run(ctx)
-}
-
-// problem leaves out the line and the place of what concerns the whole file.
-func problem(e *zerolog.Event, file string, p inventory.Problem) *zerolog.Event {
-	e = e.Str(field.Path, file)
-	if p.Line > 0 {
-		e = e.Int("line", p.Line)
-	}
-	if p.Path != "" {
-		e = e.Str("at", p.Path)
-	}
-	return e.Str("tag", p.Tag).Str(field.Reason, p.Message)
+	options.Replicas = f.replicas
+	w := work{flags: f, metrics: planner.NewMetrics(), saved: snapshot.NewMetrics(), gap: follow.NewGap(), logger: logger}
+	return service.Service{
+		Bus: options, Listen: f.listen, Metrics: obs.Collectors{w.metrics, w.saved, w.gap}, Logger: logger,
+		Begin: func(ctx context.Context, bus *eventlog.Bus) error { return bus.EnsureStreams(ctx) },
+		Work:  w.run,
+	}.Run(cmd.Context())
 }

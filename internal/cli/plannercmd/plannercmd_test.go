@@ -161,11 +161,12 @@ func startOn(ctx context.Context, t *testing.T, server *natsd.Server, text strin
 	}
 	t.Cleanup(p.stop)
 	p.url = fmt.Sprintf("http://%s", p.log.Wait(ctx, t, "serving health and metrics")["address"])
+	p.log.Wait(ctx, t, "planner started") // the streams are there
 	p.follow(server)
 	return p
 }
 
-// follow reads the log that the planner writes; it made the streams by now.
+// follow reads the log that the planner writes.
 func (p *running) follow(server *natsd.Server) {
 	p.t.Helper()
 	bus, err := eventlog.Connect(p.ctx, eventlog.Options{InProcess: server})

@@ -21,7 +21,9 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/identity"
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 	"github.com/fleetfold/fleetfold/pkg/planner"
+	"github.com/fleetfold/fleetfold/pkg/projection"
 	"github.com/fleetfold/fleetfold/pkg/proof"
+	"github.com/fleetfold/fleetfold/pkg/refusals"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
@@ -92,8 +94,9 @@ func (d *desk) connect() *eventlog.Bus {
 }
 
 // follow runs a view until the test ends.
-func (d *desk) follow(bus *eventlog.Bus) *view.View {
-	v := view.New(bus.Log())
+func (d *desk) follow(bus *eventlog.Bus) *view.View { return d.run(view.New(bus.Log())) }
+
+func (d *desk) run(v *view.View) *view.View {
 	ctx, cancel := context.WithCancel(d.ctx)
 	var running sync.WaitGroup
 	running.Go(func() { _ = v.Run(ctx) })
@@ -105,11 +108,16 @@ func (d *desk) follow(bus *eventlog.Bus) *view.View {
 func (d *desk) open() {
 	d.Helper()
 	bus, c := d.connect(), d.config
-	c.Log, c.View, c.Commands = bus.Log(), d.follow(bus), bus
+	v := view.New(bus.Log())
+	recorder, err := refusals.New(refusals.Config{Log: bus.Log(), View: v, Source: events.SourceExecutor})
+	must(d.T, err)
+	v.OnRecord(func(r eventlog.Record, _ projection.Change) { recorder.OnRecord(r) })
+	c.Log, c.View, c.Commands, c.Refusals = bus.Log(), d.run(v), bus, recorder
 	r, err := handlers.NewRenewer(c, bus, d.metrics)
 	must(d.T, err)
 	ctx, cancel := context.WithCancel(d.ctx)
 	var running sync.WaitGroup
+	running.Go(func() { recorder.Run(ctx) })
 	running.Go(func() {
 		if err := r.Run(ctx); err != nil {
 			d.Error(err)

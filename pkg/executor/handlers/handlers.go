@@ -65,7 +65,12 @@ type Config struct {
 	EnrollTimeout, IssueTimeout, StopTimeout time.Duration
 	// Redeliver is the pause between deliveries of a credential; 0 means 2 s.
 	Redeliver time.Duration
-	Logger    zerolog.Logger
+	// Refusals is told of the requests that a Renewer refuses, as
+	// refusals.Recorder is, which puts them on the log; nil means that nobody is.
+	Refusals interface {
+		Add(channel string, id fleet.NodeID, err error)
+	}
+	Logger zerolog.Logger
 	// Now is the clock of certificates and events; nil means time.Now.
 	Now func() time.Time
 }

@@ -99,7 +99,7 @@ func (r *Renewer) Handle(ctx context.Context, request *events.Event) *events.Eve
 	return eventlog.RequestRefused(request.Node, request.ID, r.Now(), err)
 }
 
-// refuse counts and reports what is not served.
+// refuse counts and reports what is not served, and has it told on the log.
 func (r *Renewer) refuse(id fleet.NodeID, err error) {
 	reason := fleet.ReasonOf(err)
 	if reason == "" {
@@ -111,6 +111,9 @@ func (r *Renewer) refuse(id fleet.NodeID, err error) {
 		level = zerolog.DebugLevel // nobody may fill the log, either
 	}
 	r.Logger.WithLevel(level).Str(field.Channel, "request").Str(field.Node, string(id)).Str(field.Reason, string(reason)).Err(err).Msg("refused a message")
+	if r.Refusals != nil {
+		r.Refusals.Add("request", id, err)
+	}
 }
 
 // serve looks at the newest fold: an executor that lags behind would issue twice

@@ -117,6 +117,27 @@ func TestRenewalsThatDoNotHoldAreRefused(t *testing.T) {
 	}
 }
 
+// A request comes to one executor, which tells of it on the log.
+func TestARefusedRequestIsAFact(t *testing.T) {
+	d := newDesk(t, 50*time.Minute, 10*time.Minute)
+	cursor, err := d.bus.Log().Follow(d.ctx, 0)
+	must(t, err)
+	defer cursor.Close()
+	d.open() // by requests of a stranger
+	for {
+		records, err := cursor.Next(d.ctx)
+		must(t, err)
+		for _, r := range records {
+			if m, ok := r.Event.Data.(*events.MessageRefused); ok {
+				if m.Channel != "request" || m.Node != "stranger" || m.Reason != handlers.RefusedNotDesired || m.Count == 0 || r.Event.Source != events.SourceExecutor {
+					t.Errorf("the log says %+v of %s", m, r.Event.Source)
+				}
+				return
+			}
+		}
+	}
+}
+
 func TestWhatHasEndedOrIsNotDueIsNotRenewed(t *testing.T) {
 	refused := func(d *desk, want fleet.Reason) {
 		d.Helper()

@@ -1,4 +1,4 @@
-package planner
+package refusals
 
 import (
 	"fmt"
@@ -17,10 +17,10 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 func after(d time.Duration) time.Time { return noon.Add(d) }
 
-var forged = refusalKind{"credential", "n1", "proof_signature"}
+var forged = kind{"credential", "n1", "proof_signature"}
 
 // tell says what is due, as the planner does.
-func tell(r *refusals, now time.Time) *events.MessageRefused {
+func tell(r *tally, now time.Time) *events.MessageRefused {
 	d := r.due(now)
 	if d != nil {
 		r.said(d, now)
@@ -29,7 +29,7 @@ func tell(r *refusals, now time.Time) *events.MessageRefused {
 }
 
 func TestTheFirstRefusalIsToldAtOnceAndTheRestOnceAMinute(t *testing.T) {
-	var r refusals
+	var r tally
 	if d := tell(&r, noon); d != nil || !r.next().IsZero() {
 		t.Fatalf("with nothing to say, says %+v, next at %s", d, r.next())
 	}
@@ -40,13 +40,13 @@ func TestTheFirstRefusalIsToldAtOnceAndTheRestOnceAMinute(t *testing.T) {
 	for i := range 1000 {
 		r.add(forged, fmt.Sprint("again ", i), after(time.Duration(i)*10*time.Millisecond))
 	}
-	if d := tell(&r, after(refusalEvery-1)); d != nil {
+	if d := tell(&r, after(sameKind-1)); d != nil {
 		t.Errorf("within the minute, says %+v", d)
 	}
-	if !r.next().Equal(after(refusalEvery)) {
+	if !r.next().Equal(after(sameKind)) {
 		t.Errorf("next at %s", r.next())
 	}
-	if d := tell(&r, after(refusalEvery)); d == nil || d.Count != 1000 || d.Detail != "again 999" {
+	if d := tell(&r, after(sameKind)); d == nil || d.Count != 1000 || d.Detail != "again 999" {
 		t.Errorf("after the minute, says %+v", d)
 	}
 	if d := tell(&r, after(time.Hour)); d != nil {
@@ -59,9 +59,9 @@ func TestTheFirstRefusalIsToldAtOnceAndTheRestOnceAMinute(t *testing.T) {
 }
 
 func TestRefusalsOfManyKindsComeOneASecondAndInOrder(t *testing.T) {
-	var r refusals
+	var r tally
 	for i := range 3 {
-		r.add(refusalKind{"presence", fleet.NodeID(fmt.Sprint("n", 3-i)), "schema"}, "", after(time.Duration(i)))
+		r.add(kind{"presence", fleet.NodeID(fmt.Sprint("n", 3-i)), "schema"}, "", after(time.Duration(i)))
 	}
 	at := after(3)
 	for _, want := range []fleet.NodeID{"n3", "n2", "n1"} {
@@ -69,20 +69,20 @@ func TestRefusalsOfManyKindsComeOneASecondAndInOrder(t *testing.T) {
 		if d == nil || d.Node != want {
 			t.Fatalf("at %s says %+v, want node %s", at, d, want)
 		}
-		if again := tell(&r, at.Add(refusalPace-1)); again != nil {
+		if again := tell(&r, at.Add(pace-1)); again != nil {
 			t.Fatalf("within the second, says %+v", again)
 		}
-		at = at.Add(refusalPace)
+		at = at.Add(pace)
 	}
 }
 
 func TestKindsWithoutRoomAreSummedUp(t *testing.T) {
-	var r refusals
-	for i := range refusalKinds + 50 {
-		r.add(refusalKind{"presence", fleet.NodeID(fmt.Sprint("n", i)), "schema"}, "x", noon)
+	var r tally
+	for i := range maxKinds + 50 {
+		r.add(kind{"presence", fleet.NodeID(fmt.Sprint("n", i)), "schema"}, "x", noon)
 	}
 	told, others := 0, uint64(0)
-	for at := noon; ; at = at.Add(refusalPace) {
+	for at := noon; ; at = at.Add(pace) {
 		d := tell(&r, at)
 		if d == nil {
 			break
@@ -91,7 +91,7 @@ func TestKindsWithoutRoomAreSummedUp(t *testing.T) {
 			others = d.Count
 		}
 	}
-	if told != refusalKinds+1 || others != 50 || len(r.kinds) != refusalKinds+1 {
+	if told != maxKinds+1 || others != 50 || len(r.kinds) != maxKinds+1 {
 		t.Errorf("%d facts of %d kinds, %d others", told, len(r.kinds), others)
 	}
 	// Once they have been quiet there is room for others.
@@ -102,42 +102,69 @@ func TestKindsWithoutRoomAreSummedUp(t *testing.T) {
 }
 
 func TestWhatAnotherPlannerSaidIsNotSaidAgain(t *testing.T) {
-	var r refusals
+	var r tally
 	r.add(forged, "x", noon)
 	r.add(forged, "x", noon)
-	r.heard(&events.MessageRefused{Channel: forged.channel, Node: forged.node, Reason: forged.reason, Count: 1}, noon)
+	r.heard(&events.MessageRefused{Channel: forged.channel, Node: forged.node, Reason: forged.reason, Count: 1}, true, noon)
 	if d := tell(&r, noon); d != nil {
 		t.Errorf("within the minute of another's, says %+v", d)
 	}
-	if d := tell(&r, after(refusalEvery)); d == nil || d.Count != 1 {
+	if d := tell(&r, after(sameKind)); d == nil || d.Count != 1 {
 		t.Errorf("of two, of which another said one, says %+v", d)
 	}
-	r.heard(&events.MessageRefused{Channel: "presence", Node: "n9", Reason: "schema", Count: 7}, after(refusalEvery))
+	r.heard(&events.MessageRefused{Channel: "presence", Node: "n9", Reason: "schema", Count: 7}, true, after(sameKind))
 	if d := tell(&r, after(time.Hour)); d != nil {
 		t.Errorf("of what only another was refused, says %+v", d)
 	}
 }
 
+// Executors are handed different requests: what one tells of is not what the
+// other was refused, and of a kind there is still one fact a minute.
+func TestWhatAnotherWasRefusedBesidesIsToldToo(t *testing.T) {
+	var r tally
+	r.add(forged, "x", noon)
+	r.heard(&events.MessageRefused{Channel: forged.channel, Node: forged.node, Reason: forged.reason, Count: 1}, false, noon)
+	if d := tell(&r, after(sameKind-1)); d != nil {
+		t.Errorf("within the minute of another's, says %+v", d)
+	}
+	if d := tell(&r, after(sameKind)); d == nil || d.Count != 1 {
+		t.Errorf("a minute later, says %+v", d)
+	}
+}
+
+// One who always has something to tell does not keep others from it.
+func TestAfterAnothersFactThereIsAMomentOfSilence(t *testing.T) {
+	var r tally
+	r.add(forged, "x", noon)
+	r.heard(&events.MessageRefused{Channel: "presence", Node: "n9", Reason: "schema", Count: 7}, true, noon)
+	if d := tell(&r, after(otherPace-1)); d != nil {
+		t.Errorf("says %+v at once", d)
+	}
+	if d := tell(&r, after(otherPace)); d == nil || d.Node != "n1" {
+		t.Errorf("then says %+v", d)
+	}
+}
+
 func TestAFactThatCouldNotBeToldIsKept(t *testing.T) {
-	var r refusals
+	var r tally
 	r.add(forged, "x", noon)
 	if r.due(noon) == nil {
 		t.Fatal("nothing is due")
 	}
 	r.unsaid(noon)
-	if r.due(noon) != nil || !r.wake(noon).Equal(after(refusalPace)) {
+	if r.due(noon) != nil || !r.wake(noon).Equal(after(pace)) {
 		t.Errorf("tries again at %s", r.wake(noon))
 	}
-	if d := tell(&r, after(refusalPace)); d == nil || d.Count != 1 {
+	if d := tell(&r, after(pace)); d == nil || d.Count != 1 {
 		t.Errorf("a pace later, says %+v", d)
 	}
 }
 
 // Who cannot look when something is due must not spin until it can.
 func TestWhatIsOverdueWaitsAPace(t *testing.T) {
-	var r refusals
+	var r tally
 	r.add(forged, "x", noon)
-	if got := r.wake(after(time.Hour)); !got.Equal(after(time.Hour + refusalPace)) {
+	if got := r.wake(after(time.Hour)); !got.Equal(after(time.Hour + pace)) {
 		t.Errorf("wakes at %s", got)
 	}
 }
@@ -146,19 +173,19 @@ func TestWhatIsOverdueWaitsAPace(t *testing.T) {
 // twice within a minute, few kinds in memory, and every refusal counted once.
 func TestRefusalsKeepTheirBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var r refusals
+		var r tally
 		var added, told uint64
-		now, spoke, said := noon, time.Time{}, map[refusalKind]time.Time{}
+		now, spoke, said := noon, time.Time{}, map[kind]time.Time{}
 		speak := func() {
 			d := tell(&r, now)
 			if d == nil {
 				return
 			}
 			told += d.Count
-			if !spoke.IsZero() && now.Sub(spoke) < refusalPace {
+			if !spoke.IsZero() && now.Sub(spoke) < pace {
 				t.Fatalf("two facts within %s", now.Sub(spoke))
 			}
-			if last, again := said[kindOf(d)]; again && now.Sub(last) < refusalEvery {
+			if last, again := said[kindOf(d)]; again && now.Sub(last) < sameKind {
 				t.Fatalf("%+v twice within %s", kindOf(d), now.Sub(last))
 			}
 			spoke, said[kindOf(d)] = now, now
@@ -167,7 +194,7 @@ func TestRefusalsKeepTheirBounds(t *testing.T) {
 			"refuse": func(t *rapid.T) {
 				first := rapid.IntRange(0, 600).Draw(t, "first")
 				for i := range rapid.IntRange(1, 120).Draw(t, "many") {
-					r.add(refusalKind{"presence", fleet.NodeID(fmt.Sprint(first + i)), "schema"}, "x", now)
+					r.add(kind{"presence", fleet.NodeID(fmt.Sprint(first + i)), "schema"}, "x", now)
 					added++
 				}
 				speak()
@@ -177,7 +204,7 @@ func TestRefusalsKeepTheirBounds(t *testing.T) {
 				speak()
 			},
 			"": func(t *rapid.T) {
-				if len(r.kinds) > refusalKinds+1 {
+				if len(r.kinds) > maxKinds+1 {
 					t.Fatalf("%d kinds in memory", len(r.kinds))
 				}
 			},

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"github.com/fleetfold/fleetfold/internal/bench"
+	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/render"
+)
+
+type benchFlags struct {
+	output *string
+	quick  bool
+	list   bool
+	dir    string
+}
+
+func newBench() *cobra.Command {
+	var f benchFlags
+	cmd := &cobra.Command{
+		Use:   "bench [NAME...]",
+		Short: "Measure this machine: fleetfold beside what the bus can do without it",
+		Long: `Measure this machine: fleetfold beside what the bus can do without it.
+
+Most values have a floor: the same messages, batches and acknowledgements through the
+NATS client alone, in turns with ours and on the same server. The ratio of the two is
+what counts; the numbers themselves are those of this machine today. Servers run in
+this process and keep their streams in a folder of their own, which is removed.
+
+A NAME is one of --list, the beginning of one up to a slash, or a pattern in which *
+stands for anything up to a slash. Without a name everything is measured, which takes
+minutes; --quick takes fewer rounds of the same size and leaves out what cannot be
+shortened. Let the machine be idle meanwhile.`,
+		Example: `  fleetfold bench --quick
+  fleetfold bench loop engine/full/1000000
+  fleetfold bench -o json | jq '.results[] | {name, ratio}'`,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return benchNames(), cobra.ShellCompDirectiveNoFileComp
+		},
+		Args: cobra.ArbitraryArgs,
+		RunE: f.run,
+	}
+	f.output = addOutput(cmd.Flags(), "output `FORMAT`", "text", "json")
+	cmd.Flags().BoolVar(&f.quick, "quick", false, "fewer rounds, and without what takes its time: under 45 s")
+	cmd.Flags().BoolVar(&f.list, "list", false, "say what can be measured, and measure nothing")
+	cmd.Flags().StringVar(&f.dir, "dir", "", "`DIR` for the streams of the servers; the disk under it is measured, too (default the system's for temporary files)")
+	return cmd
+}
+
+func benchNames() (names []string) {
+	for _, b := range bench.All() {
+		for _, row := range b.Rows {
+			names = append(names, row.Name)
+		}
+	}
+	return names
+}
+
+func (f *benchFlags) run(cmd *cobra.Command, names []string) error {
+	if f.list {
+		return listBenchmarks(cmd.OutOrStdout())
+	}
+	if f.dir != "" {
+		if info, err := os.Stat(f.dir); err != nil || !info.IsDir() {
+			return cli.Usagef("--dir %q is no folder", f.dir)
+		}
+	}
+	results, err := f.measure(cmd, names)
+	if unknown := (*bench.UnknownError)(nil); errors.As(err, &unknown) {
+		return cli.WithHint(cli.Usagef("%w", err), "'fleetfold bench --list' has the names")
+	}
+	if *f.output == "json" {
+		report := bench.Report{Machine: bench.ThisMachine(), Results: append([]bench.Result{}, results...)}
+		err = errors.Join(err, render.JSON(cmd.OutOrStdout(), report))
+	}
+	return err
+}
+
+func (f *benchFlags) measure(cmd *cobra.Command, names []string) ([]bench.Result, error) {
+	o := bench.Options{Names: names, Quick: f.quick, Dir: f.dir}
+	progress := benchProgress(cmd.ErrOrStderr())
+	o.Started = func(b bench.Benchmark) { progress("measuring " + b.Name()) }
+	o.Skipped = func(b bench.Benchmark) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "left out of a quick run: %s\n", b.Name())
+	}
+	if *f.output == "text" {
+		w, begun := cmd.OutOrStdout(), false
+		o.Measured = func(row bench.Row, r bench.Result) {
+			progress("")
+			if !begun {
+				begun = true
+				fmt.Fprintln(w, machineLine(bench.ThisMachine()))
+				_ = bench.WriteHeading(w) // a closed pipe ends the process
+			}
+			_ = bench.WriteResult(w, row, r)
+		}
+	}
+	results, err := bench.Run(cmd.Context(), o)
+	progress("")
+	return results, err
+}
+
+// benchProgress shows on a terminal what is being measured, on one line that the
+// next word takes; elsewhere nothing.
+func benchProgress(w io.Writer) func(string) {
+	file, ok := w.(*os.File)
+	if !ok || !isatty.IsTerminal(file.Fd()) {
+		return func(string) {}
+	}
+	return func(text string) { fmt.Fprintf(w, "\r\x1b[K%s", text) }
+}
+
+func machineLine(m bench.Machine) string {
+	parts := []string{fmt.Sprintf("%s/%s", m.OS, m.Arch), fmt.Sprintf("%d cores", m.Cores)}
+	if m.CPU != "" {
+		parts = append(parts, m.CPU)
+	}
+	if m.MemoryBytes > 0 {
+		parts = append(parts, fmt.Sprintf("%.1f GiB", float64(m.MemoryBytes)/(1<<30)))
+	}
+	return strings.Join(append(parts, m.Go), ", ")
+}
+
+func listBenchmarks(w io.Writer) error {
+	for _, b := range bench.All() {
+		for _, row := range b.Rows {
+			if _, err := fmt.Fprintf(w, "%-25s %-9s %s\n", row.Name, row.Bound, row.Help); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
