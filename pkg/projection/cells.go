@@ -1,7 +1,9 @@
 package projection
 
 import (
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/index"
@@ -17,7 +19,31 @@ type cell struct {
 	facts, tries string
 	// issued and proved are the certificates of the node's credentials.
 	issued, proved *certificateText
+	past           *past // nil: none
 	slot           uint32
+}
+
+// past is what most nodes have none of, and some much: it is kept as it is, since
+// it would have to be taken apart for each event. What it holds is never changed
+// in place: a Still may have it, too.
+type past struct {
+	losses  []time.Time
+	earlier []certificate
+}
+
+// is says that nothing was added or dropped.
+func (p *past) is(losses []time.Time, earlier []certificate) bool {
+	return sameList(p.losses, losses) && sameList(p.earlier, earlier)
+}
+
+func sameList[T any](a, b []T) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
+
+// without is the list without those of which the condition holds.
+func without[T any](list []T, condition func(T) bool) []T {
+	if !slices.ContainsFunc(list, condition) {
+		return list
+	}
+	return slices.DeleteFunc(slices.Clone(list), condition)
 }
 
 // head is what the facts of a cell begin with, for whoever needs no more.

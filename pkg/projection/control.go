@@ -93,7 +93,7 @@ const maxLosses = 16
 // noteLoss remembers a loss for the penalty.
 func (r *record) noteLoss(at time.Time) {
 	if len(r.losses) == maxLosses {
-		r.losses = append(r.losses[:0], r.losses[1:]...)
+		r.losses = slices.Clone(r.losses[1:])
 	}
 	r.losses = append(r.losses, at)
 }

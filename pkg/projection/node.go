@@ -108,7 +108,7 @@ func (s *State) remove(at time.Time, r *record) bool {
 	s.revokeAll(at, r, func(certificate) bool { return true })
 	s.observed.remove(r)
 	s.ledger.forget(r.id)
-	r.node, r.removedAt, r.losses = nil, at, r.losses[:0]
+	r.node, r.removedAt, r.losses = nil, at, nil
 	r.epoch++
 	return true
 }

@@ -45,20 +45,6 @@ func (p *packer) record(r *record) {
 	if f&hasRemoval != 0 {
 		p.time(r.removedAt)
 	}
-	if f&hasPast == 0 {
-		return
-	}
-	p.uint(uint64(len(r.losses)))
-	for _, at := range r.losses {
-		p.time(at)
-	}
-	p.uint(uint64(len(r.earlier)))
-	for _, c := range r.earlier {
-		p.text(c.serial)
-		p.name(c.issuer)
-		p.text(c.key)
-		p.time(c.notAfter)
-	}
 }
 
 func (p *packer) life(n *life, f uint64) {
@@ -104,8 +90,8 @@ func (u *unpacker) record(r *record, c *cell) {
 	if f&hasRemoval != 0 {
 		r.removedAt = u.time()
 	}
-	if f&hasPast != 0 {
-		u.past(r)
+	if c.past != nil {
+		r.losses, r.earlier = c.past.losses, c.past.earlier
 	}
 	u.done()
 	for i, cred := range []*credential{&r.first, &r.second} {
@@ -154,21 +140,6 @@ func (u *unpacker) credential(c *credential, text *certificateText) (own bool) {
 	return own
 }
 
-func (u *unpacker) past(r *record) {
-	for range u.uint() {
-		r.losses = append(r.losses, u.time())
-	}
-	// All at once: their texts come later, and must not move until then.
-	r.earlier = append(r.earlier, make([]certificate, u.uint())...)
-	for i := range r.earlier {
-		c := &r.earlier[i]
-		u.text(&c.serial)
-		u.name(&c.issuer)
-		u.text(&c.key)
-		c.notAfter = u.time()
-	}
-}
-
 // desk is where records are worked on. There is one for who folds, and others
 // for those who read at the same time.
 type desk struct {
@@ -181,11 +152,10 @@ var desks = sync.Pool{New: func() any { return new(desk) }}
 
 // clear leaves an empty record.
 func (d *desk) clear() {
-	clear(d.earlier)
 	r := &d.record
 	r.node = nil // body and the credentials are written whole when there are any
 	r.id, r.epoch, r.last, r.removedAt, r.at, r.slot = "", 0, 0, time.Time{}, 0, 0
-	r.losses, r.earlier = r.losses[:0], r.earlier[:0]
+	r.losses, r.earlier = nil, nil
 }
 
 // open takes the cell of that number apart.
@@ -203,6 +173,12 @@ func (d *desk) keep(c *cells) {
 	d.packer.record(&d.record)
 	at := c.at(d.at)
 	at.facts = string(d.packer.b)
+	switch {
+	case len(d.losses)+len(d.earlier) == 0:
+		at.past = nil
+	case at.past == nil || !at.past.is(d.losses, d.earlier):
+		at.past = &past{d.losses, d.earlier}
+	}
 	at.slot, at.issued, at.proved = uint32(d.slot), nil, nil
 	if n := d.node; n != nil && n.issued != nil {
 		at.issued = n.issued.text

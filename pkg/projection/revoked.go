@@ -104,7 +104,7 @@ func (c *credential) certificate() certificate {
 // still be used until it ends, so it can still be revoked. still is one that goes
 // on counting.
 func (r *record) keepEarlier(at time.Time, c, still *credential) {
-	r.earlier = slices.DeleteFunc(r.earlier, func(e certificate) bool { return e.notAfter.Before(at) })
+	r.earlier = without(r.earlier, func(e certificate) bool { return e.notAfter.Before(at) })
 	if c == nil || c.same(still) || c.NotAfter.Before(at) {
 		return
 	}
@@ -114,7 +114,7 @@ func (r *record) keepEarlier(at time.Time, c, still *credential) {
 	r.earlier = append(r.earlier, c.certificate())
 	if len(r.earlier) > maxEarlier {
 		first := slices.MinFunc(r.earlier, func(a, b certificate) int { return a.notAfter.Compare(b.notAfter) })
-		r.earlier = slices.DeleteFunc(r.earlier, func(e certificate) bool { return e == first })
+		r.earlier = without(r.earlier, func(e certificate) bool { return e == first })
 	}
 }
 
@@ -148,7 +148,7 @@ func (s *State) revokeAll(at time.Time, r *record, condition func(certificate) b
 			s.revoked.add(s.sequence, Revoked{Serial: c.serial, Issuer: c.issuer, At: at, NotAfter: c.notAfter})
 		}
 	}
-	r.earlier = slices.DeleteFunc(r.earlier, condition)
+	r.earlier = without(r.earlier, condition)
 	if len(r.earlier) == 0 {
 		r.earlier = nil
 	}
