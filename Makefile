@@ -77,6 +77,11 @@ day: ## Let a fleet live through DAY_HOURS (24) in fake time, then check its log
 bench: ## Run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: bench-gate
+bench-gate: ## Fail if deciding or folding has become dearer, by allocations and ratios
+	go vet -tags benchgate ./internal/benchgate
+	go test -tags benchgate -count=1 -timeout 10m -v ./internal/benchgate
+
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities (reads the database at vuln.go.dev)
 	go run golang.org/x/vuln/cmd/govulncheck@latest ./...
@@ -97,4 +102,4 @@ up: ## Run a whole fleet on this machine from INVENTORY until interrupted
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
+		/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile

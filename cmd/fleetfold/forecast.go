@@ -79,7 +79,8 @@ func (f forecast) inForceAlready() bool { return f.ref.Digest == f.digest }
 // counts anew with each generation (attempts, approvals) does in the answer, too.
 // The safeguards are those of the newest plan, and planners are taken to be warm.
 func foresee(ctx context.Context, l *live, c candidate) (forecast, error) {
-	image, _ := l.view.Image()
+	var image projection.Image
+	l.view.Read(func(s *projection.State) { image = s.Image() })
 	st, err := projection.FromImage(image)
 	if err != nil {
 		return forecast{}, fmt.Errorf("copy the fold: %w", err)

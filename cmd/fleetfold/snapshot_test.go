@@ -98,13 +98,13 @@ func (s *shelved) only(bus *eventlog.Bus, content []byte) {
 // spoilt are snapshots of no use, by the reason that is given for it.
 func (s *shelved) spoilt(right []byte) map[string][]byte {
 	s.t.Helper()
-	reencode := func(change func(*projection.Image, *snapshot.Mark)) []byte {
+	reencode := func(change func(*projection.Still, *snapshot.Mark)) []byte {
 		back, err := snapshot.Decode(bytes.NewReader(right))
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		img, mark := back.State.Image(), back.Mark
-		change(&img, &mark)
+		img, mark := back.State.Still(), back.Mark
+		change(img, &mark)
 		var b bytes.Buffer
 		if _, err := snapshot.Encode(&b, img, mark); err != nil {
 			s.t.Fatal(err)
@@ -117,8 +117,8 @@ func (s *shelved) spoilt(right []byte) map[string][]byte {
 	return map[string][]byte{
 		"damaged":       damaged,
 		"other_version": other,
-		"ahead":         reencode(func(i *projection.Image, m *snapshot.Mark) { i.Sequence, m.Sequence = i.Sequence+99, m.Sequence+99 }),
-		"foreign":       reencode(func(_ *projection.Image, m *snapshot.Mark) { m.Message = "another" }),
+		"ahead":         reencode(func(i *projection.Still, m *snapshot.Mark) { i.Sequence, m.Sequence = i.Sequence+99, m.Sequence+99 }),
+		"foreign":       reencode(func(_ *projection.Still, m *snapshot.Mark) { m.Message = "another" }),
 	}
 }
 

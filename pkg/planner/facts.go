@@ -70,10 +70,10 @@ func (s *sensor) alive(f *factMaker, st *projection.State, n projection.Node, kn
 		p.outlived = true
 		s.presence[f.id] = p
 		return
-	case known && n.Present && !lost && s.damp(f.id, s.sessions[f.id], f.now):
+	case known && n.Present && !lost && s.damp(f.id, s.sessions.last(f.id), f.now):
 		return
 	}
-	s.sessions[f.id] = f.now
+	s.sessions.note(f.id, f.now)
 	f.add(events.TypeNodeAppeared, &events.NodeAppeared{Epoch: epoch, Session: p.beat.Session, KeyFingerprint: p.beat.KeyFingerprint})
 	if lost {
 		f.add(events.TypeCredentialRevoked, &events.CredentialRevoked{Epoch: epoch, Serial: n.Proved.Serial, Reason: RevokedCredentialLost})
@@ -86,10 +86,10 @@ func (s *sensor) reportBundle(f *factMaker, n projection.Node, known bool, epoch
 	if p.beat == nil || p.beat.Leaving || len(f.entries) > 0 || !known || !n.Present || n.Bundle == p.beat.Bundle {
 		return
 	}
-	if s.damp(f.id, s.reported[f.id], f.now) {
+	if s.damp(f.id, s.reported.last(f.id), f.now) {
 		return
 	}
-	s.reported[f.id] = f.now
+	s.reported.note(f.id, f.now)
 	f.add(events.TypeNodeBundleReported, &events.NodeBundleReported{Epoch: epoch, Digest: p.beat.Bundle})
 }
 

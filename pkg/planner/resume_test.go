@@ -52,7 +52,7 @@ func at(t *testing.T, log eventlog.Log, seq uint64) view.Source {
 	}
 	cancel()
 	<-ended
-	img, mark := v.Image()
+	img, mark := v.Still()
 	return func(context.Context) (*snapshot.Snapshot, error) {
 		if seq == 0 {
 			return nil, nil

@@ -53,18 +53,21 @@ type sensor struct {
 	warmAt time.Time
 	warm   bool
 	alarms alarms
-	// expiring is the serial whose end has an alarm.
-	expiring map[fleet.NodeID]string
+	// expiring is the credential whose end has an alarm, by where the log issued it:
+	// a serial would be a text for each node.
+	expiring map[fleet.NodeID]uint64
 	// sessions is when a node's session last changed on the log, so that two
 	// processes that claim one id cannot fill the log with their quarrel.
-	sessions map[fleet.NodeID]time.Time
+	sessions lately
 	// reported is when a node's bundle last changed on the log, for the same reason.
-	reported map[fleet.NodeID]time.Time
+	reported lately
 	// veiled is until when a node may be present whose newest heartbeat could not
 	// be read: that one took the place of the lease, whose end nobody will tell.
 	veiled map[fleet.NodeID]time.Time
 	// damped are the nodes of which something waits for an alarm.
 	damped map[fleet.NodeID]struct{}
+	// bundles are the digests that heartbeats share.
+	bundles map[string]string
 }
 
 func newSensor(lease time.Duration) *sensor {
@@ -72,10 +75,11 @@ func newSensor(lease time.Duration) *sensor {
 		lease:    lease,
 		presence: make(map[fleet.NodeID]presence),
 		proofs:   make(map[fleet.NodeID]*events.Event),
-		expiring: make(map[fleet.NodeID]string),
-		sessions: make(map[fleet.NodeID]time.Time),
-		reported: make(map[fleet.NodeID]time.Time),
+		expiring: make(map[fleet.NodeID]uint64),
+		sessions: lately{lease: lease},
+		reported: lately{lease: lease},
 		damped:   make(map[fleet.NodeID]struct{}),
+		bundles:  make(map[string]string),
 		veiled:   make(map[fleet.NodeID]time.Time),
 	}
 }
@@ -92,6 +96,9 @@ func (s *sensor) see(sighting eventlog.Sighting) {
 	}
 	delete(s.unseen, sighting.Node)
 	delete(s.veiled, sighting.Node)
+	if now != nil {
+		now.Bundle = s.shared(now.Bundle)
+	}
 	same := known && !before.outlived && before.beat != nil && now != nil && before.beat.Session == now.Session &&
 		before.beat.Leaving == now.Leaving && before.beat.KeyFingerprint == now.KeyFingerprint &&
 		before.beat.Bundle == now.Bundle
@@ -100,6 +107,21 @@ func (s *sensor) see(sighting eventlog.Sighting) {
 		s.agenda.add(sighting.Node)
 	}
 }
+
+// shared is the copy of a bundle's digest that all heartbeats have that name it:
+// nearly all name the same.
+func (s *sensor) shared(bundle string) string {
+	if have, known := s.bundles[bundle]; known {
+		return have
+	}
+	if len(s.bundles) >= maxBundles { // nodes name what they like
+		clear(s.bundles)
+	}
+	s.bundles[bundle] = bundle
+	return bundle
+}
+
+const maxBundles = 64
 
 // loseSight forgets who was seen: blind is not dead.
 func (s *sensor) loseSight() {
@@ -141,8 +163,8 @@ func (s *sensor) folded(st *projection.State, ids []fleet.NodeID, now time.Time)
 		s.agenda.add(id)
 		n, known := st.Node(id)
 		if !known {
-			delete(s.sessions, id)
-			delete(s.reported, id)
+			s.sessions.forget(id)
+			s.reported.forget(id)
 			delete(s.expiring, id)
 		}
 		if !n.Present {
@@ -152,8 +174,8 @@ func (s *sensor) folded(st *projection.State, ids []fleet.NodeID, now time.Time)
 			continue
 		}
 		s.await(n, now)
-		if c := n.Proved; c != nil && s.expiring[id] != c.Serial {
-			s.expiring[id] = c.Serial
+		if c := n.Proved; c != nil && s.expiring[id] != c.Sequence {
+			s.expiring[id] = c.Sequence
 			heap.Push(&s.alarms, alarm{c.NotAfter.Add(-identity.SkewMargin), id})
 		}
 	}

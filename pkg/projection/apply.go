@@ -64,7 +64,7 @@ func (s *State) Apply(seq uint64, at time.Time, e *events.Event) (Change, error)
 		s.planEnd = seq
 		return Change{}, nil
 	}
-	s.moveFence(seq, e)
+	concernsNode := s.moveFence(seq, e)
 	if at.After(s.at) {
 		s.at = at
 	}
@@ -72,6 +72,9 @@ func (s *State) Apply(seq uint64, at time.Time, e *events.Event) (Change, error)
 		s.planEnd = seq // a plan is one piece: whatever it announced has come or never will
 	}
 	change, fits := s.apply(seq, at, e)
+	if concernsNode {
+		s.keep()
+	}
 	switch {
 	case !fits:
 		s.unfit++
@@ -94,8 +97,9 @@ func (s *State) advance(seq uint64) error {
 }
 
 // moveFence notes the sequence on the event's subject, whether or not the
-// event counts for anything: whoever appends there has to know.
-func (s *State) moveFence(seq uint64, e *events.Event) {
+// event counts for anything: whoever appends there has to know. It says whether
+// the subject is a node's, whose record then lies on the desk.
+func (s *State) moveFence(seq uint64, e *events.Event) (concernsNode bool) {
 	switch e.Type {
 	case events.TypePlanDecided:
 		s.last.plan = seq
@@ -108,8 +112,10 @@ func (s *State) moveFence(seq uint64, e *events.Event) {
 		s.last.trust = seq
 	case events.TypeNodeBundleReported, events.TypeNodeAppeared, events.TypeNodeLost, events.TypeNodeLeft, events.TypeNodeRemoved,
 		events.TypeCredentialIssued, events.TypeCredentialProved, events.TypeCredentialExpired, events.TypeCredentialRevoked:
-		s.id(e.Node).last = seq
+		s.open(e.Node).last = seq
+		return true
 	}
+	return false
 }
 
 // apply says what the event changed, and whether type and data belong together.

@@ -68,23 +68,22 @@ func (s *State) Approved(id fleet.ApprovalID) (Approval, bool) {
 // if that does not name the node, it was in the approved set. It stays approved
 // while the set shrinks: what is left of an approved removal needs no other.
 func (s *State) RemovalApproved(id fleet.NodeID) bool {
-	r := s.ids[id]
-	return r != nil && r.node != nil && r.node.Began <= s.control.approvedTo
+	h := s.ids.get(id).head()
+	return h.observed() && h.began <= s.control.approvedTo
 }
 
 // Lost says that a node is observed absent, and did not say farewell.
 func (s *State) Lost(id fleet.NodeID) bool {
-	r := s.ids[id]
-	return r != nil && r.node != nil && r.node.Lost
+	return s.ids.get(id).head().lost()
 }
 
 // LostAt is since when a node is lost; false if it is not.
-func (s *State) LostAt(id fleet.NodeID) (time.Time, bool) {
+func (s *State) LostAt(id fleet.NodeID) (since time.Time, lost bool) {
 	if !s.Lost(id) {
 		return time.Time{}, false
 	}
-	losses := s.ids[id].losses
-	return losses[len(losses)-1], true
+	s.read(id, func(r *record) { since = r.losses[len(r.losses)-1] })
+	return since, true
 }
 
 // maxLosses is how many losses of a node are remembered: more than any
@@ -94,7 +93,7 @@ const maxLosses = 16
 // noteLoss remembers a loss for the penalty.
 func (r *record) noteLoss(at time.Time) {
 	if len(r.losses) == maxLosses {
-		r.losses = append(r.losses[:0], r.losses[1:]...)
+		r.losses = slices.Clone(r.losses[1:])
 	}
 	r.losses = append(r.losses, at)
 }
@@ -102,15 +101,16 @@ func (r *record) noteLoss(at time.Time) {
 // FlapPenalty is 1 for each loss in the node's present life, halved by every
 // half-life that has passed since. It counts the 16 newest.
 func (s *State) FlapPenalty(id fleet.NodeID, now time.Time, halfLife time.Duration) float64 {
-	r := s.ids[id]
-	if r == nil {
-		return 0
-	}
 	penalty := 0.0
-	for _, at := range r.losses {
-		age := max(now.Sub(at), 0) // the log's clock may be ahead of the caller's
-		penalty += math.Exp2(-float64(age) / float64(halfLife))
+	if s.ids.get(id).head().flags&hasPast == 0 {
+		return penalty
 	}
+	s.read(id, func(r *record) {
+		for _, at := range r.losses {
+			age := max(now.Sub(at), 0) // the log's clock may be ahead of the caller's
+			penalty += math.Exp2(-float64(age) / float64(halfLife))
+		}
+	})
 	return penalty
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // ofKey is the credential if it is for that key, else nil.
-func (c *Credential) ofKey(fingerprint string) *Credential {
+func (c *credential) ofKey(fingerprint string) *credential {
 	if c == nil || c.KeyFingerprint != fingerprint {
 		return nil
 	}
@@ -15,7 +15,7 @@ func (c *Credential) ofKey(fingerprint string) *Credential {
 }
 
 // ended is the credential, or nil if it is the one with that serial.
-func (c *Credential) ended(serial string) *Credential {
+func (c *credential) ended(serial string) *credential {
 	if c == nil || c.Serial == serial {
 		return nil
 	}
@@ -24,13 +24,17 @@ func (c *Credential) ended(serial string) *Credential {
 
 // same says that both are one certificate with one challenge, wherever on the
 // log they stand.
-func (c *Credential) same(other *Credential) bool {
+func (c *credential) same(other *credential) bool {
+	return c.sameButText(other) && c.text.same(other.text)
+}
+
+func (c *credential) sameButText(other *credential) bool {
 	if c == nil || other == nil {
 		return false
 	}
-	moved := *other
+	moved := other.Credential
 	moved.Sequence, moved.IssuedAt = c.Sequence, c.IssuedAt
-	return *c == moved
+	return c.Credential == moved
 }
 
 // issue sets a new challenge. What was proved before goes on counting, so that
@@ -39,16 +43,22 @@ func (s *State) issue(at time.Time, r *record, d *events.CredentialIssued) bool 
 	if r == nil {
 		return false
 	}
-	c := Credential{
+	c := credential{Credential: Credential{
 		Serial: d.Serial, Nonce: d.Nonce, KeyFingerprint: d.KeyFingerprint, Epoch: d.Epoch,
-		NotBefore: plainTime(d.NotBefore), NotAfter: plainTime(d.NotAfter), CertificatePEM: d.CertificatePEM,
+		NotBefore: plainTime(d.NotBefore), NotAfter: plainTime(d.NotAfter),
 		Sequence: s.sequence, IssuedAt: at, Issuer: s.trust.intern(d.Issuer),
-	}
-	if r.node.Issued.same(&c) {
+	}}
+	if n := r.node; n.issued.sameButText(&c) && n.issued.text.is(d.CertificatePEM) {
 		return false
 	}
-	r.keepEarlier(at, r.node.Issued, r.node.Proved)
-	r.node.Issued = &c
+	c.text = s.ids.textOf(d.CertificatePEM)
+	r.keepEarlier(at, r.node.issued, r.node.proved)
+	if r.node.proved == r.node.issued && r.node.proved != nil {
+		r.second = *r.node.proved // makes room for the next
+		r.node.proved = &r.second
+	}
+	r.first = c
+	r.node.issued = &r.first
 	return true
 }
 
@@ -58,18 +68,18 @@ func (s *State) prove(at time.Time, r *record, d *events.CredentialProved) bool 
 		return false
 	}
 	n := r.node
-	if n.Issued == nil || n.Issued.same(n.Proved) || n.Issued.Serial != d.Serial || n.Issued.Nonce != d.Nonce {
+	if n.issued == nil || n.issued.same(n.proved) || n.issued.Serial != d.Serial || n.issued.Nonce != d.Nonce {
 		return false
 	}
-	r.keepEarlier(at, n.Proved, nil)
-	n.Proved, n.ProvedAt = n.Issued, at
+	r.keepEarlier(at, n.proved, nil)
+	n.proved, n.ProvedAt = n.issued, at
 	s.observed.update(r)
 	return true
 }
 
 // keep leaves the node with what still counts of its credentials.
-func (n *Node) keep(issued, proved *Credential) {
-	n.Issued, n.Proved = issued, proved
+func (n *life) keep(issued, proved *credential) {
+	n.issued, n.proved = issued, proved
 	if proved == nil {
 		n.ProvedAt = time.Time{}
 	}
@@ -81,8 +91,8 @@ func (s *State) void(r *record, serial string) bool {
 		return false
 	}
 	n := r.node
-	issued, proved := n.Issued.ended(serial), n.Proved.ended(serial)
-	if issued == n.Issued && proved == n.Proved {
+	issued, proved := n.issued.ended(serial), n.proved.ended(serial)
+	if issued == n.issued && proved == n.proved {
 		return false
 	}
 	n.keep(issued, proved)

@@ -1,7 +1,6 @@
 package projection
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -111,11 +110,21 @@ type IgnoredCount struct {
 	Count int
 }
 
-// Image copies the state. It shares with it only what neither ever changes: the
-// credentials.
+// Image copies the state. A large one is better held still: see Still.
 func (s *State) Image() Image {
+	still := s.Still()
+	img := still.Image
+	img.IDs = make([]IDImage, 0, still.Len())
+	for i := range still.IDs() {
+		img.IDs = append(img.IDs, i)
+	}
+	return img
+}
+
+// fleetImage is all of an Image but the ids.
+func (s *State) fleetImage() Image {
 	return Image{
-		Sequence: s.sequence, IDs: s.idImages(),
+		Sequence:       s.sequence,
 		StrictEnforced: s.observed.state.StrictEnforced, Enforcement: s.enforcement,
 		Inventory: s.inventory, Posture: s.posture, At: s.at,
 		Issuers: s.Issuers(), Bundles: s.trust.bundleImages(), LastBundle: s.trust.changed, IssuerSteps: s.IssuerSteps(),
@@ -133,69 +142,4 @@ func (s *State) ignoredCounts() []IgnoredCount {
 		list = append(list, IgnoredCount{t, s.ignored[t]})
 	}
 	return list
-}
-
-// idImages sorts only the ids that are not observed: in a large fleet those are
-// few, and whoever folds waits for this.
-func (s *State) idImages() []IDImage {
-	c := imageCopier{State: s, list: make([]IDImage, 0, len(s.ids)), needs: make([]NeedImage, 0, len(s.ledger.attempts))}
-	c.nodes = make([]Node, 0, len(s.observed.order)-s.observed.holes)
-	for _, r := range s.observed.order {
-		if r != nil {
-			c.add(r.node.ID, r)
-		}
-	}
-	living := len(c.list)
-	for id, r := range s.ids {
-		if r.node == nil {
-			c.add(id, r)
-		}
-	}
-	if len(c.needs) < len(s.ledger.attempts) {
-		c.addStrangers()
-	}
-	slices.SortFunc(c.list[living:], func(a, b IDImage) int { return cmp.Compare(a.ID, b.ID) })
-	return c.list
-}
-
-// imageCopier copies nodes and needs into one piece each: a million of each are
-// then two allocations.
-type imageCopier struct {
-	*State
-	list  []IDImage
-	nodes []Node
-	needs []NeedImage
-}
-
-func (c *imageCopier) add(id fleet.NodeID, r *record) {
-	i := IDImage{ID: id, Epoch: r.epoch, Last: r.last, RemovedAt: r.removedAt, Losses: slices.Clone(r.losses), Earlier: r.earlierImages(), Attempts: c.attempts(id)}
-	if r.node != nil {
-		c.nodes = append(c.nodes, *r.node)
-		i.Node = &c.nodes[len(c.nodes)-1]
-	}
-	c.list = append(c.list, i)
-}
-
-// addStrangers adds the ids that only actions have named.
-func (c *imageCopier) addStrangers() {
-	seen := make(map[fleet.NodeID]bool)
-	for need := range c.ledger.attempts {
-		if c.ids[need.ID] == nil && !seen[need.ID] {
-			seen[need.ID] = true
-			c.list = append(c.list, IDImage{ID: need.ID, Attempts: c.attempts(need.ID)})
-		}
-	}
-}
-
-func (c *imageCopier) attempts(id fleet.NodeID) []NeedImage {
-	from := len(c.needs)
-	for _, t := range fleet.ActionTypes {
-		if a, tried := c.ledger.attempts[fleet.Action{Type: t, ID: id}]; tried {
-			c.needs = append(c.needs, NeedImage{t, a})
-		}
-	}
-	if from == len(c.needs) {
-		return nil
-	}
-	return c.needs[from:len(c.needs):len(c.needs)]
 }

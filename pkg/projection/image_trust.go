@@ -38,7 +38,7 @@ func (r *record) earlierImages() []EarlierImage {
 	return list
 }
 
-func (i *IDImage) earlier() (list []certificate) {
+func (i *IDImage) earlier(list []certificate) []certificate {
 	for _, e := range i.Earlier {
 		list = append(list, certificate{serial: e.Serial, issuer: e.Issuer, key: e.KeyFingerprint, notAfter: e.NotAfter})
 	}

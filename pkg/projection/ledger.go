@@ -47,12 +47,14 @@ type Attempts struct {
 // Ledger is the account of the published actions. Its size follows the state
 // and not the history: the actions in flight, and one entry for each need.
 type Ledger struct {
-	ids      map[fleet.NodeID]*record // shared with the State
-	flights  []*Flight                // in stream order
-	byID     map[fleet.ActionID]*Flight
-	busy     map[fleet.NodeID]queue // by node; "" is the fleet
-	attempts map[fleet.Action]Attempts
-	phases   phases
+	ids     *cells    // shared with the State: those of which a fact told have their attempts there
+	flights []*Flight // in stream order
+	byID    map[fleet.ActionID]*Flight
+	busy    map[fleet.NodeID]queue // by node; "" is the fleet
+	// strangers are the attempts at ids of which no fact told, such as the fleet.
+	strangers map[fleet.Action]Attempts
+	packer    packer
+	phases    phases
 }
 
 // queue is the flights of one node: nearly always one.
@@ -61,13 +63,13 @@ type queue struct {
 	length int
 }
 
-func newLedger(ids map[fleet.NodeID]*record, room int) Ledger {
+func newLedger(ids *cells) Ledger {
 	return Ledger{
-		ids:      ids,
-		byID:     make(map[fleet.ActionID]*Flight),
-		busy:     make(map[fleet.NodeID]queue),
-		attempts: make(map[fleet.Action]Attempts, room),
-		phases:   make(phases),
+		ids:       ids,
+		byID:      make(map[fleet.ActionID]*Flight),
+		busy:      make(map[fleet.NodeID]queue),
+		strangers: make(map[fleet.Action]Attempts),
+		phases:    make(phases),
 	}
 }
 
@@ -104,21 +106,19 @@ func (l *Ledger) InFlight(id fleet.NodeID) (fleet.ActionID, fleet.ActionType, bo
 
 // Epoch is the present epoch of a node id, 1 for one never heard of. The fleet,
 // the empty id, has one life only.
-func (l *Ledger) Epoch(id fleet.NodeID) uint64 {
-	if r := l.ids[id]; r != nil {
-		return r.epoch
-	}
-	return firstEpoch
-}
+func (l *Ledger) Epoch(id fleet.NodeID) uint64 { return l.ids.get(id).head().epoch }
 
 // Attempts is what was tried for a need, at the newest epoch and generation it
 // was tried at. The zero value means never.
-func (l *Ledger) Attempts(need fleet.Action) Attempts { return l.attempts[need] }
+func (l *Ledger) Attempts(need fleet.Action) Attempts {
+	a, _ := l.account(need)
+	return a
+}
 
 // AttemptsAt is what was tried for a need at that epoch and generation. What
 // was tried at another counts for nothing.
 func (l *Ledger) AttemptsAt(need fleet.Action, epoch, generation uint64) Attempts {
-	if a := l.attempts[need]; a.Epoch == epoch && a.Generation == generation {
+	if a := l.Attempts(need); a.Epoch == epoch && a.Generation == generation {
 		return a
 	}
 	return Attempts{}
@@ -128,20 +128,23 @@ func (l *Ledger) AttemptsAt(need fleet.Action, epoch, generation uint64) Attempt
 // published before: an action can have one outcome only, so a repetition would
 // stay in flight for ever.
 func (l *Ledger) begin(f Flight) bool {
-	past := l.attempts[f.Action]
-	if past.Epoch != f.Epoch || past.Generation < f.Generation {
-		past = Attempts{Epoch: f.Epoch, Generation: f.Generation}
-	}
-	switch {
-	case l.byID[f.ID] != nil, f.Epoch != l.Epoch(f.Action.ID):
-		return false
-	case f.Generation < past.Generation, f.Attempt <= past.Published, f.Attempt-past.Published > maxLeap:
+	if l.byID[f.ID] != nil || f.Epoch != l.Epoch(f.Action.ID) {
 		return false
 	}
-	past.Published, past.Retry = f.Attempt, false
-	l.attempts[f.Action] = past
-	l.fly(f)
-	return true
+	begun := l.change(f.Action, func(past *Attempts, _ bool) bool {
+		if past.Epoch != f.Epoch || past.Generation < f.Generation {
+			*past = Attempts{Epoch: f.Epoch, Generation: f.Generation}
+		}
+		if f.Generation < past.Generation || f.Attempt <= past.Published || f.Attempt-past.Published > maxLeap {
+			return false
+		}
+		past.Published, past.Retry = f.Attempt, false
+		return true
+	})
+	if begun {
+		l.fly(f)
+	}
+	return begun
 }
 
 // fly adds a flight behind all others.
@@ -190,40 +193,11 @@ func (l *Ledger) dequeue(f *Flight) {
 // note enters an outcome into the account of its need, if that still stands at
 // the action's epoch and generation.
 func (l *Ledger) note(f *Flight, change func(*Attempts)) {
-	a, ok := l.attempts[f.Action]
-	if ok && a.Epoch == f.Epoch && a.Generation == f.Generation {
-		change(&a)
-		l.attempts[f.Action] = a
-	}
-}
-
-// forget drops the account of a node whose life has ended.
-func (l *Ledger) forget(id fleet.NodeID) {
-	for _, t := range fleet.ActionTypes {
-		if t.ConcernsNode() {
-			delete(l.attempts, fleet.Action{Type: t, ID: id})
+	l.change(f.Action, func(a *Attempts, known bool) bool {
+		if !known || a.Epoch != f.Epoch || a.Generation != f.Generation {
+			return false
 		}
-	}
-}
-
-// forgetStrangers drops, when a new inventory comes, the accounts of ids that
-// were to be enrolled and never appeared: at the new generation they count for
-// nothing, and nobody will ever remove them.
-func (l *Ledger) forgetStrangers() {
-	for need := range l.attempts {
-		if r := l.ids[need.ID]; need.ID != "" && (r == nil || r.node == nil) && l.busy[need.ID].length == 0 {
-			delete(l.attempts, need)
-		}
-	}
-}
-
-// forgetFuture drops, when the inventory of a generation comes, the accounts
-// that claim to be of that generation or a later one already: nobody can have
-// decided on it, and they would keep what is decided now from counting.
-func (l *Ledger) forgetFuture(generation uint64) {
-	for need, a := range l.attempts {
-		if a.Generation >= generation {
-			delete(l.attempts, need)
-		}
-	}
+		change(a)
+		return true
+	})
 }

@@ -19,51 +19,51 @@ func (s *State) applyNodeFact(at time.Time, e *events.Event) (changed, fits bool
 		return ok && s.appear(at, e, d), ok
 	case events.TypeNodeLost:
 		d, ok := data[events.NodeLost](e)
-		return ok && s.lose(at, s.living(e, d.Epoch)), ok
+		return ok && s.lose(at, s.living(d.Epoch)), ok
 	case events.TypeNodeLeft:
 		d, ok := data[events.NodeLeft](e)
-		return ok && s.leave(s.living(e, d.Epoch)), ok
+		return ok && s.leave(s.living(d.Epoch)), ok
 	case events.TypeNodeRemoved:
 		d, ok := data[events.NodeRemoved](e)
-		return ok && s.remove(at, s.living(e, d.Epoch)), ok
+		return ok && s.remove(at, s.living(d.Epoch)), ok
 	case events.TypeCredentialIssued:
 		d, ok := data[events.CredentialIssued](e)
-		return ok && s.issue(at, s.living(e, d.Epoch), d), ok
+		return ok && s.issue(at, s.living(d.Epoch), d), ok
 	case events.TypeCredentialProved:
 		d, ok := data[events.CredentialProved](e)
-		return ok && s.prove(at, s.living(e, d.Epoch), d), ok
+		return ok && s.prove(at, s.living(d.Epoch), d), ok
 	case events.TypeCredentialExpired:
 		d, ok := data[events.CredentialExpired](e)
-		return ok && s.void(s.living(e, d.Epoch), d.Serial), ok
+		return ok && s.void(s.living(d.Epoch), d.Serial), ok
 	case events.TypeCredentialRevoked:
 		d, ok := data[events.CredentialRevoked](e)
-		return ok && s.revoke(at, s.living(e, d.Epoch), d.Serial), ok
+		return ok && s.revoke(at, s.living(d.Epoch), d.Serial), ok
 	case events.TypeNodeBundleReported:
 		d, ok := data[events.NodeBundleReported](e)
-		return ok && s.reportBundle(s.living(e, d.Epoch), d), ok
+		return ok && s.reportBundle(s.living(d.Epoch), d), ok
 	}
 	// Registered, but not a type of the log.
 	_, known := events.Describe(e.Type)
 	return false, known
 }
 
-// living is the record of the event's node, nil unless it is observed and in
-// that epoch.
-func (s *State) living(e *events.Event, epoch uint64) *record {
-	r := s.ids[e.Node]
-	if r == nil || r.node == nil || r.epoch != epoch {
-		return nil
+// living is the record of the event's node, which is on the desk, nil unless it
+// is observed and in that epoch.
+func (s *State) living(epoch uint64) *record {
+	if r := &s.desk.record; r.node != nil && r.epoch == epoch {
+		return r
 	}
-	return r
+	return nil
 }
 
 func (s *State) appear(at time.Time, e *events.Event, d *events.NodeAppeared) bool {
-	r := s.id(e.Node)
+	r := &s.desk.record
 	if r.epoch != d.Epoch || e.Node == "" {
 		return false
 	}
 	if r.node == nil {
-		r.node = &Node{ID: e.Node, Present: true, Began: s.sequence, Epoch: d.Epoch, Session: d.Session, KeyFingerprint: d.KeyFingerprint}
+		r.body = life{Node: Node{ID: r.id, Present: true, Began: s.sequence, Epoch: d.Epoch, Session: d.Session, KeyFingerprint: d.KeyFingerprint}}
+		r.node = &r.body
 		s.observed.add(r)
 		return true
 	}
@@ -74,7 +74,7 @@ func (s *State) appear(at time.Time, e *events.Event, d *events.NodeAppeared) bo
 	n.Present, n.Lost, n.Session, n.KeyFingerprint = true, false, d.Session, d.KeyFingerprint
 	// A node with another key cannot sign with what the old key was given.
 	s.revokeAll(at, r, func(c certificate) bool { return c.key != d.KeyFingerprint })
-	n.keep(n.Issued.ofKey(d.KeyFingerprint), n.Proved.ofKey(d.KeyFingerprint))
+	n.keep(n.issued.ofKey(d.KeyFingerprint), n.proved.ofKey(d.KeyFingerprint))
 	s.observed.update(r)
 	return true
 }
@@ -107,7 +107,7 @@ func (s *State) remove(at time.Time, r *record) bool {
 	}
 	s.revokeAll(at, r, func(certificate) bool { return true })
 	s.observed.remove(r)
-	s.ledger.forget(r.node.ID)
+	s.ledger.forget(r.id)
 	r.node, r.removedAt, r.losses = nil, at, nil
 	r.epoch++
 	return true

@@ -6,23 +6,29 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
+// hole is no number of a cell.
+const hole = 1<<32 - 1
+
 // observed keeps the ObservedState in order of first appearance. A removal
 // only leaves a hole, so that it costs the same in a fleet of any size; the
 // holes are closed when somebody looks, or when they are the greater part.
 type observed struct {
-	// mu lets many who only read close the holes.
+	// mu lets many who only read close the holes: state, order, holes and the
+	// cells' slots are not to be read without it by any of them.
 	mu    sync.Mutex
 	state fleet.ObservedState
-	order []*record // of the same length as state.Nodes; nil is a hole
-	holes int
-	// present and signing count the nodes that are and that can.
-	present, signing int
+	ids   *cells
+	order []uint32 // numbers of cells, of the same length as state.Nodes
+	holes int      // among them
+	// living counts the nodes, present and signing those that are and that can.
+	living, present, signing int
 }
 
 func (o *observed) add(r *record) {
 	r.slot = len(o.order)
-	o.order = append(o.order, r)
+	o.order = append(o.order, uint32(r.at))
 	o.state.Nodes = append(o.state.Nodes, r.node.observed())
+	o.living++
 	o.count(&o.state.Nodes[r.slot], 1)
 }
 
@@ -43,8 +49,9 @@ func (o *observed) count(n *fleet.ObservedNode, by int) {
 }
 
 func (o *observed) remove(r *record) {
+	o.living--
 	o.count(&o.state.Nodes[r.slot], -1)
-	o.order[r.slot] = nil
+	o.order[r.slot] = hole
 	o.holes++
 	if o.holes > len(o.order)/2 {
 		o.compact()
@@ -62,19 +69,18 @@ func (o *observed) get() *fleet.ObservedState {
 
 func (o *observed) compact() {
 	kept := 0
-	for i, r := range o.order {
-		if r == nil {
+	for i, n := range o.order {
+		if n == hole {
 			continue
 		}
-		o.order[kept], o.state.Nodes[kept] = r, o.state.Nodes[i]
-		r.slot = kept
+		o.order[kept], o.state.Nodes[kept] = n, o.state.Nodes[i]
+		o.ids.at(int(n)).slot = uint32(kept)
 		kept++
 	}
-	clear(o.order[kept:])
 	clear(o.state.Nodes[kept:])
 	o.order, o.state.Nodes, o.holes = o.order[:kept], o.state.Nodes[:kept], 0
 }
 
-func (n *Node) observed() fleet.ObservedNode {
-	return fleet.ObservedNode{ID: n.ID, Present: n.Present, CanSign: n.Proved != nil}
+func (n *life) observed() fleet.ObservedNode {
+	return fleet.ObservedNode{ID: n.ID, Present: n.Present, CanSign: n.proved != nil}
 }

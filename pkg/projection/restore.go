@@ -8,18 +8,93 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
-// FromImage is the state that the image was taken of. It takes the image's
-// nodes over: the caller must not use the image again. An image that no fold
-// can have led to is an error.
+// FromImage is the state that the image was taken of. An image that no fold can
+// have led to is an error.
 func FromImage(img Image) (*State, error) {
-	s := newState(len(img.IDs))
-	s.sequence, s.recent.from = img.Sequence, img.Sequence
-	for _, restore := range []func(*Image) error{s.restoreFleet, s.restoreTrust, s.restoreControl, s.restoreIDs, s.restoreFlights} {
-		if err := restore(&img); err != nil {
-			return nil, fmt.Errorf("restore state from image: %w", err)
+	var r Restorer
+	if err := r.Begin(img); err != nil {
+		return nil, err
+	}
+	for i := range img.IDs {
+		if err := r.Add(&img.IDs[i]); err != nil {
+			return nil, err
 		}
 	}
-	return s, nil
+	return r.State(), nil
+}
+
+// Restorer puts a state together again whose ids come one by one: Begin, then Add
+// for each, then State.
+type Restorer struct {
+	state *State
+	end   uint64 // of the log
+	added int
+	// last is the id that was added last, if it is not observed, and began when
+	// the one was that is observed.
+	last  fleet.NodeID
+	lives bool
+	began uint64
+}
+
+// Begin takes all of an image but its IDs, which are not looked at: they are to be
+// added, in their order.
+func (r *Restorer) Begin(img Image) error {
+	s := New()
+	s.sequence, s.recent.from = img.Sequence, img.Sequence
+	for _, restore := range []func(*Image) error{s.restoreFleet, s.restoreTrust, s.restoreControl, s.restoreFlights} {
+		if err := restore(&img); err != nil {
+			return fmt.Errorf("restore state from image: %w", err)
+		}
+	}
+	*r = Restorer{state: s, end: img.Sequence}
+	return nil
+}
+
+// Add adds the next id.
+func (r *Restorer) Add(i *IDImage) error {
+	if err := r.add(i); err != nil {
+		return fmt.Errorf("restore state from image: id %q: %w", i.ID, err)
+	}
+	r.last, r.lives = i.ID, i.Node != nil
+	r.added++
+	return nil
+}
+
+// State is what was put together. The Restorer is of no more use.
+func (r *Restorer) State() *State { return r.state }
+
+func (r *Restorer) add(i *IDImage) error {
+	if err := i.check(r.end); err != nil {
+		return err
+	}
+	if r.added > 0 && !i.follows(r.last, r.lives) {
+		return errors.New("it is out of order")
+	}
+	s := r.state
+	if s.ids.find(i.ID) >= 0 {
+		return errors.New("it is doubled")
+	}
+	if i.Epoch == 0 {
+		for _, need := range i.Attempts {
+			s.ledger.strangers[fleet.Action{Type: need.Type, ID: i.ID}] = need.Attempts
+		}
+		return nil
+	}
+	record := s.open(i.ID)
+	record.epoch, record.last, record.removedAt = i.Epoch, i.Last, i.RemovedAt
+	record.losses, record.earlier = append(record.losses, i.Losses...), i.earlier(record.earlier)
+	if i.Node != nil {
+		if i.Node.Began <= r.began && r.added > 0 {
+			return errors.New("it began to be observed before the one in front of it")
+		}
+		r.began = i.Node.Began
+		record.private(s.ids, i.Node)
+		record.node.ID = record.id
+		s.observed.add(record)
+	}
+	s.keep()
+	s.ledger.take(s.ids.at(record.at), i.Attempts)
+	return nil
 }
 
 func (s *State) restoreFleet(img *Image) error {
@@ -75,45 +150,10 @@ func (s *State) restoreControl(img *Image) error {
 	return nil
 }
 
-func (s *State) restoreIDs(img *Image) error {
-	records := make([]record, len(img.IDs)) // in one piece: a large fleet has many, and none is ever let go
-	for i := range img.IDs {
-		image := &img.IDs[i]
-		if err := image.check(img.Sequence); err != nil {
-			return fmt.Errorf("id %q: %w", image.ID, err)
-		}
-		if i > 0 && !image.follows(&img.IDs[i-1]) {
-			return fmt.Errorf("id %q is out of order", image.ID)
-		}
-		for _, need := range image.Attempts {
-			s.ledger.attempts[fleet.Action{Type: need.Type, ID: image.ID}] = need.Attempts
-		}
-		if image.Epoch == 0 {
-			continue
-		}
-		if s.ids[image.ID] != nil {
-			return fmt.Errorf("id %q is doubled", image.ID)
-		}
-		r := &records[i]
-		*r = record{epoch: image.Epoch, last: image.Last, removedAt: image.RemovedAt, losses: slices.Clone(image.Losses), earlier: image.earlier(), node: image.Node}
-		s.ids[image.ID] = r
-		if r.node != nil {
-			if n := len(s.observed.order); n > 0 && s.observed.order[n-1].node.Began >= r.node.Began {
-				return fmt.Errorf("id %q began to be observed before the one in front of it", image.ID)
-			}
-			s.observed.add(r)
-		}
-	}
-	return nil
-}
-
 // follows says that i may stand behind the other: the observed come first, and
 // the others are sorted.
-func (i *IDImage) follows(other *IDImage) bool {
-	if i.Node != nil {
-		return other.Node != nil
-	}
-	return other.Node != nil || other.ID < i.ID
+func (i *IDImage) follows(other fleet.NodeID, lives bool) bool {
+	return lives || i.Node == nil && other < i.ID
 }
 
 func (i *IDImage) check(end uint64) error {

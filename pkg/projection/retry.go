@@ -20,16 +20,17 @@ func (s *State) applyRetry(e *events.Event) (changed, fits bool) {
 }
 
 func (l *Ledger) retry(need fleet.Action, d *events.RetryRequested) bool {
-	a, tried := l.attempts[need]
-	switch {
-	case !tried, a.Retry, a.Epoch != d.Epoch, a.Generation != d.Generation, a.Published != d.Attempt:
-		return false
-	case a.LastOutcome.IsZero(), a.Failures == 0 && !a.LastRefused:
-		return false
-	case slices.ContainsFunc(l.flights, func(f *Flight) bool { return f.Action == need }):
+	if slices.ContainsFunc(l.flights, func(f *Flight) bool { return f.Action == need }) {
 		return false
 	}
-	a.Retry = true
-	l.attempts[need] = a
-	return true
+	return l.change(need, func(a *Attempts, tried bool) bool {
+		switch {
+		case !tried, a.Retry, a.Epoch != d.Epoch, a.Generation != d.Generation, a.Published != d.Attempt:
+			return false
+		case a.LastOutcome.IsZero(), a.Failures == 0 && !a.LastRefused:
+			return false
+		}
+		a.Retry = true
+		return true
+	})
 }

@@ -96,15 +96,15 @@ type certificate struct {
 	notAfter            time.Time
 }
 
-func (c *Credential) certificate() certificate {
+func (c *credential) certificate() certificate {
 	return certificate{serial: c.Serial, issuer: c.Issuer, key: c.KeyFingerprint, notAfter: c.NotAfter}
 }
 
 // keepEarlier notes a credential that another one takes the place of: it can
 // still be used until it ends, so it can still be revoked. still is one that goes
 // on counting.
-func (r *record) keepEarlier(at time.Time, c, still *Credential) {
-	r.earlier = slices.DeleteFunc(r.earlier, func(e certificate) bool { return e.notAfter.Before(at) })
+func (r *record) keepEarlier(at time.Time, c, still *credential) {
+	r.earlier = without(r.earlier, func(e certificate) bool { return e.notAfter.Before(at) })
 	if c == nil || c.same(still) || c.NotAfter.Before(at) {
 		return
 	}
@@ -114,7 +114,7 @@ func (r *record) keepEarlier(at time.Time, c, still *Credential) {
 	r.earlier = append(r.earlier, c.certificate())
 	if len(r.earlier) > maxEarlier {
 		first := slices.MinFunc(r.earlier, func(a, b certificate) int { return a.notAfter.Compare(b.notAfter) })
-		r.earlier = slices.DeleteFunc(r.earlier, func(e certificate) bool { return e == first })
+		r.earlier = without(r.earlier, func(e certificate) bool { return e == first })
 	}
 }
 
@@ -122,7 +122,7 @@ func (r *record) keepEarlier(at time.Time, c, still *Credential) {
 // ended yet, each once.
 func (r *record) certificates() []certificate {
 	all := slices.Clone(r.earlier)
-	for _, c := range []*Credential{r.node.Proved, r.node.Issued} {
+	for _, c := range []*credential{r.node.proved, r.node.issued} {
 		if c != nil && !slices.ContainsFunc(all, func(have certificate) bool { return have.serial == c.Serial }) {
 			all = append(all, c.certificate())
 		}
@@ -148,7 +148,7 @@ func (s *State) revokeAll(at time.Time, r *record, condition func(certificate) b
 			s.revoked.add(s.sequence, Revoked{Serial: c.serial, Issuer: c.issuer, At: at, NotAfter: c.notAfter})
 		}
 	}
-	r.earlier = slices.DeleteFunc(r.earlier, condition)
+	r.earlier = without(r.earlier, condition)
 	if len(r.earlier) == 0 {
 		r.earlier = nil
 	}
@@ -169,24 +169,26 @@ func (s *State) reportBundle(r *record, d *events.NodeBundleReported) bool {
 // newest credential of the node was proved.
 func (s *State) Superseded(before time.Time) []Revoked {
 	var all []Revoked
-	for _, r := range s.ids {
+	for r := range s.records(hasPast) {
 		all = r.superseded(all, before, s.at)
 	}
 	return all
 }
 
 // IsSuperseded says whether Superseded lists the node's certificate with that serial.
-func (s *State) IsSuperseded(id fleet.NodeID, serial string, before time.Time) bool {
-	r := s.ids[id]
-	return r != nil && slices.ContainsFunc(r.superseded(nil, before, s.at), func(c Revoked) bool { return c.Serial == serial })
+func (s *State) IsSuperseded(id fleet.NodeID, serial string, before time.Time) (is bool) {
+	s.read(id, func(r *record) {
+		is = slices.ContainsFunc(r.superseded(nil, before, s.at), func(c Revoked) bool { return c.Serial == serial })
+	})
+	return is
 }
 
 func (r *record) superseded(to []Revoked, before, now time.Time) []Revoked {
-	if len(r.earlier) == 0 || r.node == nil || r.node.Proved == nil || r.node.ProvedAt.After(before) {
+	if len(r.earlier) == 0 || r.node == nil || r.node.proved == nil || r.node.ProvedAt.After(before) {
 		return to
 	}
 	for _, c := range r.earlier {
-		if c.serial != r.node.Proved.Serial && !c.notAfter.Before(now) {
+		if c.serial != r.node.proved.Serial && !c.notAfter.Before(now) {
 			to = append(to, Revoked{Serial: c.serial, Issuer: c.issuer, At: r.node.ProvedAt, NotAfter: c.notAfter})
 		}
 	}
@@ -199,9 +201,9 @@ func (r *record) superseded(to []Revoked, before, now time.Time) []Revoked {
 // more than once; there is no order.
 func (s *State) Signers(after time.Time) iter.Seq2[fleet.NodeID, string] {
 	return func(yield func(fleet.NodeID, string) bool) {
-		for id, r := range s.ids {
+		for r := range s.records(hasProved) {
 			for _, issuer := range r.signers(after) {
-				if !yield(id, issuer) {
+				if !yield(r.id, issuer) {
 					return
 				}
 			}
@@ -210,18 +212,16 @@ func (s *State) Signers(after time.Time) iter.Seq2[fleet.NodeID, string] {
 }
 
 // SignersOf lists those of one node.
-func (s *State) SignersOf(id fleet.NodeID, after time.Time) []string {
-	if r := s.ids[id]; r != nil {
-		return r.signers(after)
-	}
-	return nil
+func (s *State) SignersOf(id fleet.NodeID, after time.Time) (issuers []string) {
+	s.read(id, func(r *record) { issuers = r.signers(after) })
+	return issuers
 }
 
 func (r *record) signers(after time.Time) (issuers []string) {
-	if r.node == nil || r.node.Proved == nil {
+	if r.node == nil || r.node.proved == nil {
 		return nil
 	}
-	issuers = append(issuers, r.node.Proved.Issuer)
+	issuers = append(issuers, r.node.proved.Issuer)
 	if !r.node.ProvedAt.After(after) {
 		return issuers
 	}

@@ -39,14 +39,15 @@ func (s *State) Rotations() []Rotation {
 // the credential it has proved is older than; false if there is none. A node
 // that has proved none needs no rotation: it is to be issued one anyway.
 func (s *State) RotationDue(id fleet.NodeID, region string) (due Rotation, isDue bool) {
-	r := s.ids[id]
-	if len(s.rotations) == 0 || r == nil || r.node == nil || r.node.Proved == nil {
+	if len(s.rotations) == 0 || !s.CanSign(id) {
 		return Rotation{}, false
 	}
+	var issued uint64 // the sequence of what it has proved
+	s.read(id, func(r *record) { issued = r.node.proved.Sequence })
 	for _, t := range [...]fleet.Target{
 		{Scope: fleet.ScopeFleet}, {Scope: fleet.ScopeRegion, Region: region}, {Scope: fleet.ScopeNode, ID: id},
 	} {
-		if next, ok := s.rotations[t]; ok && next.Sequence > r.node.Proved.Sequence && next.Sequence > due.Sequence {
+		if next, ok := s.rotations[t]; ok && next.Sequence > issued && next.Sequence > due.Sequence {
 			due, isDue = next, true
 		}
 	}

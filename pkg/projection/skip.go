@@ -33,7 +33,8 @@ func (s *State) Skip(seq uint64, subjects events.Subjects, subject string) error
 			return nil
 		}
 		if id, err := events.ParseToken(token); err == nil {
-			s.id(id).last = seq
+			s.open(id).last = seq
+			s.keep()
 		}
 	}
 	return nil

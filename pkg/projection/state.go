@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"iter"
 	"maps"
 	"time"
 
@@ -13,7 +14,9 @@ import (
 // that excludes Apply and Skip from everything else.
 type State struct {
 	sequence uint64
-	ids      map[fleet.NodeID]*record
+	ids      *cells
+	// desk has the node that the message at hand is about.
+	desk     desk
 	observed observed
 	ledger   Ledger
 
@@ -39,18 +42,6 @@ type State struct {
 
 // fences are the last sequences on the subjects that are not a node's.
 type fences struct{ plan, enforcement, inventory, trust uint64 }
-
-// record is what is kept of an id. It outlives the node: the epoch and the
-// last sequence must never be forgotten.
-type record struct {
-	epoch     uint64
-	last      uint64
-	removedAt time.Time
-	node      *Node         // nil: not observed
-	earlier   []certificate // given to the present life before Issued and Proved
-	slot      int           // of the node in the observed order
-	losses    []time.Time   // of the present life, oldest first
-}
 
 // InventoryRef names the inventory in force. The zero value means that none
 // was ever applied.
@@ -102,13 +93,10 @@ type Credential struct {
 }
 
 // New is the state before the first event.
-func New() *State { return newState(0) }
-
-// newState is empty, with room for that many ids.
-func newState(room int) *State {
-	ids := make(map[fleet.NodeID]*record, room)
+func New() *State {
+	ids := new(cells)
 	return &State{
-		ids: ids, ledger: newLedger(ids, room), ignored: make(map[string]int),
+		ids: ids, ledger: newLedger(ids), observed: observed{ids: ids}, ignored: make(map[string]int),
 		control:   control{pauses: make(map[fleet.Target]fleet.Pause)},
 		rotations: make(map[fleet.Target]Rotation),
 	}
@@ -124,7 +112,7 @@ func (s *State) Observed() *fleet.ObservedState { return s.observed.get() }
 // Counts is how many nodes are observed, and how many of them are present and
 // can sign. It costs the same in a fleet of any size.
 func (s *State) Counts() (observed, present, signing int) {
-	return len(s.observed.order) - s.observed.holes, s.observed.present, s.observed.signing
+	return s.observed.living, s.observed.present, s.observed.signing
 }
 
 // StrictEnforced says whether receivers refuse unsigned posts.
@@ -135,14 +123,39 @@ func (s *State) StrictEnforced() bool { return s.observed.state.StrictEnforced }
 func (s *State) EnforcementAction() fleet.ActionID { return s.enforcement }
 
 // Node returns what is known of an observed node.
-func (s *State) Node(id fleet.NodeID) (Node, bool) {
-	r := s.ids[id]
-	if r == nil || r.node == nil {
-		return Node{}, false
+func (s *State) Node(id fleet.NodeID) (n Node, observed bool) {
+	s.read(id, func(r *record) {
+		if observed = r.node != nil; observed {
+			n = r.node.public(r.last)
+		}
+	})
+	return n, observed
+}
+
+// read lends the record of an id, if there is one. Many may read at once.
+func (s *State) read(id fleet.NodeID, use func(*record)) {
+	n := s.ids.find(id)
+	if n < 0 {
+		return
 	}
-	n := *r.node
-	n.Last = r.last
-	return n, true
+	d := desks.Get().(*desk)
+	defer desks.Put(d)
+	use(d.open(s.ids, n))
+	d.clear()
+}
+
+// records lends, one after the other, those of which there is what the flags say.
+func (s *State) records(flags uint64) iter.Seq[*record] {
+	return func(yield func(*record) bool) {
+		d := desks.Get().(*desk)
+		defer desks.Put(d)
+		for n := range s.ids.len() {
+			if s.ids.at(n).head().flags&flags == flags && !yield(d.open(s.ids, n)) {
+				break
+			}
+		}
+		d.clear()
+	}
 }
 
 // Standing is what of an observed node a decision follows from.
@@ -155,18 +168,19 @@ type Standing struct {
 
 // Standing of an observed node; false if it is not observed.
 func (s *State) Standing(id fleet.NodeID) (Standing, bool) {
-	r := s.ids[id]
-	if r == nil || r.node == nil {
+	h := s.ids.get(id).head()
+	if !h.observed() {
 		return Standing{}, false
 	}
-	return Standing{ObservedNode: r.node.observed(), Lost: r.node.Lost, Began: r.node.Began}, true
+	node := fleet.ObservedNode{ID: id, Present: h.flags&isPresent != 0, CanSign: h.flags&hasProved != 0}
+	return Standing{ObservedNode: node, Lost: h.lost(), Began: h.began}, true
 }
 
 // CanSign says that the node proved possession of a credential that no fact
 // has ended since.
 func (s *State) CanSign(id fleet.NodeID) bool {
-	r := s.ids[id]
-	return r != nil && r.node != nil && r.node.Proved != nil
+	n, observed := s.Standing(id)
+	return observed && n.CanSign
 }
 
 // Inventory names the inventory in force.
@@ -201,19 +215,12 @@ func (s *State) LastInventory() uint64 { return s.last.inventory }
 func (s *State) LastTrust() uint64 { return s.last.trust }
 
 // LastNode is the last sequence on a node's subject, of all its lives; 0 for none.
-func (s *State) LastNode(id fleet.NodeID) uint64 {
-	if r := s.ids[id]; r != nil {
-		return r.last
-	}
-	return 0
-}
+func (s *State) LastNode(id fleet.NodeID) uint64 { return s.ids.get(id).head().last }
 
 // RemovedAt is when the id's last life ended; zero if none has.
-func (s *State) RemovedAt(id fleet.NodeID) time.Time {
-	if r := s.ids[id]; r != nil {
-		return r.removedAt
-	}
-	return time.Time{}
+func (s *State) RemovedAt(id fleet.NodeID) (at time.Time) {
+	s.read(id, func(r *record) { at = r.removedAt })
+	return at
 }
 
 // Ignored counts, by event type, the events that fit and yet counted for
@@ -223,14 +230,23 @@ func (s *State) Ignored() map[string]int { return maps.Clone(s.ignored) }
 // Unfit counts the messages that were no event of the log.
 func (s *State) Unfit() int { return s.unfit }
 
-// id returns the record of an id, a new one for an id never heard of.
-func (s *State) id(id fleet.NodeID) *record {
-	r := s.ids[id]
-	if r == nil {
-		r = &record{epoch: firstEpoch}
-		s.ids[id] = r
+// open lays the record of an id onto the desk, a new one for an id never heard
+// of. It stays there until keep puts it back.
+func (s *State) open(id fleet.NodeID) *record {
+	n := s.ids.find(id)
+	if n >= 0 {
+		r := s.desk.open(s.ids, n)
+		r.slot = int(s.ids.at(n).slot) // which those who only read must not look at
+		return r
 	}
+	s.desk.clear()
+	r := &s.desk.record
+	r.id, r.epoch, r.at = id, firstEpoch, s.ids.add(id)
+	r.id = s.ids.at(r.at).id
+	s.ledger.adopt(r.at)
 	return r
 }
+
+func (s *State) keep() { s.desk.keep(s.ids) }
 
 func (s *State) ignore(t events.Type) { s.ignored[string(t)]++ }

@@ -130,7 +130,9 @@ func (s *State) WithoutRoot(inv *fleet.Inventory, root string) []fleet.NodeID {
 	}
 	var without []fleet.NodeID
 	for n := range inv.Nodes() {
-		if r := s.ids[n.ID]; r == nil || r.node == nil || !knowing[r.node.Bundle] {
+		knows := false
+		s.read(n.ID, func(r *record) { knows = r.node != nil && knowing[r.node.Bundle] })
+		if !knows {
 			without = append(without, n.ID)
 		}
 	}
@@ -148,7 +150,9 @@ func (s *State) SigningUnder(inv *fleet.Inventory, issuer string) []fleet.NodeID
 	}
 	var signing []fleet.NodeID
 	for n := range inv.Nodes() {
-		if r := s.ids[n.ID]; r != nil && r.node != nil && r.node.Proved != nil && under[r.node.Proved.Issuer] {
+		signs := false
+		s.read(n.ID, func(r *record) { signs = r.node != nil && r.node.proved != nil && under[r.node.proved.Issuer] })
+		if signs {
 			signing = append(signing, n.ID)
 		}
 	}

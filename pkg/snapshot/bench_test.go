@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
@@ -61,17 +62,17 @@ func size(b *testing.B) int {
 	return 100_000
 }
 
-// BenchmarkImage is how long whoever folds has to wait.
-func BenchmarkImage(b *testing.B) {
+// BenchmarkStill is how long whoever folds has to wait.
+func BenchmarkStill(b *testing.B) {
 	s := large(b, size(b))
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Image()
+		s.Still()
 	}
 }
 
 func BenchmarkEncode(b *testing.B) {
-	img := large(b, size(b)).Image()
+	img := large(b, size(b)).Still()
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := snapshot.Encode(io.Discard, img, snapshot.Mark{Sequence: img.Sequence}); err != nil {
@@ -83,12 +84,12 @@ func BenchmarkEncode(b *testing.B) {
 // BenchmarkDecode also reports what is stored and what is kept, by node.
 func BenchmarkDecode(b *testing.B) {
 	nodes := size(b)
-	img := large(b, nodes).Image()
+	img := large(b, nodes).Still()
 	var file bytes.Buffer
 	if _, err := snapshot.Encode(&file, img, snapshot.Mark{Sequence: img.Sequence}); err != nil {
 		b.Fatal(err)
 	}
-	img = projection.Image{}
+	img = nil
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
@@ -106,4 +107,36 @@ func BenchmarkDecode(b *testing.B) {
 	b.ReportMetric(float64(file.Len())/float64(nodes), "stored-B/node")
 	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(nodes), "kept-B/node")
 	runtime.KeepAlive(last)
+}
+
+// BenchmarkRestart reads the snapshot of a fleet that signs and folds ten
+// thousand records behind it: what a planner does before it can decide.
+func BenchmarkRestart(b *testing.B) {
+	nodes := 10 * size(b)
+	tail := make([]eventlog.Record, 10_000)
+	state := large(b, nodes)
+	mark := snapshot.Mark{Sequence: state.Sequence()}
+	for i := range tail {
+		id := fleet.NodeID(fmt.Sprintf("region/nyc/node-%07d", i*nodes/len(tail)+1))
+		e := &events.Event{Type: events.TypeNodeLost, Node: id, Data: &events.NodeLost{Epoch: 1}}
+		tail[i] = eventlog.Record{Sequence: mark.Sequence + uint64(i) + 1, Time: noon, Event: e}
+	}
+	var file bytes.Buffer
+	if _, err := snapshot.Encode(&file, state.Still(), mark); err != nil {
+		b.Fatal(err)
+	}
+	state = nil
+	runtime.GC()
+	for b.Loop() {
+		s, err := snapshot.Decode(bytes.NewReader(file.Bytes()))
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, r := range tail {
+			if _, err := snapshot.Fold(s.State, events.Subjects{}, r); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(file.Len())/float64(nodes), "stored-B/node")
 }

@@ -2,12 +2,10 @@ package snapshot
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"sync/atomic"
 
@@ -131,8 +129,8 @@ func (d *decoder) read() (*Snapshot, error) {
 	}
 	defer z.Close()
 	r := &bodyReader{r: bufio.NewReaderSize(z, 64<<10), source: d.source, sum: sha256.New()}
-	img, err := r.image()
-	if err != nil {
+	restored := r.restore()
+	if err := r.image(); err != nil {
 		return nil, err
 	}
 	var h Hash
@@ -140,14 +138,10 @@ func (d *decoder) read() (*Snapshot, error) {
 	if err := r.sealed(d.head, h); err != nil {
 		return nil, err
 	}
-	if img.Sequence != d.mark.Sequence {
-		return nil, fmt.Errorf("the state ends at %d, the header says %d", img.Sequence, d.mark.Sequence)
+	if r.img.Sequence != d.mark.Sequence {
+		return nil, fmt.Errorf("the state ends at %d, the header says %d", r.img.Sequence, d.mark.Sequence)
 	}
-	state, err := projection.FromImage(*img)
-	if err != nil {
-		return nil, err
-	}
-	return &Snapshot{Mark: d.mark, Hash: h, State: state}, nil
+	return &Snapshot{Mark: d.mark, Hash: h, State: restored.State()}, nil
 }
 
 // strict refuses what deterministic never writes. Bytes that are no UTF-8 are
@@ -162,116 +156,3 @@ var strict = func() cbor.DecMode {
 	}
 	return mode
 }()
-
-// bodyReader reads chunks, hashes them, and keeps to the bounds.
-type bodyReader struct {
-	r      *bufio.Reader
-	source *source
-	sum    hash.Hash
-	chunk  []byte
-	total  uint64
-}
-
-func (r *bodyReader) image() (*projection.Image, error) {
-	img, last := new(projection.Image), kindEnd
-	for {
-		kind, err := r.next()
-		if err != nil {
-			return nil, err
-		}
-		switch {
-		case kind == kindEnd && last >= kindFleet:
-			return img, nil
-		case kind < last || kind == kindEnd || last == kindEnd && kind != kindFleet || kind == kindFleet && last == kindFleet:
-			return nil, fmt.Errorf("a chunk of kind %d stands behind one of kind %d", kind, last)
-		}
-		last = kind
-		if err := r.items(kind, img); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// next reads a chunk.
-func (r *bodyReader) next() (kind byte, err error) {
-	kind, err = r.r.ReadByte()
-	if err != nil {
-		return 0, noEOF(err)
-	}
-	length, err := binary.ReadUvarint(r.r)
-	if err != nil {
-		return 0, noEOF(err)
-	}
-	r.total += length
-	switch {
-	case length > maxChunk || (length == 0) != (kind == kindEnd):
-		return 0, fmt.Errorf("a chunk of kind %d has %d bytes", kind, length)
-	case r.total > maxBody || r.total > maxGrowth*r.source.n.Load()+chunkBytes:
-		return 0, fmt.Errorf("%d bytes grow to more than %d", r.source.n.Load(), r.total)
-	}
-	r.sum.Write(binary.AppendUvarint([]byte{kind}, length))
-	if uint64(cap(r.chunk)) < length {
-		r.chunk = make([]byte, length)
-	}
-	r.chunk = r.chunk[:length]
-	if _, err := io.ReadFull(r.r, r.chunk); err != nil {
-		return 0, noEOF(err)
-	}
-	r.sum.Write(r.chunk)
-	return kind, nil
-}
-
-func noEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
-}
-
-func (r *bodyReader) items(kind byte, img *projection.Image) error {
-	switch kind {
-	case kindFleet:
-		return each(r.chunk, func(f *wireFleet) { f.into(img) })
-	case kindPauses:
-		return each(r.chunk, func(p *wirePause) { img.Pauses = append(img.Pauses, p.pause()) })
-	case kindApprovals:
-		return each(r.chunk, func(a *wireApproval) { img.Approvals = append(img.Approvals, a.approval()) })
-	case kindRotations:
-		return each(r.chunk, func(w *wireRotation) { img.Rotations = append(img.Rotations, w.rotation()) })
-	case kindFlights:
-		return each(r.chunk, func(f *wireFlight) { img.Flights = append(img.Flights, f.flight()) })
-	case kindIDs:
-		return each(r.chunk, func(i *wireID) { img.IDs = append(img.IDs, i.image()) })
-	}
-	return fmt.Errorf("a chunk is of kind %d", kind)
-}
-
-// each decodes the items of a chunk, one after the other.
-func each[T any](chunk []byte, use func(*T)) error {
-	for len(chunk) > 0 {
-		var item T
-		rest, err := strict.UnmarshalFirst(chunk, &item)
-		if err != nil {
-			return err
-		}
-		use(&item)
-		chunk = rest
-	}
-	return nil
-}
-
-// sealed reads what stands behind the body and compares it with what was read.
-func (r *bodyReader) sealed(head []byte, body Hash) error {
-	var have [2 * sha256.Size]byte
-	if _, err := io.ReadFull(r.r, have[:]); err != nil {
-		return noEOF(err)
-	}
-	seal := sealOf(head, body)
-	if !bytes.Equal(have[:sha256.Size], body[:]) || !bytes.Equal(have[sha256.Size:], seal[:]) {
-		return errors.New("it does not have the hash that it was written with")
-	}
-	if _, err := r.r.ReadByte(); !errors.Is(err, io.EOF) {
-		return errors.New("something stands behind its end")
-	}
-	return nil
-}

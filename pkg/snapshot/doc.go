@@ -15,8 +15,8 @@
 //
 // Encode and Decode stream, and Decode bounds what it takes of memory by what is
 // stored. A Saver saves every so many records, once the fold has caught up, and
-// keeps the newest three; it encodes an image and not the state, so that the
-// fold is held up only while that is copied. Verify holds what is stored against
+// keeps the newest three; it encodes a projection.Still and not the state, so that
+// the fold is held up only while that is made. Verify holds what is stored against
 // the log itself.
 //
 // The store is trusted as far as the log is: whoever may write there may make

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"iter"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/klauspost/compress/zstd"
@@ -16,25 +17,24 @@ import (
 
 // HashOf is the hash of a state.
 func HashOf(s *projection.State) (Hash, error) {
-	img := s.Image()
 	b := newBody(io.Discard)
-	if err := b.image(&img); err != nil {
+	if err := b.still(s.Still()); err != nil {
 		return Hash{}, fmt.Errorf("hash state: %w", err)
 	}
 	return b.hash(), nil
 }
 
-// Encode writes a snapshot of an image that ends with that record. It streams:
+// Encode writes a snapshot of a state that ends with that record. It streams:
 // what it holds at a time is a chunk and not the whole.
-func Encode(w io.Writer, img projection.Image, at Mark) (Hash, error) {
-	h, err := encode(w, &img, at)
+func Encode(w io.Writer, state *projection.Still, at Mark) (Hash, error) {
+	h, err := encode(w, state, at)
 	if err != nil {
 		return Hash{}, fmt.Errorf("encode snapshot: %w", err)
 	}
 	return h, nil
 }
 
-func encode(w io.Writer, img *projection.Image, at Mark) (Hash, error) {
+func encode(w io.Writer, img *projection.Still, at Mark) (Hash, error) {
 	if at.Sequence != img.Sequence || at.Sequence == 0 {
 		return Hash{}, fmt.Errorf("the image ends at %d and its last record is %d", img.Sequence, at.Sequence)
 	}
@@ -51,7 +51,7 @@ func encode(w io.Writer, img *projection.Image, at Mark) (Hash, error) {
 	}
 	defer z.Close()
 	b := newBody(z)
-	if err := b.image(img); err != nil {
+	if err := b.still(img); err != nil {
 		return Hash{}, err
 	}
 	h := b.hash()
@@ -93,6 +93,7 @@ type body struct {
 	sum   hash.Hash
 	kind  byte
 	chunk bytes.Buffer
+	ids   idWriter
 }
 
 func newBody(w io.Writer) *body {
@@ -105,7 +106,10 @@ func (b *body) hash() (h Hash) {
 	return h
 }
 
-func (b *body) image(img *projection.Image) error {
+func (b *body) still(s *projection.Still) error { return b.image(&s.Image, s.IDs()) }
+
+// image writes the ids that it is given, and not those of the image.
+func (b *body) image(img *projection.Image, ids iter.Seq[projection.IDImage]) error {
 	if err := b.item(kindFleet, toFleet(img)); err != nil {
 		return err
 	}
@@ -129,8 +133,8 @@ func (b *body) image(img *projection.Image) error {
 			return err
 		}
 	}
-	for i := range img.IDs {
-		if err := b.item(kindIDs, toID(&img.IDs[i])); err != nil {
+	for i := range ids {
+		if err := b.id(&i); err != nil {
 			return err
 		}
 	}
@@ -142,13 +146,31 @@ func (b *body) image(img *projection.Image) error {
 }
 
 func (b *body) item(kind byte, v any) error {
+	if err := b.turn(kind); err != nil {
+		return err
+	}
+	return deterministic.MarshalToBuffer(v, &b.chunk)
+}
+
+func (b *body) id(i *projection.IDImage) error {
+	if err := b.turn(kindIDs); err != nil {
+		return err
+	}
+	b.ids.b = b.ids.b[:0]
+	b.ids.id(i)
+	b.chunk.Write(b.ids.b)
+	return nil
+}
+
+// turn begins a chunk unless there is one of the kind with room in it.
+func (b *body) turn(kind byte) error {
 	if b.kind != kind || b.chunk.Len() >= chunkBytes {
 		if err := b.flush(); err != nil {
 			return err
 		}
 		b.kind = kind
 	}
-	return deterministic.MarshalToBuffer(v, &b.chunk)
+	return nil
 }
 
 func (b *body) flush() error {

@@ -20,7 +20,7 @@ func Example() {
 	_, _ = whole.Apply(1, noon, node("nyc/node-1"))
 
 	var file bytes.Buffer
-	_, err := snapshot.Encode(&file, whole.Image(), snapshot.Mark{Sequence: 1, Time: noon, Message: "m1"})
+	_, err := snapshot.Encode(&file, whole.Still(), snapshot.Mark{Sequence: 1, Time: noon, Message: "m1"})
 	if err != nil {
 		fmt.Println(err)
 	}

@@ -11,7 +11,8 @@ import (
 
 // The file: magic, format, length and CBOR of the header; then one zstd frame
 // with the body, its hash, and the seal. The body is chunks: a byte that names
-// the kind, the length as uvarint, and as many CBOR items. A chunk of kind 0
+// the kind, the length as uvarint, and as many items: CBOR, or, for ids, what
+// idWriter writes. A chunk of kind 0
 // and length 0 ends it. The seal is the hash of everything before the frame and
 // of the body's hash.
 const (

@@ -46,7 +46,7 @@ var yearOneTime = wireTime{}.time()
 func FuzzDecode(f *testing.F) {
 	s := some(f)
 	var file bytes.Buffer
-	if _, err := Encode(&file, s.Image(), Mark{Sequence: s.Sequence()}); err != nil {
+	if _, err := Encode(&file, s.Still(), Mark{Sequence: s.Sequence()}); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(file.Bytes())
@@ -69,22 +69,19 @@ func FuzzDecode(f *testing.F) {
 // either refused or makes a state that can be stored and read again.
 func FuzzBody(f *testing.F) {
 	var body bytes.Buffer
-	img := some(f).Image()
-	if err := newBody(&body).image(&img); err != nil {
+	img := some(f).Still()
+	if err := newBody(&body).still(img); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(body.Bytes())
 	f.Fuzz(func(t *testing.T, content []byte) {
 		r := &bodyReader{r: bufio.NewReader(bytes.NewReader(content)), source: new(source), sum: sha256.New()}
 		r.source.n.Store(uint64(len(content)))
-		img, err := r.image()
-		if err != nil {
+		restored := r.restore()
+		if err := r.image(); err != nil {
 			return
 		}
-		s, err := projection.FromImage(*img)
-		if err != nil {
-			return
-		}
+		s := restored.State()
 		once := s.Image()
 		again, err := projection.FromImage(s.Image())
 		if err != nil {
@@ -129,7 +126,8 @@ func TestDecodeKeepsToItsBounds(t *testing.T) {
 	} {
 		r := &bodyReader{r: bufio.NewReader(bytes.NewReader(body)), source: new(source), sum: sha256.New()}
 		r.source.n.Store(1000)
-		if _, err := r.image(); err == nil || errors.Is(err, io.EOF) {
+		r.restore()
+		if err := r.image(); err == nil || errors.Is(err, io.EOF) {
 			t.Errorf("%s: %v", what, err)
 		}
 		if cap(r.chunk) > maxGrowth*1000+chunkBytes {
@@ -141,11 +139,11 @@ func TestDecodeKeepsToItsBounds(t *testing.T) {
 func TestEncodeRefusesAMarkOfAnotherRecord(t *testing.T) {
 	s := some(t)
 	for _, seq := range []uint64{0, s.Sequence() - 1} {
-		if _, err := Encode(io.Discard, s.Image(), Mark{Sequence: seq}); err == nil {
+		if _, err := Encode(io.Discard, s.Still(), Mark{Sequence: seq}); err == nil {
 			t.Errorf("took a mark at %d for a state at %d", seq, s.Sequence())
 		}
 	}
-	if _, err := Encode(io.Discard, projection.New().Image(), Mark{}); err == nil {
+	if _, err := Encode(io.Discard, projection.New().Still(), Mark{}); err == nil {
 		t.Error("a snapshot of nothing")
 	}
 }

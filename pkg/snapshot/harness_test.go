@@ -79,10 +79,10 @@ func folded(t *testing.T, log eventlog.Log, seq uint64) (*projection.State, snap
 func file(t *testing.T, log eventlog.Log, seq uint64) []byte {
 	t.Helper()
 	s, mark := folded(t, log, seq)
-	return encoded(t, s.Image(), mark)
+	return encoded(t, s.Still(), mark)
 }
 
-func encoded(t *testing.T, img projection.Image, mark snapshot.Mark) []byte {
+func encoded(t *testing.T, img *projection.Still, mark snapshot.Mark) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if _, err := snapshot.Encode(&b, img, mark); err != nil {

@@ -39,8 +39,8 @@ type Folded interface {
 	// Began is the sequence behind which the fold began: that of a snapshot, or 0.
 	Began() uint64
 	Mark() Mark
-	// Image and the mark that it ends with.
-	Image() (projection.Image, Mark)
+	// Still is the fold as it is now, and the mark that it ends with.
+	Still() (*projection.Still, Mark)
 }
 
 // Saver saves a fold now and then. A failure is logged, counted and tried again;
@@ -101,7 +101,7 @@ func (s *Saver) due(after uint64) bool {
 
 func (s *Saver) save(ctx context.Context) {
 	began := time.Now()
-	img, at := s.Fold.Image()
+	img, at := s.Fold.Still()
 	name, size, err := s.put(ctx, img, at)
 	if ctx.Err() != nil && err != nil {
 		return // the end is no failure; Finish comes
@@ -125,7 +125,7 @@ func (s *Saver) save(ctx context.Context) {
 }
 
 // put encodes while it stores, so that no copy of the whole is made.
-func (s *Saver) put(ctx context.Context, img projection.Image, at Mark) (name string, size int64, err error) {
+func (s *Saver) put(ctx context.Context, img *projection.Still, at Mark) (name string, size int64, err error) {
 	r, w := io.Pipe()
 	encoded := make(chan error, 1)
 	count := &counter{w: w}

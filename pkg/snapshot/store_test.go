@@ -41,8 +41,8 @@ func bad(t *testing.T, log eventlog.Log) map[string]struct {
 		"more than it":            {append(right[:len(right):len(right)], 0), snapshot.Damaged},
 		"of a longer log":         {file(t, longer, 20), snapshot.Ahead},
 		"of a log of this length": {file(t, longer, 10), snapshot.Foreign},
-		"of a moment later":       {encoded(t, state.Image(), later), snapshot.Foreign},
-		"of another message":      {encoded(t, state.Image(), renamed), snapshot.Foreign},
+		"of a moment later":       {encoded(t, state.Still(), later), snapshot.Foreign},
+		"of another message":      {encoded(t, state.Still(), renamed), snapshot.Foreign},
 	}
 }
 
@@ -127,7 +127,7 @@ func TestVerifyFindsWhatTheLogDoesNotFoldTo(t *testing.T) {
 	log := bus.Log()
 	add(t, log, 10, "s1")
 	state, mark := folded(t, log, 7)
-	img := state.Image()
+	img := state.Still()
 	img.Unfit++ // whole, sealed, of this log, and wrong
 	put(t, bus, 10, file(t, log, 10))
 	put(t, bus, 7, encoded(t, img, mark))

@@ -79,50 +79,6 @@ type wireFlight struct {
 	At                       wireTime
 }
 
-type wireID struct {
-	_           struct{} `cbor:",toarray"`
-	ID          string
-	Epoch, Last uint64
-	RemovedAt   wireTime
-	Losses      []wireTime
-	Earlier     []wireEarlier
-	Node        *wireNode
-	Attempts    []wireNeed
-}
-
-type wireNode struct {
-	_                       struct{} `cbor:",toarray"`
-	Present, Lost           bool
-	Began                   uint64
-	Session, KeyFingerprint string
-	Issued                  *wireCredential
-	// Proved is nil, too, when it is the one that was issued.
-	Proved         *wireCredential
-	ProvedIsIssued bool
-	ProvedAt       wireTime
-	Bundle         string
-}
-
-type wireCredential struct {
-	_                             struct{} `cbor:",toarray"`
-	Serial, Nonce, KeyFingerprint string
-	Epoch                         uint64
-	NotBefore, NotAfter, IssuedAt wireTime
-	Sequence                      uint64
-	Issuer, CertificatePEM        string
-}
-
-type wireNeed struct {
-	_                   struct{} `cbor:",toarray"`
-	Type                string
-	Published, Failures int
-	LastOutcome         wireTime
-	LastRefused         bool
-	LastError           string
-	Epoch, Generation   uint64
-	Retry               bool
-}
-
 // yearOne is the zero time in seconds of Unix.
 var yearOne = time.Time{}.Unix()
 

@@ -50,12 +50,6 @@ type wireRevoked struct {
 	At, NotAfter   wireTime
 }
 
-type wireEarlier struct {
-	_                              struct{} `cbor:",toarray"`
-	Serial, Issuer, KeyFingerprint string
-	NotAfter                       wireTime
-}
-
 func toTrust(img *projection.Image) wireTrust {
 	w := wireTrust{
 		Strict: img.Posture.Strict, PostureSequence: img.Posture.Sequence, PostureOf: img.Posture.Generation, PostureSince: toTime(img.Posture.Since),

@@ -18,7 +18,7 @@ import (
 // taken is a snapshot of what a view has folded.
 func taken(t *testing.T, v *view.View) view.Source {
 	t.Helper()
-	img, mark := v.Image()
+	img, mark := v.Still()
 	if mark != v.Mark() || mark.Sequence != img.Sequence {
 		t.Fatalf("an image up to %d with the mark %+v", img.Sequence, mark)
 	}

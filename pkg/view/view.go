@@ -228,12 +228,12 @@ func (v *View) Read(read func(*projection.State)) {
 	read(v.state)
 }
 
-// Image is a copy of the state for a snapshot, and the record that it ends with.
-// The fold waits while it is made.
-func (v *View) Image() (projection.Image, snapshot.Mark) {
+// Still is the state as it is now, for a snapshot, and the record that it ends
+// with. The fold waits while it is made.
+func (v *View) Still() (*projection.Still, snapshot.Mark) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return v.state.Image(), v.mark
+	return v.state.Still(), v.mark
 }
 
 // Mark is the last record folded.
