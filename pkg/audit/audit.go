@@ -178,8 +178,7 @@ var expected = map[history.Rule]string{
 	history.RuleProof:   "an answer to the newest challenge of that node",
 }
 
-// broken takes what pkg/history found. What it says of the inventory of a flip is
-// not said again by others.
+// broken takes what pkg/history found.
 func (a *audit) broken(v history.Violation) {
 	a.differ(v.Sequence, What(v.Rule), expected[v.Rule], v.Detail)
 }

@@ -156,7 +156,7 @@ type telling struct {
 	random  *mathrand.Rand
 	decider decide.Incremental
 	given   decide.Given
-	// held up are the steps that were published and not carried out.
+	// todo are the steps that were published and not carried out.
 	todo []engine.Step
 }
 

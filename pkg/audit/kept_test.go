@@ -104,8 +104,8 @@ func TestTheKeptHistoriesHaveAllThatIsDecidedBy(t *testing.T) {
 	}
 }
 
-// A file and a log of the same records give one report.
-func TestALogAndItsExportGiveOneReport(t *testing.T) {
+// A file and a log of the same records are walked through alike.
+func TestALogAndItsExportHaveTheSameDecisions(t *testing.T) {
 	for _, name := range kept(t) {
 		file := open(t, name)
 		log := eventlog.NewMemory(events.DefaultSubjects(), nil)
