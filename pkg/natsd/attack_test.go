@@ -341,7 +341,7 @@ func eachServiceWritesOnlyWhatIsItsOwn(t *testing.T, mode busconf.Mode) {
 	b.as(busconf.Executor).mustNotPublish("fleet.events.plan", "fleet.events.inventory", "fleet.events.control", "fleet.actions.enroll-node.a",
 		"$O.FLEET_INVENTORIES.M.x", "$O.FLEET_INVENTORIES.C.x")
 	b.as(busconf.Operator).mustNotPublish("fleet.events.plan", "fleet.events.node.a", "fleet.events.enforcement", "fleet.events.trust", "fleet.actions.enroll-node.a",
-		"fleet.command.a", "$O.FLEET_INVENTORIES.M.x", "$JS.API.CONSUMER.CREATE.FLEET.executor", "$JS.API.CONSUMER.MSG.NEXT.FLEET.executor")
+		"fleet.command.a", "$O.FLEET_SNAPSHOTS.M.x", "$JS.API.CONSUMER.CREATE.FLEET.executor", "$JS.API.CONSUMER.MSG.NEXT.FLEET.executor")
 	// The log takes no rollup from those who may write it.
 	appendFact(t, b.planner.Log())
 	b.as(busconf.Planner).send("fleet.events.plan", "", "Nats-Rollup", "all")
