@@ -43,14 +43,14 @@ func beServer(options string) error {
 // cluster is three servers, each a process, so that it can be killed: a server
 // that is only shut down tells its clients and the other servers.
 type cluster struct {
-	t       *testing.T
+	t       testing.TB
 	names   []string
 	options map[string]natsd.Options
 	running map[string]*exec.Cmd
 	urls    []string
 }
 
-func newCluster(t *testing.T) *cluster {
+func newCluster(t testing.TB) *cluster {
 	c := &cluster{
 		t: t, names: []string{"s1", "s2", "s3"},
 		options: make(map[string]natsd.Options), running: make(map[string]*exec.Cmd),
@@ -123,7 +123,7 @@ func (c *cluster) connect(o Options) *Bus {
 }
 
 // until tries again and again, as whoever waits for a leader must.
-func until(t *testing.T, what string, try func(ctx context.Context) error) {
+func until(t testing.TB, what string, try func(ctx context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
