@@ -140,6 +140,9 @@ func (f *applyFlags) confirm(cmd *cobra.Command, name string, shown forecast) er
 	}
 }
 
+// lookBack is how long the log is asked what became of an answer that got lost.
+const lookBack = 10 * time.Second
+
 // put appends over exactly what was shown. Of an answer that got lost the log
 // itself tells how it ended.
 func (f *applyFlags) put(ctx context.Context, l *live, shown forecast, text []byte, word planner.Word) (uint64, error) {
@@ -147,8 +150,10 @@ func (f *applyFlags) put(ctx context.Context, l *live, shown forecast, text []by
 	if err == nil || ctx.Err() != nil {
 		return sequence, err
 	}
-	if caught := l.view.CatchUp(ctx); caught != nil {
-		return 0, errors.Join(err, caught)
+	looking, cancel := context.WithTimeout(ctx, lookBack)
+	defer cancel()
+	if l.view.CatchUp(looking) != nil {
+		return 0, cli.WithHint(err, fmt.Sprintf("'fleetfold status' says whether generation %d is in force", shown.seen.Generation+1))
 	}
 	var now projection.InventoryRef
 	l.view.Read(func(st *projection.State) { now = st.Inventory() })

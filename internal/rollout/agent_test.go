@@ -129,7 +129,7 @@ func (a *agent) attack(c *receiver.Credential, status int, reason fleet.Reason) 
 	_, err = io.Copy(io.Discard, answer.Body)
 	a.must(err)
 	got := fleet.Reason(answer.Header.Get(receiver.ReasonHeader))
-	if got != "" {
+	if got != "" && got != receiver.PostureUnknown { // which refuses nothing: it says to come again
 		a.attacks[got]++
 	}
 	return answer.StatusCode == status && got == reason

@@ -18,11 +18,10 @@ func TestNoPostOfADesiredNodeIsRefused(t *testing.T) {
 	s.start(ids...)
 	s.want(false, ids...)
 	for _, id := range ids {
-		s.agents[id].until("unsigned posts", func() bool {
-			return s.agents[id].metric(`fleetfold_posts_received_total{reason="unsigned",result="unverified"}`) > 0
-		})
-		if !s.agents[id].attack(nil, http.StatusNoContent, "") {
-			t.Errorf("%s refuses an unsigned post while the fleet is permissive", id)
+		// Its peers may sign already: they prove that they can within a moment.
+		s.agents[id].until("an unsigned post", func() bool { return s.agents[id].attack(nil, http.StatusNoContent, "") })
+		if s.agents[id].metric(`fleetfold_posts_received_total{reason="unsigned",result="unverified"}`) == 0 {
+			t.Errorf("%s does not count what it would refuse", id)
 		}
 	}
 

@@ -20,7 +20,11 @@ type SubjectReader interface {
 // it, knows that somebody else has carried the edit out, and that whatever is in
 // force now came later. It must not be brought back. With since 0, as for a file
 // that is read for the first time, any generation counts.
-func AppliedSince(ctx context.Context, log SubjectReader, subjects events.Subjects, text []byte, since uint64) (bool, error) {
+//
+// last is the newest sequence on the subject of inventories that the caller knows
+// of, as State.LastInventory gives it. A replica that has not got that far is no
+// witness: that is an error, and to be asked again.
+func AppliedSince(ctx context.Context, log SubjectReader, subjects events.Subjects, text []byte, since, last uint64) (bool, error) {
 	const page = 100
 	digest := inventory.Digest(text)
 	for after := uint64(0); ; {
@@ -37,7 +41,11 @@ func AppliedSince(ctx context.Context, log SubjectReader, subjects events.Subjec
 				return true, nil
 			}
 		}
-		if len(records) < page {
+		switch {
+		case len(records) == page:
+		case after < last:
+			return false, fmt.Errorf("read which inventories were applied: the answer ends at sequence %d, and there is one at %d", after, last)
+		default:
 			return false, nil
 		}
 	}

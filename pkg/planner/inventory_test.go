@@ -108,6 +108,13 @@ func TestAppliedSinceLooksBehindAGeneration(t *testing.T) {
 	for _, text := range []string{twoNodes, second, third, twoNodes} {
 		s.apply(v, text)
 	}
+	last, err := s.log.LastOn(s.ctx, s.log.Subjects().Inventory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if applied, err := planner.AppliedSince(s.ctx, s.bus, s.log.Subjects(), []byte(third+"# new\n"), 0, last+1); err == nil {
+		t.Errorf("a replica that is behind was believed: %v", applied)
+	}
 	for _, c := range []struct {
 		text  string
 		since uint64
@@ -116,7 +123,7 @@ func TestAppliedSinceLooksBehindAGeneration(t *testing.T) {
 		{twoNodes, 0, true}, {twoNodes, 3, true}, {twoNodes, 4, false},
 		{second, 1, true}, {second, 2, false}, {third, 2, true}, {third + "# new\n", 0, false},
 	} {
-		got, err := planner.AppliedSince(s.ctx, s.bus, s.log.Subjects(), []byte(c.text), c.since)
+		got, err := planner.AppliedSince(s.ctx, s.bus, s.log.Subjects(), []byte(c.text), c.since, last)
 		if err != nil || got != c.want {
 			t.Errorf("since %d: %v, %v, want %v:\n%s", c.since, got, err, c.want, c.text)
 		}

@@ -114,7 +114,9 @@ func (f *flags) once(bus *eventlog.Bus, v *view.View, logger zerolog.Logger) *in
 			return generation
 		},
 		AppliedSince: func(ctx context.Context, text []byte, since uint64) (bool, error) {
-			return planner.AppliedSince(ctx, bus, bus.Log().Subjects(), text, since)
+			var last uint64
+			v.Read(func(st *projection.State) { last = st.LastInventory() })
+			return planner.AppliedSince(ctx, bus, bus.Log().Subjects(), text, since, last)
 		},
 		Passed: func() {
 			logger.Warn().Str(field.Path, f.inventory).
