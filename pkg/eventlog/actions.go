@@ -62,9 +62,10 @@ type actions struct {
 	failures int
 }
 
-// start makes the consumer where it is missing. Few actions are asked for at a
-// time, and one where few may be out: what waited here would be kept from the
-// other executors.
+// start makes the consumer where it is missing. One action is asked for at a time
+// where one may be out, and half of what may be out where many may: the server
+// hands out in turns to all who ask, and who ask for few at a time append little
+// together.
 func (a *actions) start(ctx context.Context) error {
 	// An answer may never come: who was asked may have been lost meanwhile.
 	ctx, cancel := question(ctx)
@@ -72,10 +73,11 @@ func (a *actions) start(ctx context.Context) error {
 	if _, err := a.bus.js.CreateOrUpdateConsumer(ctx, a.bus.logStream(), a.config); err != nil {
 		return fmt.Errorf("create consumer %s of %s: %w", actionConsumer, a.bus.logStream(), plain(err))
 	}
-	p, err := a.bus.newPull(a.bus.logStream(), actionConsumer, 1+a.config.MaxAckPending/8)
+	p, err := a.bus.newPull(a.bus.logStream(), actionConsumer, 1+a.config.MaxAckPending/2)
 	if err != nil {
 		return err
 	}
+	p.ahead = p.batch / 2
 	a.pull = p
 	return nil
 }

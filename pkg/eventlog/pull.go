@@ -169,6 +169,11 @@ func (p *pull) ask() error {
 	if err != nil {
 		return err
 	}
+	select {
+	case <-p.reconnected:
+		p.open = 0
+	default:
+	}
 	p.reconnected = p.bus.nextReconnect()
 	if err := p.bus.nc.PublishRequest(p.request, p.sub.Subject, body); err != nil {
 		return plain(err)
