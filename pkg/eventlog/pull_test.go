@@ -30,3 +30,23 @@ func TestALongHistoryIsReadWithOneConsumer(t *testing.T) {
 	mustAppend(t, b.Log(), appeared(n))
 	mustTake(t, c, n, 1) // the requests that are open bring what is new
 }
+
+// Who asks for many at a time leaves half of them to the other at least, and the
+// more when it stops.
+func TestTwoExecutorsShareManyActions(t *testing.T) {
+	const many = 64
+	b := busOn(t)
+	publishActions(t, b, many)
+	first := takeActions(t, b, many, ackWait)
+	one := take(t, first)
+	second := takeActions(t, b, many, ackWait)
+	defer second.Close()
+	seen := map[uint64]bool{one.Record.Sequence: true}
+	for len(seen) < many/2 {
+		seen[take(t, second).Record.Sequence] = true
+	}
+	first.Close() // gives back what came and was not taken
+	for len(seen) < many {
+		seen[take(t, second).Record.Sequence] = true
+	}
+}
