@@ -62,9 +62,23 @@ type actions struct {
 	failures int
 }
 
-// start makes the consumer where it is missing. Few actions are asked for at a
-// time, and one where few may be out: what waited here would be kept from the
-// other executors.
+// manyOut is from how many actions that may be out on they are asked for half of
+// them at a time.
+const manyOut = 16
+
+// asking is how many actions one request asks for, and with how many to come the
+// next one goes out. Where few may be out they are asked for one by one: what
+// waited here would be kept from the other executors. Where many may, who asks for
+// few has little to append together; the server hands out to all who ask in turns.
+func (a *actions) asking() (batch, ahead int) {
+	most := a.config.MaxAckPending
+	if most < manyOut {
+		return 1 + most/8, 0
+	}
+	return most / 2, most / 4
+}
+
+// start makes the consumer where it is missing.
 func (a *actions) start(ctx context.Context) error {
 	// An answer may never come: who was asked may have been lost meanwhile.
 	ctx, cancel := question(ctx)
@@ -72,10 +86,12 @@ func (a *actions) start(ctx context.Context) error {
 	if _, err := a.bus.js.CreateOrUpdateConsumer(ctx, a.bus.logStream(), a.config); err != nil {
 		return fmt.Errorf("create consumer %s of %s: %w", actionConsumer, a.bus.logStream(), plain(err))
 	}
-	p, err := a.bus.newPull(a.bus.logStream(), actionConsumer, 1+a.config.MaxAckPending/8)
+	batch, ahead := a.asking()
+	p, err := a.bus.newPull(a.bus.logStream(), actionConsumer, batch)
 	if err != nil {
 		return err
 	}
+	p.ahead = ahead
 	a.pull = p
 	return nil
 }

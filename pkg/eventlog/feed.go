@@ -37,7 +37,8 @@ func (b *Bus) startFeed(stream, consumer string, back <-chan struct{}) (*feed, e
 	if err != nil {
 		return nil, err
 	}
-	p.maxBytes = readBytes
+	// Two requests are open at a time.
+	p.ahead, p.maxBytes = feedBatch/2, readBytes/2
 	f := &feed{
 		messages: make(chan *nats.Msg, feedBuffer), broken: make(chan error, 1), back: back, pull: p,
 		ended: make(chan struct{}),

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,6 +36,9 @@ type pull struct {
 	bus     *Bus
 	request string // subject of the requests
 	batch   int
+	// ahead is with how many messages to come the next request goes out: the
+	// server then reads on while those are worked on. 0: with none.
+	ahead int
 	// maxBytes bounds what one request may bring; 0: nothing does. The server
 	// cuts off whoever has too much waiting.
 	maxBytes int
@@ -46,8 +50,8 @@ type pull struct {
 	reconnected <-chan struct{}
 	// lost, unless nil, ends the pull as soon as the connection is lost.
 	lost <-chan struct{}
-	// open is how many messages the request under way may still bring, and
-	// brought says that it has brought one.
+	// open is how many messages the requests under way may still bring, and
+	// brought says that one came since the last of them ended.
 	open     int
 	brought  bool
 	deadline time.Time
@@ -120,10 +124,15 @@ func (p *pull) wait(ctx context.Context) (*nats.Msg, error) {
 	if p.bus.nc.IsClosed() {
 		return nil, nats.ErrConnectionClosed
 	}
-	if p.open == 0 {
+	if p.open <= p.ahead {
 		if err := p.ask(); err != nil {
 			return nil, fmt.Errorf("%w: %w", errPullGone, err)
 		}
+	}
+	select { // in a long history the next one is here, and a timer would cost more than it
+	case m := <-p.messages:
+		return p.take(m)
+	default:
 	}
 	timer := time.NewTimer(time.Until(p.deadline))
 	defer timer.Stop()
@@ -160,34 +169,58 @@ func (p *pull) ask() error {
 	if err != nil {
 		return err
 	}
+	select {
+	case <-p.reconnected:
+		p.open = 0
+	default:
+	}
 	p.reconnected = p.bus.nextReconnect()
 	if err := p.bus.nc.PublishRequest(p.request, p.sub.Subject, body); err != nil {
 		return plain(err)
 	}
-	p.open, p.brought, p.deadline = asked, false, time.Now().Add(pullExpires+pullGrace)
+	if p.open == 0 {
+		p.brought = false
+	}
+	p.open += asked
+	p.deadline = time.Now().Add(pullExpires + pullGrace)
 	return nil
 }
 
-// take returns neither message nor error at the end of a request that had
-// brought something.
+// take returns neither message nor error at the end of a request before which
+// something came.
 func (p *pull) take(m *nats.Msg) (*nats.Msg, error) {
 	if m.Reply != "" {
 		p.open, p.brought = max(p.open-1, 0), true
 		return m, nil
 	}
-	p.open = 0
+	p.open = max(p.open-unbrought(m, p.open), 0)
+	brought := p.brought
+	p.brought = false
 	switch status := m.Header.Get("Status"); {
 	case status == "404", status == "408": // none there, or no more came in time
-		if p.brought {
+		if brought {
 			return nil, nil
 		}
 		return nil, errPullIdle
 	case status == "409" && strings.Contains(m.Header.Get("Description"), "MaxBytes"): // more would be too much at once
-		p.large = !p.brought
+		p.large = !brought
 		return nil, errPullIdle
+	case status == "409" && m.Header.Get("Description") == "Batch Completed": // said where bytes are bounded, too
+		return nil, nil
 	default:
+		p.open = 0
 		return nil, fmt.Errorf("%w: %s %s", errPullGone, status, m.Header.Get("Description"))
 	}
+}
+
+// unbrought is how many of its messages the request did not bring that ended with
+// the server's word m; all that are open where it does not say.
+func unbrought(m *nats.Msg, open int) int {
+	n, err := strconv.Atoi(m.Header.Get("Nats-Pending-Messages"))
+	if err != nil || n < 0 {
+		return open
+	}
+	return n
 }
 
 // pause waits before the try number n. While there is no connection it waits

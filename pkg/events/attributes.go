@@ -107,36 +107,54 @@ func (a *attributes) set(i int, value string) error {
 
 // readHeaders collects the attributes of a message in binary mode, in headers
 // of any case. Headers that are no attributes, and extensions that no event
-// here carries, are passed over.
-func (a *attributes) readHeaders(header map[string][]string) error {
+// here carries, are passed over. What is wrong with an attribute, misfit, is of
+// no account where the whole event stands in the body; err always is.
+func (a *attributes) readHeaders(header map[string][]string) (structured bool, misfit, err error) {
+	media, found := "", false
 	for name, values := range header {
-		if len(name) < 4 {
+		if i := attrOfHeader(name); i >= 0 {
+			if misfit == nil {
+				misfit = a.setHeader(i, values)
+			}
 			continue
 		}
-		i := -1
-		if name[:3] == "ce-" {
-			i = attrIndex(name[3:])
+		if len(name) != len(contentType) || !strings.EqualFold(name, contentType) {
+			continue
 		}
-		if i < 0 {
-			if !strings.EqualFold(name[:3], "ce-") {
-				continue
-			}
-			if i = attrIndex(strings.ToLower(name[3:])); i < 0 {
-				continue
-			}
+		if found || len(values) != 1 {
+			return false, nil, refuse(ReasonBadHeader, "header Content-Type must have one value")
 		}
-		if len(values) != 1 {
-			return refuse(ReasonBadHeader, "header ce-%s has %d values, not one", attrNames[i], len(values))
-		}
-		value, err := headerValue(values[0])
-		if err != nil {
-			return refuse(ReasonBadHeader, "header ce-%s: %v", attrNames[i], err)
-		}
-		if err := a.set(i, value); err != nil {
-			return err
+		media, found = values[0], true
+	}
+	structured, err = isStructured(media)
+	return structured, misfit, err
+}
+
+// attrOfHeader finds the attribute that a header stands for, -1 for none.
+func attrOfHeader(name string) int {
+	if len(name) < 4 {
+		return -1
+	}
+	if name[:3] == "ce-" {
+		if i := attrIndex(name[3:]); i >= 0 {
+			return i
 		}
 	}
-	return nil
+	if !strings.EqualFold(name[:3], "ce-") {
+		return -1
+	}
+	return attrIndex(strings.ToLower(name[3:]))
+}
+
+func (a *attributes) setHeader(i int, values []string) error {
+	if len(values) != 1 {
+		return refuse(ReasonBadHeader, "header ce-%s has %d values, not one", attrNames[i], len(values))
+	}
+	value, err := headerValue(values[0])
+	if err != nil {
+		return refuse(ReasonBadHeader, "header ce-%s: %v", attrNames[i], err)
+	}
+	return a.set(i, value)
 }
 
 // event turns the attributes into an event that still lacks its data.

@@ -59,6 +59,9 @@ func checkText(name, s string) error {
 	if s == "" || len(s) > maxAttributeBytes {
 		return refuse(ReasonBadAttribute, "attribute %s must have 1 to %d bytes, it has %d", name, maxAttributeBytes, len(s))
 	}
+	if isPrintable(s) {
+		return nil
+	}
 	if !utf8.ValidString(s) || strings.TrimSpace(s) == "" {
 		return refuse(ReasonBadAttribute, "attribute %s is blank or not valid UTF-8", name)
 	}
@@ -68,6 +71,17 @@ func checkText(name, s string) error {
 		}
 	}
 	return nil
+}
+
+// isPrintable says that s has only ASCII letters, digits and marks, as almost
+// every text has that is checked.
+func isPrintable(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= 0x7F {
+			return false
+		}
+	}
+	return true
 }
 
 // checkSource checks for the characters of a URI reference.

@@ -143,14 +143,15 @@ func decode(m Message, checkSubject func(string, *Event, *form) error) (*Event, 
 
 // read takes the attributes of a message and returns the bytes of its data.
 func (a *attributes) read(m Message) ([]byte, error) {
-	structured, err := isStructured(m.Header)
+	structured, ofHeaders, err := a.readHeaders(m.Header)
 	if err != nil {
 		return nil, err
 	}
-	if structured {
+	if structured { // then headers say nothing about the event
+		*a = attributes{}
 		return a.readStructured(m.Data)
 	}
-	return m.Data, a.readHeaders(m.Header)
+	return m.Data, ofHeaders
 }
 
 func (s Subjects) check(subject string, e *Event, f *form) error {
@@ -175,6 +176,24 @@ func (f *form) decode(body []byte) (Payload, error) {
 	if !utf8.Valid(body) {
 		return nil, refuse(ReasonBadData, "data of %s is not valid UTF-8", f.Type)
 	}
+	if data, ok := f.quick(body); ok {
+		return data, nil
+	}
+	return f.slow(body)
+}
+
+// quick reads what its reader reads; false says nothing about the body.
+func (f *form) quick(body []byte) (Payload, bool) {
+	if f.read == nil {
+		return nil, false
+	}
+	data := f.fresh()
+	rest, ok := f.read(space(body), reflect.ValueOf(data).Elem())
+	return data, ok && len(space(rest)) == 0
+}
+
+// slow decides what is read, and says what is wrong.
+func (f *form) slow(body []byte) (Payload, error) {
 	data := f.fresh()
 	if err := json.Unmarshal(body, data); err != nil {
 		return nil, refuse(ReasonBadData, "data of %s: %v", f.Type, err)

@@ -13,13 +13,15 @@ type form struct {
 	*Descriptor
 	payload reflect.Type
 	shape   *shape
+	// read is the quick way to read the payload; nil where there is none.
+	read reader
 }
 
 var forms = func() map[Type]*form {
 	m := make(map[Type]*form, len(byType))
 	for t, d := range byType {
 		p := reflect.TypeOf(d.fresh())
-		m[t] = &form{Descriptor: d, payload: p, shape: shapeOf(p.Elem())}
+		m[t] = &form{Descriptor: d, payload: p, shape: shapeOf(p.Elem()), read: readerOf(p.Elem())}
 	}
 	return m
 }()

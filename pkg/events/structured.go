@@ -9,21 +9,14 @@ import (
 	"unicode/utf8"
 )
 
-const cloudEventsMediaType = "application/cloudevents"
+const (
+	contentType          = "content-type"
+	cloudEventsMediaType = "application/cloudevents"
+)
 
-// isStructured says whether the whole event stands in the body. Only the JSON
-// format is read; another format, or a batch, is refused.
-func isStructured(header map[string][]string) (bool, error) {
-	value, found := "", false
-	for name, values := range header {
-		if len(name) != len("content-type") || !strings.EqualFold(name, "content-type") {
-			continue
-		}
-		if found || len(values) != 1 {
-			return false, refuse(ReasonBadHeader, "header Content-Type must have one value")
-		}
-		value, found = values[0], true
-	}
+// isStructured says of the value of Content-Type whether the whole event stands
+// in the body. Only the JSON format is read; another format, or a batch, is refused.
+func isStructured(value string) (bool, error) {
 	n := len(cloudEventsMediaType)
 	if len(value) < n || !strings.EqualFold(value[:n], cloudEventsMediaType) {
 		return false, nil
