@@ -71,6 +71,9 @@ type Planner struct {
 	// owed says that facts were appended and nothing was decided on them yet:
 	// a stream of facts must not keep the planner from planning.
 	owed bool
+	// decided is when the last decision ended, and decidedIn how long it took.
+	decided   time.Time
+	decidedIn time.Duration
 	// wake is when to look again even if nothing happens; zero: never.
 	wake time.Time
 	// withheld is the last account of held actions that was logged.
@@ -234,10 +237,21 @@ func (p *Planner) step(ctx context.Context) error {
 	return p.tolerate(ctx, p.progress(ctx))
 }
 
+// factsShare is how many times as long as the last decision took facts may be
+// appended before the next one. Many facts at once, as when a region is cut off,
+// are then on the log soon, and are decided on together: a decision on a large
+// fleet takes a while.
+const factsShare = 4
+
+// owes says whether a decision on the facts so far is due.
+func (p *Planner) owes() bool {
+	return p.owed && p.Now().Sub(p.decided) >= factsShare*p.decidedIn
+}
+
 // progress makes at most one append: of a plan if one is owed, else of facts,
 // else of a plan.
 func (p *Planner) progress(ctx context.Context) error {
-	if p.owed {
+	if p.owes() {
 		p.owed = false
 		if published, err := p.decideNow(ctx); published || err != nil {
 			return err
@@ -245,16 +259,20 @@ func (p *Planner) progress(ctx context.Context) error {
 	}
 	appended, err := p.appendFacts(ctx)
 	if appended || err != nil {
-		p.owed = appended
+		p.owed = p.owed || appended
 		return err
 	}
+	p.owed = false
 	_, err = p.decideNow(ctx)
 	return err
 }
 
 // decideNow also ends the trouble there was: facts may go on while no plan can.
 func (p *Planner) decideNow(ctx context.Context) (published bool, err error) {
+	began := p.Now()
 	published, err = p.decide(ctx)
+	p.decided = p.Now()
+	p.decidedIn = p.decided.Sub(began)
 	if err == nil && p.trouble.end() {
 		p.Metrics.blocked.Set(0)
 		p.Logger.Info().Msg("going on")

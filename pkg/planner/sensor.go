@@ -23,10 +23,12 @@ const (
 	RevokedCredentialLost fleet.Reason = "credential_lost"
 )
 
-// presence is what the lease stream last said of a node.
+// presence is what the lease stream last said of a node. There is one for each
+// node of the fleet, so it is small: what the beat says is shared with the
+// reader of leases.
 type presence struct {
 	beat *events.Heartbeat // nil: the lease has ended
-	at   time.Time
+	at   int64             // when it was stored, in Unix nanoseconds
 	// agreed: the log once called the node present in the session of the beat.
 	agreed bool
 	// outlived: the log has ended the node's life or its presence since, or has a
@@ -34,6 +36,8 @@ type presence struct {
 	// whether or not its session is a new one.
 	outlived bool
 }
+
+func (p presence) when() time.Time { return time.Unix(0, p.at) }
 
 // sensor turns observations into the facts that the log lacks. It does no I/O
 // and reads no clock.
@@ -65,6 +69,8 @@ type sensor struct {
 	veiled map[fleet.NodeID]time.Time
 	// damped are the nodes of which something waits for an alarm.
 	damped map[fleet.NodeID]struct{}
+	// pruned is when sessions and reported were last gone through.
+	pruned time.Time
 }
 
 func newSensor(lease time.Duration) *sensor {
@@ -92,13 +98,21 @@ func (s *sensor) see(sighting eventlog.Sighting) {
 	}
 	delete(s.unseen, sighting.Node)
 	delete(s.veiled, sighting.Node)
-	same := known && !before.outlived && before.beat != nil && now != nil && before.beat.Session == now.Session &&
-		before.beat.Leaving == now.Leaving && before.beat.KeyFingerprint == now.KeyFingerprint &&
-		before.beat.Bundle == now.Bundle
-	s.presence[sighting.Node] = presence{beat: now, at: sighting.Time, agreed: same && before.agreed}
+	same := known && !before.outlived && saysTheSame(before.beat, now)
+	s.presence[sighting.Node] = presence{beat: now, at: sighting.Time.UnixNano(), agreed: same && before.agreed}
 	if !same {
 		s.agenda.add(sighting.Node)
 	}
+}
+
+// saysTheSame of two heartbeats, either of which may be nil. A renewal mostly is
+// the very heartbeat that it renews.
+func saysTheSame(before, now *events.Heartbeat) bool {
+	if before == nil || now == nil {
+		return false
+	}
+	return before == now || before.Session == now.Session && before.Leaving == now.Leaving &&
+		before.KeyFingerprint == now.KeyFingerprint && before.Bundle == now.Bundle
 }
 
 // loseSight forgets who was seen: blind is not dead.
@@ -171,8 +185,12 @@ func (s *sensor) nextDeadline() time.Time {
 	return next
 }
 
-// maxFacts bounds one append of facts: it has to fit into one batch.
-const maxFacts = 256
+// maxFacts bounds one append of facts: with those of one more node it has to fit
+// into one batch.
+const maxFacts = eventlog.MaxBatch - maxFactsOfNode
+
+// maxFactsOfNode is more than facts ever returns for one node.
+const maxFactsOfNode = 8
 
 // conclude returns the facts that the log lacks, at most about maxFacts of
 // them, in the order in which the news came. What it has looked at is off the
@@ -180,6 +198,7 @@ const maxFacts = 256
 func (s *sensor) conclude(st *projection.State, now time.Time) (entries []eventlog.Entry, looked []fleet.NodeID) {
 	s.warmUp(now)
 	s.ring(now)
+	s.prune(now)
 	for len(entries) < maxFacts {
 		id, ok := s.agenda.take()
 		if !ok {
@@ -228,6 +247,17 @@ func (s *sensor) damp(id fleet.NodeID, last, now time.Time) bool {
 		heap.Push(&s.alarms, alarm{until, id})
 	}
 	return true
+}
+
+// prune forgets changes that are a lease old and so damp nothing any more.
+func (s *sensor) prune(now time.Time) {
+	if now.Sub(s.pruned) < s.lease {
+		return
+	}
+	s.pruned = now
+	for _, changes := range []map[fleet.NodeID]time.Time{s.sessions, s.reported} {
+		maps.DeleteFunc(changes, func(_ fleet.NodeID, at time.Time) bool { return now.Sub(at) >= s.lease })
+	}
 }
 
 // ring puts the nodes whose time has come on the agenda.
