@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/fleetfold/fleetfold/internal/field"
-	"github.com/fleetfold/fleetfold/pkg/events"
 )
 
 // beatOn renews the lease until ctx ends. After a failure it tries again soon,
@@ -90,15 +89,7 @@ func (a *Agent) leave(ctx context.Context, bus Bus) error {
 }
 
 func (a *Agent) publish(ctx context.Context, bus Bus, serial, pending string, leaving bool) error {
-	e := a.event(events.TypeNodeHeartbeat, events.NodeSource(a.cfg.Node), &events.Heartbeat{
-		Session:        a.session,
-		LeaseSeconds:   int(a.cfg.Lease / time.Second),
-		KeyFingerprint: a.fingerprint,
-		Serial:         serial,
-		PendingSerial:  pending,
-		Leaving:        leaving,
-		Bundle:         a.bundleDigest(),
-	})
+	e := a.speaker().Heartbeat(a.cfg.Lease, Holding{Serial: serial, PendingSerial: pending, Bundle: a.bundleDigest()}, leaving)
 	if err := bus.Beat(ctx, a.cfg.Node, e, a.cfg.Lease); err != nil {
 		return fmt.Errorf("publish heartbeat: %w", err)
 	}

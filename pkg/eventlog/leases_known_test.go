@@ -65,9 +65,13 @@ func TestWhatDiffersFromTheLastHeartbeatIsJudged(t *testing.T) {
 		"no time":             func(m *nats.Msg) { delete(m.Header, "ce-time") },
 		"a time that is none": func(m *nats.Msg) { m.Header["ce-time"] = []string{"yesterday"} },
 		"a doubled attribute": func(m *nats.Msg) { m.Header["Ce-Type"] = []string{"x"} },
-		"an unknown field":    func(m *nats.Msg) { m.Data = []byte(`{"session":"s","lease_seconds":15,"key_fingerprint":"sha256:0000000000000000000000000000000000000000000000000000000000000000","x":1}`) },
-		"a lease of no time":  func(m *nats.Msg) { m.Data = []byte(`{"session":"s","lease_seconds":0,"key_fingerprint":"sha256:0000000000000000000000000000000000000000000000000000000000000000"}`) },
-		"nothing":             func(m *nats.Msg) { m.Data = nil },
+		"an unknown field": func(m *nats.Msg) {
+			m.Data = []byte(`{"session":"s","lease_seconds":15,"key_fingerprint":"sha256:0000000000000000000000000000000000000000000000000000000000000000","x":1}`)
+		},
+		"a lease of no time": func(m *nats.Msg) {
+			m.Data = []byte(`{"session":"s","lease_seconds":0,"key_fingerprint":"sha256:0000000000000000000000000000000000000000000000000000000000000000"}`)
+		},
+		"nothing": func(m *nats.Msg) { m.Data = nil },
 		"more than a node may": func(m *nats.Msg) {
 			m.Data = append(slices.Clone(m.Data), slices.Repeat([]byte(" "), maxSaid)...)
 		},

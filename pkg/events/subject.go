@@ -186,6 +186,18 @@ func (s Subjects) AllPresence() string { return s.prefix + ".presence.*" }
 // AllCredentials matches every credential statement of a node.
 func (s Subjects) AllCredentials() string { return s.prefix + ".credential.*" }
 
+// AllCommands matches the commands to all nodes.
+func (s Subjects) AllCommands() string { return s.prefix + ".command.*" }
+
+// CommandNode is the node that a command subject belongs to.
+func (s Subjects) CommandNode(subject string) (fleet.NodeID, error) {
+	token, ok := strings.CutPrefix(subject, s.prefix+".command.")
+	if !ok {
+		return "", refuse(ReasonWrongSubject, "%q is not a command subject", subject)
+	}
+	return ParseToken(token)
+}
+
 // PresenceNode is the node that a presence subject belongs to.
 func (s Subjects) PresenceNode(subject string) (fleet.NodeID, error) {
 	token, ok := strings.CutPrefix(subject, s.prefix+".presence.")
