@@ -42,6 +42,7 @@ compares it with what is, says what lies between, and carries that out.`,
 		newHealth(),
 		newDoctor(),
 		newBench(),
+		newSimulate(),
 		natscmd.New(),
 		agentcmd.New(),
 	)

@@ -125,3 +125,12 @@ func RenewalDue(c *events.CredentialDelivered, random float64) time.Time {
 	spread := max(until.Add(-identity.SkewMargin).Sub(due)/3, 0)
 	return due.Add(time.Duration(random * float64(spread)))
 }
+
+// BundleDigestOf is what heartbeats name a published trust bundle by.
+func BundleDigestOf(text []byte) (string, error) {
+	b, err := readBundle(anyDomain, text)
+	if err != nil {
+		return "", fmt.Errorf("read trust bundle: %w", err)
+	}
+	return b.digest, nil
+}

@@ -27,6 +27,9 @@ const (
 	TrustCRL TrustKind = "crl"
 	// TrustPosture is a Posture (JSON). Its version is the sequence of the fact.
 	TrustPosture TrustKind = "posture"
+	// TrustPace is an events.Pace (JSON). Its version is the sequence of the log on
+	// which it was found.
+	TrustPace TrustKind = "pace"
 )
 
 // TrustText is what the trust stream says of one thing. It is not verified.
@@ -95,6 +98,8 @@ func (t TrustText) subject(s events.Subjects) (string, error) {
 		return s.TrustBundle(), nil
 	case t.Kind == TrustPosture && t.KeyID == "":
 		return s.TrustPosture(), nil
+	case t.Kind == TrustPace && t.KeyID == "":
+		return s.TrustPace(), nil
 	case t.Kind == TrustCRL && isHex(t.KeyID):
 		return s.TrustCRL(t.KeyID), nil
 	}
@@ -136,6 +141,8 @@ func trustTextOf(s events.Subjects, subject string, header nats.Header, data []b
 		t.Kind = TrustBundle
 	case subject == s.TrustPosture():
 		t.Kind = TrustPosture
+	case subject == s.TrustPace():
+		t.Kind = TrustPace
 	default:
 		return TrustText{}, &events.Refusal{Reason: events.ReasonWrongSubject, Detail: fmt.Sprintf("%q is no subject of the trust stream", subject)}
 	}

@@ -2,13 +2,17 @@ package eventlog
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
 )
 
 const (
@@ -18,6 +22,9 @@ const (
 	// trustLook is how often the stream itself is asked: a text that only passed
 	// by, and was lost, is found then.
 	trustLook = 30 * time.Second
+	// trustLookBeats is how many heartbeats apart two looks are at least: many
+	// nodes must not ask for their trust more often than they say that they live.
+	trustLookBeats = 6
 )
 
 // Trusts follows the trust stream. Next is for one goroutine; Close may be
@@ -42,9 +49,9 @@ func (b *Bus) Trust(context.Context) (Trusts, error) {
 	return f, nil
 }
 
-// Bundles calls take with each newer trust bundle, in the SPIFFE format, until
-// ctx ends or the bus is closed. It needs no more than Trust.
-func (b *Bus) Bundles(ctx context.Context, take func(text []byte)) error {
+// Trusted calls take with each newer text until ctx ends or the bus is closed. It
+// needs no more than Trust.
+func (b *Bus) Trusted(ctx context.Context, take func(TrustText)) error {
 	feed, err := b.Trust(ctx)
 	if err != nil {
 		return err
@@ -56,11 +63,55 @@ func (b *Bus) Bundles(ctx context.Context, take func(text []byte)) error {
 			return err
 		}
 		for _, t := range texts {
-			if t.Kind == TrustBundle {
-				take(t.Text)
-			}
+			take(t)
 		}
 	}
+}
+
+// BundlesAndPaces is Bundles and besides calls pace with each newer pace, as
+// events.ParsePace reads it.
+func (b *Bus) BundlesAndPaces(ctx context.Context, bundle, pace func(text []byte)) error {
+	return b.Trusted(ctx, func(t TrustText) {
+		switch t.Kind {
+		case TrustBundle:
+			bundle(t.Text)
+		case TrustPace:
+			pace(t.Text)
+		}
+	})
+}
+
+// Pace is the newest that was published; the zero Pace for none.
+func (b *Bus) Pace(ctx context.Context) (events.Pace, error) {
+	ctx, cancel := question(ctx)
+	defer cancel()
+	s, err := b.js.Stream(ctx, b.trustStream())
+	if err != nil {
+		return events.Pace{}, fmt.Errorf("read pace: %w", plain(err))
+	}
+	m, err := s.GetLastMsgForSubject(ctx, b.subjects.TrustPace())
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return events.Pace{}, nil
+	case err != nil:
+		return events.Pace{}, fmt.Errorf("read pace: %w", plain(err))
+	}
+	return events.ParsePace(m.Data)
+}
+
+// PublishPace publishes a pace unless one of the same or a newer sequence is there.
+func (b *Bus) PublishPace(ctx context.Context, p events.Pace) (published bool, err error) {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return false, fmt.Errorf("encode pace: %w", err)
+	}
+	return b.PublishTrust(ctx, TrustText{Kind: TrustPace, Version: p.Sequence, Text: text})
+}
+
+// Bundles calls take with each newer trust bundle, in the SPIFFE format, until
+// ctx ends or the bus is closed. It needs no more than Trust.
+func (b *Bus) Bundles(ctx context.Context, take func(text []byte)) error {
+	return b.BundlesAndPaces(ctx, take, func([]byte) {})
 }
 
 type trustFeed struct {
@@ -72,6 +123,7 @@ type trustFeed struct {
 	// versions by subject of what was returned.
 	versions map[string]uint64
 	looked   time.Time
+	pace     events.Pace
 	failures int
 }
 
@@ -88,7 +140,7 @@ func (f *trustFeed) Next(ctx context.Context) ([]TrustText, error) {
 		if fresh := f.look(ctx); len(fresh) > 0 {
 			return fresh, nil
 		}
-		wait := trustLook
+		wait := max(trustLook, trustLookBeats*f.pace.Interval())
 		if f.failures > 0 {
 			wait = min(firstReconnect<<min(f.failures, 10), longestReconnect)
 		}
@@ -158,5 +210,11 @@ func (f *trustFeed) fresh(to []TrustText, subject string, header nats.Header, da
 		return to
 	}
 	f.versions[subject] = t.Version
+	if t.Kind == TrustPace {
+		if f.pace, err = events.ParsePace(t.Text); err != nil {
+			f.bus.tell("refused a text of "+f.bus.trustStream(), err)
+			return to
+		}
+	}
 	return append(to, t)
 }

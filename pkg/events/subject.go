@@ -171,7 +171,10 @@ func (s Subjects) TrustPosture() string { return s.prefix + ".trust.posture" }
 // lower-case hex.
 func (s Subjects) TrustCRL(keyID string) string { return s.prefix + ".trust.crl." + keyID }
 
-// AllTrust matches the bundle, the posture and every revocation list.
+// TrustPace is the subject of how often nodes should send heartbeats.
+func (s Subjects) TrustPace() string { return s.prefix + ".trust.pace" }
+
+// AllTrust matches the bundle, the pace, the posture and every revocation list.
 func (s Subjects) AllTrust() string { return s.prefix + ".trust.>" }
 
 // AllEvents, AllActions, AllPresence and AllCredentials are the filters of the streams.
