@@ -38,6 +38,8 @@ type Config struct {
 	// each asks for, in whole seconds; 0 means three intervals, rounded up. Where
 	// the fleet sets a slower pace, that counts.
 	Interval, Lease time.Duration
+	// Ramp is over how long births are spread; 0 means one interval.
+	Ramp time.Duration
 	// Jitter is the part of an interval, 0 to 1, that may be left out at random;
 	// 0 means agent.DefaultJitter.
 	Jitter float64
@@ -72,6 +74,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Lease == 0 {
 		c.Lease = leaseFor(c.Interval)
+	}
+	if c.Ramp == 0 {
+		c.Ramp = c.Interval
 	}
 	if c.Jitter == 0 {
 		c.Jitter = agent.DefaultJitter
@@ -116,8 +121,8 @@ func (c Config) Validate() error {
 	if !(c.Churn >= 0 && c.Churn <= MaxChurn) {
 		report("churn is %v, must be 0 to %d a minute", c.Churn, MaxChurn)
 	}
-	if c.Away < 0 || c.InFlight < 1 {
-		report("the time away must not be negative, and at least one heartbeat must be let through at once")
+	if c.Ramp < 0 || c.Away < 0 || c.InFlight < 1 {
+		report("ramp and time away must not be negative, and at least one heartbeat must be let through at once")
 	}
 	return errors.Join(problems...)
 }

@@ -16,7 +16,7 @@
 //
 // # In which order things happen
 //
-// Births are spread over the first interval. From then on a heap says whose
+// Births are spread over Config.Ramp. From then on a heap says whose
 // heartbeat is due next; one goroutine sends them, acknowledgements come back in
 // any order, and at most Config.InFlight are under way. A death is silent: the
 // node says nothing from then on, and comes back as an agent that was started

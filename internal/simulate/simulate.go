@@ -118,10 +118,10 @@ func (s *Simulation) Halt() { s.halted.Store(true) }
 // Reached is closed once a heartbeat of every node was acknowledged.
 func (s *Simulation) Reached() <-chan struct{} { return s.reached }
 
-// plan spreads the births over the first interval.
+// plan spreads the births.
 func (s *Simulation) plan(start int64) {
 	for i := range s.nodes {
-		at := start + int64(s.draw(drawBirth, i, 0)*float64(s.Interval))
+		at := start + int64(s.draw(drawBirth, i, 0)*float64(s.Ramp))
 		s.nodes[i].due = at
 		s.begin(i, at)
 	}

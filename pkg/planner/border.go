@@ -25,14 +25,16 @@ const (
 
 // sense takes in what the lease stream said. A stream that begins anew, after
 // the server lost its memory, says nothing about who is not on it yet: then
-// watching begins anew too.
-func (p *Planner) sense(s sighted) {
+// watching begins anew too. It reports whether anything was news.
+func (p *Planner) sense(s sighted) (news bool) {
+	settled, read, refused := p.sensor.settled(), p.leasesRead, false
 	if !s.caughtUp && p.sensor.caughtUp {
 		p.sensor.loseSight()
 		p.Logger.Warn().Msg("lost sight of the leases, watching anew")
 	}
 	for _, sighting := range s.seen {
 		if sighting.Err != nil {
+			refused = true
 			p.refuse("presence", sighting.Node, sighting.Err)
 			p.sensor.veil(sighting.Node, p.Now())
 			continue
@@ -40,6 +42,7 @@ func (p *Planner) sense(s sighted) {
 		p.sensor.see(sighting)
 	}
 	p.leasesRead = s.caughtUp
+	return refused || !p.sensor.agenda.empty() || p.sensor.settled() != settled || p.leasesRead != read
 }
 
 // watch begins to watch once all leases were read. It needs a fold of the whole

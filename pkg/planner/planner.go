@@ -182,19 +182,34 @@ func (p *Planner) loop(ctx context.Context, sightings <-chan sighted, statements
 			return err
 		}
 		p.arm(timer)
+		if more, err := p.await(ctx, changed, timer.C, sightings, statements, failed); !more || err != nil {
+			return err
+		}
+	}
+}
+
+// await waits for news. Heartbeats that only renew leases are none: to conclude
+// and decide after each of them would take a planner of a large fleet all its time.
+func (p *Planner) await(
+	ctx context.Context, changed <-chan struct{}, due <-chan time.Time,
+	sightings <-chan sighted, statements <-chan []eventlog.Statement, failed <-chan error,
+) (more bool, err error) {
+	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return false, nil
 		case err := <-failed:
-			return err
+			return false, err
 		case <-changed:
+			return true, nil
 		case s := <-sightings:
-			p.sense(s)
-		case s := <-statements:
-			if err := p.hear(ctx, s); err != nil {
-				return err
+			if p.sense(s) {
+				return true, nil
 			}
-		case <-timer.C:
+		case s := <-statements:
+			return true, p.hear(ctx, s)
+		case <-due:
+			return true, nil
 		}
 	}
 }
