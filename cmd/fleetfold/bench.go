@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 
 	"github.com/mattn/go-isatty"
@@ -84,7 +85,13 @@ func (f *benchFlags) run(cmd *cobra.Command, names []string) error {
 }
 
 func (f *benchFlags) measure(cmd *cobra.Command, names []string) ([]bench.Result, error) {
-	o := bench.Options{Names: names, Quick: f.quick, Dir: f.dir}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find own program: %w", err)
+	}
+	o := bench.Options{Names: names, Quick: f.quick, Dir: f.dir, Planner: func(args ...string) *exec.Cmd {
+		return exec.Command(self, append([]string{plannerName}, args...)...)
+	}}
 	progress := benchProgress(cmd.ErrOrStderr())
 	o.Started = func(b bench.Benchmark) { progress("measuring " + b.Name()) }
 	o.Skipped = func(b bench.Benchmark) {

@@ -9,6 +9,7 @@ func All() []Benchmark {
 		foldBenchmarks(),
 		loopBenchmarks(),
 		executorBenchmarks(),
+		presenceBenchmarks(),
 	)
 }
 

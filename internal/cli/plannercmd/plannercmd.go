@@ -42,8 +42,8 @@ func New() *cobra.Command {
 each change what lies between the inventory and the fleet, and publishes the
 actions. Any number of planners may run side by side. It waits for a server that
 is away.`,
-		Example: `  planner --nats nats://127.0.0.1:4222 --inventory fleet.yaml
-  planner --context prod --inventory /etc/fleetfold/fleet.yaml --listen :8080`,
+		Example: `  {path} --nats nats://127.0.0.1:4222 --inventory fleet.yaml
+  {path} --context prod --inventory /etc/fleetfold/fleet.yaml --listen :8080`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
