@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/profile"
 	"github.com/fleetfold/fleetfold/internal/render"
 	"github.com/fleetfold/fleetfold/internal/simulate"
 	"github.com/fleetfold/fleetfold/internal/standalone"
@@ -28,6 +29,7 @@ import (
 type simulateFlags struct {
 	nats     cli.NATSFlags
 	log      cli.LogFlags
+	profiles profile.Flags
 	sim      simulate.Config
 	kind     simulate.Inventory
 	duration time.Duration
@@ -83,6 +85,7 @@ The keys are drawn for each run. At the end the nodes say farewell.`,
 	f.output = addOutput(flags, "`FORMAT` of the summary at the end", "text", "json")
 	f.nats.AddTo(flags)
 	f.log.AddTo(flags)
+	f.profiles.AddTo(flags)
 	cli.SetDefault(flags, "log-level", "warn")
 	return cmd
 }
@@ -116,7 +119,7 @@ func (f *simulateFlags) check() error {
 	case f.embedded && f.sim.PresenceOnly:
 		return cli.Usagef("--embedded and --presence-only exclude each other: the planner would ask for credentials for ever")
 	}
-	return cli.UsageError(f.sim.Validate())
+	return cli.UsageError(errors.Join(f.sim.Validate(), f.profiles.Check()))
 }
 
 func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
@@ -137,12 +140,7 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 	f.sim.Logger = f.log.Logger(cmd.ErrOrStderr())
 	progress := simulateProgress(cmd.ErrOrStderr())
 	f.sim.Observe = func(s simulate.Summary) { progress(s.Line()) }
-	var sum simulate.Summary
-	if f.embedded {
-		sum, err = f.inside(cmd.Context(), f.sim.Logger)
-	} else {
-		sum, err = f.outside(cmd)
-	}
+	sum, err := f.profiled(cmd)
 	progress("")
 	if err != nil {
 		return err
@@ -151,6 +149,24 @@ func (f *simulateFlags) run(cmd *cobra.Command) (err error) {
 		return render.JSON(cmd.OutOrStdout(), sum)
 	}
 	return sum.Write(cmd.OutOrStdout())
+}
+
+// profiled plays, and serves profiles meanwhile.
+func (f *simulateFlags) profiled(cmd *cobra.Command) (sum simulate.Summary, err error) {
+	g, ctx := errgroup.WithContext(cmd.Context())
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	g.Go(func() error { return f.profiles.Serve(ctx, f.sim.Logger) })
+	g.Go(func() (err error) {
+		defer stop()
+		if f.embedded {
+			sum, err = f.inside(ctx, f.sim.Logger)
+		} else {
+			sum, err = f.outside(ctx, cmd)
+		}
+		return err
+	})
+	return sum, g.Wait()
 }
 
 // simulateProgress is benchProgress: one line on a terminal, nothing elsewhere.
@@ -162,8 +178,8 @@ func simulateProgress(w io.Writer) func(string) {
 }
 
 // outside plays on a running fleet.
-func (f *simulateFlags) outside(cmd *cobra.Command) (simulate.Summary, error) {
-	bus, err := connect(cmd.Context(), cmd, &f.nats)
+func (f *simulateFlags) outside(ctx context.Context, cmd *cobra.Command) (simulate.Summary, error) {
+	bus, err := connect(ctx, cmd, &f.nats)
 	if err != nil {
 		return simulate.Summary{}, err
 	}
@@ -175,7 +191,7 @@ func (f *simulateFlags) outside(cmd *cobra.Command) (simulate.Summary, error) {
 		}
 		f.sim.Evidence = vouches.Prove
 	}
-	return f.play(cmd.Context(), bus)
+	return f.play(ctx, bus)
 }
 
 func (f *simulateFlags) play(ctx context.Context, bus *eventlog.Bus) (simulate.Summary, error) {

@@ -132,11 +132,23 @@ func (c *crowd) applySimulated(ctx context.Context, config simulate.Config) erro
 // look is how often it is looked whether something has come about.
 const look = 50 * time.Millisecond
 
+// standstill is how long the log may say nothing of the nodes while something is
+// waited for: longer than any lease here.
+const standstill = 4 * time.Minute
+
 // until waits for something that the simulation tells of.
 func (c *crowd) until(ctx context.Context, holds func(simulate.Summary) bool) error {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
-	for !holds(c.sim.Summary()) {
+	var said uint64
+	since := time.Now()
+	for sum := c.sim.Summary(); !holds(sum); sum = c.sim.Summary() {
+		if now := sum.Appeared + sum.Lost; now != said {
+			said, since = now, time.Now()
+		}
+		if time.Since(since) > standstill {
+			return fmt.Errorf("nothing goes on at %+v; the planner says: %s", sum, c.planner.said())
+		}
 		select {
 		case <-tick.C:
 		case err := <-c.ended:

@@ -45,6 +45,20 @@ func (p *Planner) sense(s sighted) (news bool) {
 	return refused || !p.sensor.agenda.empty() || p.sensor.settled() != settled || p.leasesRead != read
 }
 
+// senseAll takes in what has come by now, so that what many nodes say at once is
+// one append and one decision.
+func (p *Planner) senseAll(s sighted, more <-chan sighted) (news bool) {
+	for range sightingsAhead {
+		news = p.sense(s) || news
+		select {
+		case s = <-more:
+		default:
+			return news
+		}
+	}
+	return p.sense(s) || news
+}
+
 // watch begins to watch once all leases were read. It needs a fold of the whole
 // log, for on a shorter one nobody would be missed; after an outage the view may
 // come back later than the leases.

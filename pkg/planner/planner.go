@@ -71,7 +71,8 @@ type Planner struct {
 	// owed says that facts were appended and nothing was decided on them yet:
 	// a stream of facts must not keep the planner from planning.
 	owed bool
-	// decided is when the last decision ended, and decidedIn how long it took.
+	// decided is when the last decision ended, and decidedIn how long the last took
+	// of which nothing came.
 	decided   time.Time
 	decidedIn time.Duration
 	// wake is when to look again even if nothing happens; zero: never.
@@ -158,7 +159,7 @@ func (p *Planner) onRecord(r eventlog.Record, c projection.Change) {
 // going on would be wrong: a log with a gap.
 func (p *Planner) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	sightings := make(chan sighted)
+	sightings := make(chan sighted, sightingsAhead)
 	statements := make(chan []eventlog.Statement)
 	failed := make(chan error, 2)
 	var pumps sync.WaitGroup
@@ -172,6 +173,10 @@ func (p *Planner) Run(ctx context.Context) error {
 	}
 	return err
 }
+
+// sightingsAhead is how much is read of the leases while the loop is at work, in
+// batches of the reader.
+const sightingsAhead = 64
 
 func (p *Planner) loop(ctx context.Context, sightings <-chan sighted, statements <-chan []eventlog.Statement, failed <-chan error) error {
 	timer := time.NewTimer(0)
@@ -203,7 +208,7 @@ func (p *Planner) await(
 		case <-changed:
 			return true, nil
 		case s := <-sightings:
-			if p.sense(s) {
+			if p.senseAll(s, sightings) {
 				return true, nil
 			}
 		case s := <-statements:
@@ -277,6 +282,10 @@ func (p *Planner) progress(ctx context.Context) error {
 		p.owed = p.owed || appended
 		return err
 	}
+	if p.owed && !p.owes() { // more facts may follow; if none do, it is time soon
+		p.wake = p.decided.Add(factsShare * p.decidedIn)
+		return nil
+	}
 	p.owed = false
 	_, err = p.decideNow(ctx)
 	return err
@@ -286,8 +295,9 @@ func (p *Planner) progress(ctx context.Context) error {
 func (p *Planner) decideNow(ctx context.Context) (published bool, err error) {
 	began := p.Now()
 	published, err = p.decide(ctx)
-	p.decided = p.Now()
-	p.decidedIn = p.decided.Sub(began)
+	if p.decided = p.Now(); !published { // or it has waited for the disk, too
+		p.decidedIn = p.decided.Sub(began)
+	}
 	if err == nil && p.trouble.end() {
 		p.Metrics.blocked.Set(0)
 		p.Logger.Info().Msg("going on")

@@ -16,6 +16,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
+	"github.com/fleetfold/fleetfold/internal/cli/profile"
 	"github.com/fleetfold/fleetfold/pkg/agent"
 	"github.com/fleetfold/fleetfold/pkg/busconf"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
@@ -29,6 +30,7 @@ type options struct {
 	receive  receiveFlags
 	posts    postFlags
 	listen   string
+	profiles profile.Flags
 	lease    time.Duration
 	untilEOF bool
 	nats     cli.NATSFlags
@@ -102,12 +104,16 @@ when the node is taken out of the inventory; key and credential are removed then
 	flags.StringVar(&o.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8082; empty means none. With --stop-on-stdin-eof the variable is passed over: it is the parent's address")
 	o.nats.AddTo(flags)
 	o.log.AddTo(flags)
+	o.profiles.AddTo(flags)
 	return cmd
 }
 
 func (o *options) run(cmd *cobra.Command) error {
 	var err error
 	if o.evidence.bus, err = o.nats.Files(); err != nil {
+		return err
+	}
+	if err := o.profiles.Check(); err != nil {
 		return err
 	}
 	cfg, err := o.config()
@@ -126,6 +132,9 @@ func (o *options) run(cmd *cobra.Command) error {
 	// A parent hands its environment down, and two cannot listen at one address.
 	if o.untilEOF && !cli.FromCommandLine(cmd.Flags().Lookup("listen")) {
 		o.listen = ""
+	}
+	if o.untilEOF && !cli.FromCommandLine(cmd.Flags().Lookup("pprof")) {
+		o.profiles.Address = ""
 	}
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
@@ -157,6 +166,7 @@ func (o *options) serve(ctx context.Context, cfg agent.Config, opts eventlog.Opt
 			return obs.Serve(ctx, o.listen, obs.Checks{Ready: a.Ready}, posts.collectors(metrics{a}), log)
 		})
 	}
+	g.Go(func() error { return o.profiles.Serve(ctx, log) })
 	posts.serve(ctx, g, log)
 	g.Go(func() error {
 		defer cancel() // the agent may have been told to stop

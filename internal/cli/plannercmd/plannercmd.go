@@ -12,6 +12,7 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/follow"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
+	"github.com/fleetfold/fleetfold/internal/cli/profile"
 	"github.com/fleetfold/fleetfold/internal/cli/service"
 	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/pkg/engine"
@@ -24,6 +25,7 @@ type flags struct {
 	nats              cli.NATSFlags
 	log               cli.LogFlags
 	monitor           cli.MonitorFlags
+	profiles          profile.Flags
 	inventory, listen string
 	lease             time.Duration
 	replicas          int
@@ -50,6 +52,7 @@ is away.`,
 	fs := cmd.Flags()
 	f.nats.AddTo(fs)
 	f.log.AddTo(fs)
+	f.profiles.AddTo(fs)
 	f.monitor.AddTo(fs)
 	fs.StringVar(&f.inventory, "inventory", "", "`FILE` to watch; each valid version is put into force. Without it others apply inventories")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8080; empty means none")
@@ -85,7 +88,7 @@ func (f *flags) check() error {
 	if f.policy.StuckAfter == 0 {
 		return cli.Usagef("--stuck-after is 0, must be 1 to %d", engine.MaxStuckAfter)
 	}
-	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate(), f.monitor.Check()))
+	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate(), f.monitor.Check(), f.profiles.Check()))
 }
 
 func (f *flags) run(cmd *cobra.Command) error {
@@ -100,7 +103,7 @@ func (f *flags) run(cmd *cobra.Command) error {
 	options.Replicas = f.replicas
 	w := work{flags: f, metrics: planner.NewMetrics(), saved: snapshot.NewMetrics(), gap: follow.NewGap(), logger: logger}
 	return service.Service{
-		Bus: options, Listen: f.listen, Metrics: obs.Collectors{w.metrics, w.saved, w.gap}, Logger: logger,
+		Bus: options, Listen: f.listen, Profiles: f.profiles, Metrics: obs.Collectors{w.metrics, w.saved, w.gap}, Logger: logger,
 		Begin: func(ctx context.Context, bus *eventlog.Bus) error { return bus.EnsureStreams(ctx) },
 		Work:  w.run,
 	}.Run(cmd.Context())
