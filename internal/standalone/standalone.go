@@ -159,7 +159,7 @@ func (f *Fleet) assemble(context.Context) (err error) {
 	o := f.options
 	f.planner, err = planner.New(planner.Config{
 		Log: f.log, View: f.view, Inventories: f.inventories, Sightings: f.sightings, Statements: f.statements,
-		Lease: o.Lease, Policy: o.Policy, Safeguards: o.Safeguards, Logger: o.Logger,
+		Paces: f.bus, Lease: o.Lease, Policy: o.Policy, Safeguards: o.Safeguards, Logger: o.Logger,
 	})
 	if err != nil {
 		return err

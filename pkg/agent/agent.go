@@ -45,13 +45,17 @@ type Agent struct {
 	// rotating is the serial of a credential that is to be renewed before its time.
 	rotating atomic.Pointer[string]
 
+	// pace that the fleet asks for; nil while none was heard of.
+	pace atomic.Pointer[events.Pace]
+
 	// bundle of roots that the node knows; nil while there is none.
 	bundle atomic.Pointer[bundle]
 
 	// beating is held while a heartbeat is under way, so that none follows the farewell.
 	beating sync.Mutex
 	left    bool
-	tally   tally // of heartbeats
+	resting time.Duration // until the next heartbeat, by the lease of the newest
+	tally   tally         // of heartbeats
 
 	// unsigned counts posts that are under way without a signature.
 	unsigned flights

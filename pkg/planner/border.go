@@ -72,7 +72,7 @@ func (p *Planner) watch(ctx context.Context) error {
 		return fmt.Errorf("catch up before watching leases: %w", err)
 	}
 	p.View.Read(func(st *projection.State) { p.sensor.beginWatch(st, p.Now()) })
-	p.Logger.Info().Int(field.Unseen, len(p.sensor.unseen)).Dur(field.Lease, p.Lease).Msg("watching leases")
+	p.Logger.Info().Int(field.Unseen, len(p.sensor.unseen)).Dur(field.Lease, p.sensor.lease).Msg("watching leases")
 	return nil
 }
 

@@ -33,6 +33,11 @@ type Config struct {
 	Policy engine.Policy
 	// Safeguards say what must wait; zero means engine.DefaultSafeguards.
 	Safeguards engine.Safeguards
+	// Paces is where nodes are told how often to send heartbeats, so that all
+	// together stay below HeartbeatRate a second, 1 to MaxHeartbeatRate; 0 means
+	// DefaultHeartbeatRate. nil: they are told nothing.
+	Paces         Paces
+	HeartbeatRate int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Metrics counts; nil means that nobody looks.
@@ -48,6 +53,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Lease < time.Second || c.Lease > time.Hour {
 		problems = append(problems, fmt.Errorf("lease is %s, must be 1s to 1h", c.Lease))
+	}
+	if c.HeartbeatRate < 1 || c.HeartbeatRate > MaxHeartbeatRate {
+		problems = append(problems, fmt.Errorf("heartbeat rate is %d a second, must be 1 to %d", c.HeartbeatRate, MaxHeartbeatRate))
 	}
 	for _, err := range []error{c.Policy.Validate(), c.Safeguards.Validate()} {
 		if err != nil {
@@ -89,6 +97,7 @@ type Planner struct {
 	// misfits are the messages of the log that do not fit and were not reported.
 	misfits misfits
 	sight   sight
+	pacer   pacer
 	// refusals puts on the log what the border refused.
 	refusals *refusals.Recorder
 	trouble  trouble
@@ -105,6 +114,9 @@ func New(c Config) (*Planner, error) {
 	}
 	if c.Safeguards == (engine.Safeguards{}) {
 		c.Safeguards = engine.DefaultSafeguards()
+	}
+	if c.HeartbeatRate == 0 {
+		c.HeartbeatRate = DefaultHeartbeatRate
 	}
 	if c.Metrics == nil {
 		c.Metrics = NewMetrics()
@@ -242,6 +254,9 @@ func (p *Planner) step(ctx context.Context) error {
 	}
 	if !p.View.CaughtUp() {
 		return nil
+	}
+	if err := p.keepPace(ctx); err != nil {
+		return p.tolerate(ctx, err)
 	}
 	if err := p.watch(ctx); err != nil {
 		return p.tolerate(ctx, err)

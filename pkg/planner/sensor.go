@@ -135,6 +135,11 @@ func (s *sensor) beginWatch(st *projection.State, now time.Time) {
 	}
 }
 
+// listenFor is how long the sensor listens from now on before anybody is lost
+// of whom there is no sign; never for less than before. What waits already goes
+// on as it is: nobody who was to be heard by then has a longer lease.
+func (s *sensor) listenFor(lease time.Duration) { s.lease = max(s.lease, lease) }
+
 // settled says that nobody is believed present on the log's word alone.
 func (s *sensor) settled() bool { return s.caughtUp && (s.warm || len(s.unseen) == 0) }
 

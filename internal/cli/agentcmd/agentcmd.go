@@ -32,6 +32,7 @@ type options struct {
 	listen   string
 	profiles profile.Flags
 	lease    time.Duration
+	slowest  time.Duration
 	untilEOF bool
 	nats     cli.NATSFlags
 	log      cli.LogFlags
@@ -100,6 +101,7 @@ when the node is taken out of the inventory; key and credential are removed then
 	o.receive.addTo(flags)
 	o.posts.addTo(flags)
 	flags.DurationVar(&o.lease, "lease", agent.DefaultLease, "`DURATION` that the node counts as present after a heartbeat, in whole seconds, 1s to 1h; a heartbeat is sent three times as often")
+	flags.DurationVar(&o.slowest, "slowest-lease", 0, "longest lease `DURATION`, in whole seconds, --lease to 1h, that the fleet may slow this node down to as it grows; 0s means 5m or --lease, whichever is longer")
 	flags.BoolVar(&o.untilEOF, "stop-on-stdin-eof", false, "stop when standard input ends, for a parent that may be killed")
 	flags.StringVar(&o.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8082; empty means none. With --stop-on-stdin-eof the variable is passed over: it is the parent's address")
 	o.nats.AddTo(flags)
@@ -197,7 +199,7 @@ func (o *options) config() (agent.Config, error) {
 	if err != nil {
 		return agent.Config{}, cli.UsageError(err)
 	}
-	cfg := agent.Config{Node: id, Dir: o.dir, Lease: o.lease}
+	cfg := agent.Config{Node: id, Dir: o.dir, Lease: o.lease, SlowestLease: o.slowest}
 	if o.untilEOF {
 		cfg.LockWait = childLockWait
 	}

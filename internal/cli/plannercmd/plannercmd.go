@@ -4,6 +4,7 @@ package plannercmd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,6 +29,7 @@ type flags struct {
 	profiles          profile.Flags
 	inventory, listen string
 	lease             time.Duration
+	heartbeatRate     int
 	replicas          int
 	policy            engine.Policy
 	safeguards        engine.Safeguards
@@ -57,6 +59,7 @@ is away.`,
 	fs.StringVar(&f.inventory, "inventory", "", "`FILE` to watch; each valid version is put into force. Without it others apply inventories")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8080; empty means none")
 	fs.DurationVar(&f.lease, "lease", 15*time.Second, "longest lease that agents ask for, 1s to 1h: this `DURATION` after a start nobody is called lost")
+	fs.IntVar(&f.heartbeatRate, "heartbeat-rate", planner.DefaultHeartbeatRate, fmt.Sprintf("most heartbeats a second of all nodes together, `N` of 1 to %d: nodes are told to slow down as the fleet grows, and leases grow with that", planner.MaxHeartbeatRate))
 	fs.IntVar(&f.replicas, "replicas", 0, "`N` replicas of the streams when they are created, 1, 3 or 5; without it 3 in a cluster, 1 elsewhere")
 	fs.IntVar(&f.policy.MaxInFlight, "max-in-flight", f.policy.MaxInFlight, "most actions without an outcome, `N` of 1 to 999")
 	fs.DurationVar(&f.policy.BackoffBase, "backoff-base", f.policy.BackoffBase, "`DURATION` before the second attempt, above 0, doubled by each further failure")
@@ -82,6 +85,8 @@ func (f *flags) check() error {
 	switch {
 	case f.lease < time.Second || f.lease > time.Hour:
 		return cli.Usagef("--lease is %s, must be 1s to 1h", f.lease)
+	case f.heartbeatRate < 1 || f.heartbeatRate > planner.MaxHeartbeatRate:
+		return cli.Usagef("--heartbeat-rate is %d, must be 1 to %d", f.heartbeatRate, planner.MaxHeartbeatRate)
 	case f.replicas != 0 && f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
 		return cli.Usagef("--replicas is %d, must be 1, 3 or 5", f.replicas)
 	}
