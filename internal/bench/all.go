@@ -10,6 +10,7 @@ func All() []Benchmark {
 		loopBenchmarks(),
 		executorBenchmarks(),
 		presenceBenchmarks(),
+		convergeBenchmarks(),
 	)
 }
 

@@ -43,6 +43,9 @@ type pacer struct {
 	now    events.Pace // that nodes can read
 	known  bool
 	looked time.Time
+	// basis of the newest look, and when to look again; zero: nothing has changed.
+	basis uint64
+	wake  time.Time
 	// fell is when the pace last became faster.
 	fell time.Time
 }
@@ -82,11 +85,20 @@ func (p *Planner) keepPace(ctx context.Context) error {
 		return nil
 	}
 	at := p.Now()
-	if p.pacer.known && p.sensor.caughtUp && at.Sub(p.pacer.looked) < paceLook {
-		return nil
+	var basis uint64
+	p.View.Read(func(st *projection.State) { basis = st.Sequence() })
+	p.pacer.wake = time.Time{}
+	if p.pacer.known && p.sensor.caughtUp {
+		if basis == p.pacer.basis {
+			return nil
+		}
+		if again := p.pacer.looked.Add(paceLook); at.Before(again) {
+			p.pacer.wake = again
+			return nil
+		}
 	}
 	known := p.pacer.known
-	p.pacer.looked = at
+	p.pacer.looked, p.pacer.basis = at, basis
 	err := p.adjustPace(ctx, at)
 	if err != nil && known && ctx.Err() == nil { // facts and plans need not wait for it
 		p.Logger.Debug().Err(err).Msg("could not look at the pace of heartbeats, trying again")

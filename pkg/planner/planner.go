@@ -234,7 +234,7 @@ func (p *Planner) await(
 // arm sets the timer to the earliest moment at which time itself is news.
 func (p *Planner) arm(timer *time.Timer) {
 	next := p.wake
-	for _, at := range []time.Time{p.sensor.nextDeadline(), p.refusals.Wake()} {
+	for _, at := range []time.Time{p.sensor.nextDeadline(), p.refusals.Wake(), p.pacer.wake} {
 		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
