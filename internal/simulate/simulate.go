@@ -60,7 +60,11 @@ func New(c Config) (*Simulation, error) {
 // ID of node i.
 func (c Config) ID(i int) fleet.NodeID {
 	digits := strconv.Itoa(i)
-	return fleet.NodeID(c.Name + "0000000"[min(len(digits), 7):] + digits)
+	name := c.Name
+	if name == "" {
+		name = DefaultName
+	}
+	return fleet.NodeID(name + "0000000"[min(len(digits), 7):] + digits)
 }
 
 // index is the inverse of ID; false for whoever is none of ours.
