@@ -62,10 +62,14 @@ type Summary struct {
 func (s *Simulation) Summary() Summary {
 	s.mu.Lock()
 	interval, lease := s.rhythm()
+	var seconds float64
+	if !s.began.IsZero() {
+		seconds = time.Since(s.began).Seconds()
+	}
 	s.mu.Unlock()
 	a := &s.account
 	sum := Summary{
-		Nodes: len(s.nodes), Seed: s.Seed, Seconds: time.Since(s.began).Seconds(),
+		Nodes: len(s.nodes), Seed: s.Seed, Seconds: seconds,
 		IntervalSeconds: interval.Seconds(), LeaseSeconds: lease.Seconds(),
 		Sent: a.sent.Load(), Acknowledged: a.acknowledged.Load(), Failed: a.failed.Load(), Late: a.late.Load(),
 		Died: a.died.Load(), Returned: a.returned.Load(),

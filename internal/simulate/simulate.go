@@ -34,7 +34,7 @@ type Simulation struct {
 	pace     events.Pace
 
 	account account
-	began   time.Time
+	began   time.Time // zero before Run
 	beats   *eventlog.Beats
 	halted  atomic.Bool
 	reached chan struct{} // closed when every node was acknowledged once
@@ -84,8 +84,10 @@ func (s *Simulation) Run(ctx context.Context) (Summary, error) {
 		return Summary{}, err
 	}
 	defer beats.Close()
+	s.mu.Lock() // whoever asks how far it is may do so already
 	s.beats, s.began = beats, time.Now()
 	s.plan(s.began.UnixNano())
+	s.mu.Unlock()
 	cursor, err := s.openLog(ctx) // before the first heartbeat
 	if err != nil {
 		return Summary{}, err
