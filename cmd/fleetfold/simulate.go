@@ -73,7 +73,7 @@ The keys are drawn for each run. At the end the nodes say farewell.`,
 	}
 	flags := cmd.Flags()
 	f.addNodes(flags)
-	flags.DurationVar(&f.duration, "duration", 0, "`DURATION` after which it ends; 0s means at an interrupt")
+	flags.DurationVar(&f.duration, "duration", 0, "`DURATION` after which it ends, 0s or longer; 0s means at an interrupt, above 0 at that time")
 	flags.StringVar(&f.dir, "dir", "", "`DIR` of the authority that vouches for the nodes and, with --embedded, of the fleet; default a temporary folder, removed at the end")
 	flags.BoolVar(&f.embedded, "embedded", false, "run server, planner and executor in this process")
 	flags.BoolVar(&f.print, "print-inventory", false, "print an inventory of the nodes, and do nothing else")
