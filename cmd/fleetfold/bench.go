@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 
 	"github.com/mattn/go-isatty"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/bench"
 	"github.com/fleetfold/fleetfold/internal/cli"
+	"github.com/fleetfold/fleetfold/internal/cli/profile"
 	"github.com/fleetfold/fleetfold/internal/render"
 )
 
@@ -20,6 +22,7 @@ type benchFlags struct {
 	quick  bool
 	list   bool
 	dir    string
+	cpu    string
 }
 
 func newBench() *cobra.Command {
@@ -51,6 +54,7 @@ shortened. Let the machine be idle meanwhile.`,
 	cmd.Flags().BoolVar(&f.quick, "quick", false, "fewer rounds, and without what takes its time: under 45 s")
 	cmd.Flags().BoolVar(&f.list, "list", false, "say what can be measured, and measure nothing")
 	cmd.Flags().StringVar(&f.dir, "dir", "", "`DIR` for the streams of the servers; the disk under it is measured, too (default the system's for temporary files)")
+	cmd.Flags().StringVar(&f.cpu, "cpuprofile", "", "`FILE` for a processor profile of this process, for 'go tool pprof'")
 	return cmd
 }
 
@@ -72,7 +76,7 @@ func (f *benchFlags) run(cmd *cobra.Command, names []string) error {
 			return cli.Usagef("--dir %q is no folder", f.dir)
 		}
 	}
-	results, err := f.measure(cmd, names)
+	results, err := f.profiled(cmd, names)
 	if unknown := (*bench.UnknownError)(nil); errors.As(err, &unknown) {
 		return cli.WithHint(cli.Usagef("%w", err), "'fleetfold bench --list' has the names")
 	}
@@ -83,8 +87,26 @@ func (f *benchFlags) run(cmd *cobra.Command, names []string) error {
 	return err
 }
 
+func (f *benchFlags) profiled(cmd *cobra.Command, names []string) (results []bench.Result, err error) {
+	if f.cpu == "" {
+		return f.measure(cmd, names)
+	}
+	stop, err := profile.CPU(f.cpu)
+	if err != nil {
+		return nil, err
+	}
+	results, err = f.measure(cmd, names)
+	return results, errors.Join(err, stop())
+}
+
 func (f *benchFlags) measure(cmd *cobra.Command, names []string) ([]bench.Result, error) {
-	o := bench.Options{Names: names, Quick: f.quick, Dir: f.dir}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find own program: %w", err)
+	}
+	o := bench.Options{Names: names, Quick: f.quick, Dir: f.dir, Planner: func(args ...string) *exec.Cmd {
+		return exec.Command(self, append([]string{plannerName}, args...)...)
+	}}
 	progress := benchProgress(cmd.ErrOrStderr())
 	o.Started = func(b bench.Benchmark) { progress("measuring " + b.Name()) }
 	o.Skipped = func(b bench.Benchmark) {

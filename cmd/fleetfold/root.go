@@ -5,6 +5,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli/agentcmd"
 	"github.com/fleetfold/fleetfold/internal/cli/natscmd"
+	"github.com/fleetfold/fleetfold/internal/cli/plannercmd"
 )
 
 // newRoot is the command tree: one line and one file for each command.
@@ -58,9 +59,21 @@ compares it with what is, says what lies between, and carries that out.`,
 		newProof(),
 		newContext(),
 		newMan(),
+		newSimulate(),
 		natscmd.New(),
 		agentcmd.New(),
+		newOwnPlanner(),
 	)
 	addCompletion(root)
 	return root
+}
+
+const plannerName = "planner"
+
+// newOwnPlanner is the program cmd/planner for 'fleetfold bench', which runs one as
+// a process of its own.
+func newOwnPlanner() *cobra.Command {
+	cmd := plannercmd.New()
+	cmd.Hidden = true
+	return cmd
 }

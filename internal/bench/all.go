@@ -9,6 +9,8 @@ func All() []Benchmark {
 		foldBenchmarks(),
 		loopBenchmarks(),
 		executorBenchmarks(),
+		presenceBenchmarks(),
+		convergeBenchmarks(),
 	)
 }
 

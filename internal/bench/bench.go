@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -30,6 +31,8 @@ type Bound struct {
 	OfRatio bool
 	// AtLeast says that more is better; else less is.
 	AtLeast bool
+	// exact is set where the zero Bound is meant: nothing above 0 will do.
+	exact bool
 }
 
 // Result is what was measured of one row.
@@ -83,6 +86,8 @@ type run struct {
 	report func(Result)
 	rows   []Row
 	wanted func(name string) bool
+	// planner makes the command of a planner with those arguments; nil: there is none.
+	planner func(args ...string) *exec.Cmd
 }
 
 // effort is how much is measured.
@@ -130,6 +135,9 @@ type Options struct {
 	Quick bool
 	// Dir is where folders are made; empty means the system's for temporary files.
 	Dir string
+	// Planner makes the command of a planner with those arguments, for benchmarks
+	// of one that is a process of its own; without it they fail.
+	Planner func(args ...string) *exec.Cmd
 	// Started is told of each benchmark that begins, Skipped of each that a quick
 	// run leaves out, and Measured of each result; nil means that nobody looks.
 	Started  func(Benchmark)
@@ -180,7 +188,7 @@ func (o Options) one(ctx context.Context, b Benchmark, keep func(Result)) error 
 		return fmt.Errorf("make a folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	r := &run{effort: o.effort(), dir: dir, rows: b.Rows, wanted: o.wants}
+	r := &run{effort: o.effort(), dir: dir, rows: b.Rows, wanted: o.wants, planner: o.Planner}
 	r.report = func(result Result) {
 		keep(result)
 		if o.Measured != nil {

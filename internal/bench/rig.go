@@ -20,7 +20,12 @@ type rig struct {
 	bare   *floor.Bus
 }
 
-func (r *run) rig(ctx context.Context) (_ *rig, err error) {
+func (r *run) rig(ctx context.Context) (*rig, error) { return r.rigOn(ctx, 0) }
+
+// listening is a rig whose server others can reach by its URL.
+func (r *run) listening(ctx context.Context) (*rig, error) { return r.rigOn(ctx, natsd.RandomPort) }
+
+func (r *run) rigOn(ctx context.Context, port int) (_ *rig, err error) {
 	dir, err := r.folder("server")
 	if err != nil {
 		return nil, err
@@ -31,7 +36,7 @@ func (r *run) rig(ctx context.Context) (_ *rig, err error) {
 			g.close()
 		}
 	}()
-	if g.server, err = natsd.Start(natsd.Options{Dir: dir}); err != nil {
+	if g.server, err = natsd.Start(natsd.Options{Dir: dir, Port: port}); err != nil {
 		return nil, err
 	}
 	if g.bus, err = eventlog.Connect(ctx, eventlog.Options{InProcess: g.server, Name: "fleetfold bench", Replicas: 1}); err != nil {
@@ -58,7 +63,11 @@ func (g *rig) close() {
 
 // apply puts an inventory of n nodes in ten regions into force.
 func (g *rig) apply(ctx context.Context, n int) error {
-	digest, err := g.bus.PutInventory(ctx, inventoryText(n))
+	return g.applyText(ctx, inventoryText(n))
+}
+
+func (g *rig) applyText(ctx context.Context, text []byte) error {
+	digest, err := g.bus.PutInventory(ctx, text)
 	if err != nil {
 		return err
 	}

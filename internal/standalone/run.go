@@ -70,8 +70,10 @@ func (f *Fleet) act(ctx context.Context) error {
 	if err := f.admitObserved(ctx); err != nil {
 		return err
 	}
-	if err := f.driver.ResumePresent(ctx, f.view); err != nil {
-		return err
+	if f.driver != nil {
+		if err := f.driver.ResumePresent(ctx, f.view); err != nil {
+			return err
+		}
 	}
 	return f.execute(ctx)
 }
@@ -79,8 +81,11 @@ func (f *Fleet) act(ctx context.Context) error {
 // execute needs the trust domain for its CA, and so waits for an inventory.
 func (f *Fleet) execute(ctx context.Context) error {
 	config := handlers.Config{
-		Log: f.hands.Log(), View: f.view, Inventories: f.inventories, Commands: f.hands, Driver: f.driver,
+		Log: f.hands.Log(), View: f.view, Inventories: f.inventories, Commands: f.hands,
 		Attest: f.attest.Verifiers(), Issuers: f.issuers, EnrollTimeout: f.options.EnrollTimeout, Refusals: f.refusals, Logger: f.options.Logger,
+	}
+	if f.driver != nil {
+		config.Driver = f.driver
 	}
 	set, err := handlers.New(ctx, config)
 	if err != nil {

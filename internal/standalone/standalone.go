@@ -60,6 +60,11 @@ type Options struct {
 	Safeguards engine.Safeguards
 	// SnapshotEvery so many records a snapshot is saved; 0 means never.
 	SnapshotEvery uint64
+	// Played says that somebody else brings the nodes up, with evidence of
+	// Fleet.Attest; no agent is started here then.
+	Played bool
+	// Policy of the planner; zero means the default.
+	Policy engine.Policy
 	// OnStart sees the state that the fold begins with, OnRecord each record that
 	// is folded from there on, old ones first.
 	OnStart  func(*projection.State)
@@ -154,7 +159,7 @@ func (f *Fleet) assemble(context.Context) (err error) {
 	o := f.options
 	f.planner, err = planner.New(planner.Config{
 		Log: f.log, View: f.view, Inventories: f.inventories, Sightings: f.sightings, Statements: f.statements,
-		Lease: o.Lease, Policy: engine.DefaultPolicy(), Safeguards: o.Safeguards, Logger: o.Logger,
+		Paces: f.bus, Lease: o.Lease, Policy: o.Policy, Safeguards: o.Safeguards, Logger: o.Logger,
 	})
 	if err != nil {
 		return err
@@ -173,9 +178,15 @@ func (f *Fleet) assemble(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if o.Played {
+		return nil
+	}
 	f.driver, err = f.newDriver()
 	return err
 }
+
+// Attest vouches for the nodes of this machine.
+func (f *Fleet) Attest() *attest.Local { return f.attest }
 
 func (f *Fleet) newDriver() (*handlers.Local, error) {
 	self, err := os.Executable()

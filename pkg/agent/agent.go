@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,13 +45,17 @@ type Agent struct {
 	// rotating is the serial of a credential that is to be renewed before its time.
 	rotating atomic.Pointer[string]
 
+	// pace that the fleet asks for; nil while none was heard of.
+	pace atomic.Pointer[events.Pace]
+
 	// bundle of roots that the node knows; nil while there is none.
 	bundle atomic.Pointer[bundle]
 
 	// beating is held while a heartbeat is under way, so that none follows the farewell.
 	beating sync.Mutex
 	left    bool
-	tally   tally // of heartbeats
+	resting time.Duration // until the next heartbeat, by the lease of the newest
+	tally   tally         // of heartbeats
 
 	// unsigned counts posts that are under way without a signature.
 	unsigned flights
@@ -245,21 +248,18 @@ func (a *Agent) serial() string {
 }
 
 // serials of the credential in use and of the one that is to replace it. The
-// pending one is read first: if it is confirmed meanwhile, both name it.
+// pending one is read first: if it is confirmed meanwhile, it is the one in use.
 func (a *Agent) serials() (held, pending string) {
 	if c := a.pending.Load(); c != nil {
 		pending = c.Serial
 	}
-	held = a.serial()
+	if held = a.serial(); held == pending {
+		pending = ""
+	}
 	return held, pending
 }
 
-// event makes an event of this node. Ids differ from event to event: what is
-// said again is said anew, and no store takes it for a repetition.
-func (a *Agent) event(t events.Type, source string, data events.Payload) *events.Event {
-	n := strconv.FormatUint(a.count.Add(1), 10)
-	return &events.Event{
-		ID:     events.NewID(string(t), string(a.cfg.Node), a.session, n),
-		Source: source, Type: t, Node: a.cfg.Node, Time: a.cfg.Now().UTC(), Data: data,
-	}
+// speaker makes what the node says.
+func (a *Agent) speaker() Speaker {
+	return Speaker{Node: a.cfg.Node, Key: a.key, Fingerprint: a.fingerprint, Session: a.session, Count: &a.count, Now: a.cfg.Now}
 }

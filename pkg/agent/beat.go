@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/fleetfold/fleetfold/internal/field"
-	"github.com/fleetfold/fleetfold/pkg/events"
 )
 
 // beatOn renews the lease until ctx ends. After a failure it tries again soon,
@@ -51,10 +50,23 @@ func (a *Agent) pause(ctx context.Context, d time.Duration) bool {
 }
 
 // interval until the next heartbeat: jitter only shortens it, for the lease
-// allows no more.
+// allows no more. It goes by the lease that the newest heartbeat asked for, also
+// when the fleet has asked for another pace since.
 func (a *Agent) interval() time.Duration {
+	a.beating.Lock()
+	resting := a.resting
+	a.beating.Unlock()
 	cut := a.cfg.Jitter * a.cfg.Random()
-	return time.Duration((1 - cut) * float64(a.cfg.Heartbeat))
+	return time.Duration((1 - cut) * float64(resting))
+}
+
+// rhythm is how often the node says that it is there, and the lease that it asks
+// for, as it is set and as the fleet asks.
+func (a *Agent) rhythm() (interval, lease time.Duration) {
+	if pace := a.pace.Load(); pace != nil {
+		return pace.Slow(a.cfg.Heartbeat, a.cfg.Lease, a.cfg.SlowestLease)
+	}
+	return a.cfg.Heartbeat, a.cfg.Lease
 }
 
 // beat renews the lease, unless the node has said farewell.
@@ -65,12 +77,14 @@ func (a *Agent) beat(ctx context.Context, bus Bus) error {
 	if a.left {
 		return nil
 	}
+	interval, lease := a.rhythm()
+	a.resting = interval
 	sent := a.cfg.Now()
 	limited, cancel := context.WithTimeout(ctx, a.cfg.Heartbeat)
 	defer cancel()
-	err := a.publish(limited, bus, serial, pending, false)
+	err := a.publish(limited, bus, lease, serial, pending, false)
 	if err == nil || ctx.Err() == nil { // a stop is no failure
-		a.tally.note(sent, err)
+		a.tally.note(sent, lease, err)
 	}
 	return err
 }
@@ -86,20 +100,13 @@ func (a *Agent) leave(ctx context.Context, bus Bus) error {
 	a.tally.left()
 	ctx, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
-	return a.publish(ctx, bus, "", "", true)
+	_, lease := a.rhythm()
+	return a.publish(ctx, bus, lease, "", "", true)
 }
 
-func (a *Agent) publish(ctx context.Context, bus Bus, serial, pending string, leaving bool) error {
-	e := a.event(events.TypeNodeHeartbeat, events.NodeSource(a.cfg.Node), &events.Heartbeat{
-		Session:        a.session,
-		LeaseSeconds:   int(a.cfg.Lease / time.Second),
-		KeyFingerprint: a.fingerprint,
-		Serial:         serial,
-		PendingSerial:  pending,
-		Leaving:        leaving,
-		Bundle:         a.bundleDigest(),
-	})
-	if err := bus.Beat(ctx, a.cfg.Node, e, a.cfg.Lease); err != nil {
+func (a *Agent) publish(ctx context.Context, bus Bus, lease time.Duration, serial, pending string, leaving bool) error {
+	e := a.speaker().Heartbeat(lease, Holding{Serial: serial, PendingSerial: pending, Bundle: a.bundleDigest()}, leaving)
+	if err := bus.Beat(ctx, a.cfg.Node, e, lease); err != nil {
 		return fmt.Errorf("publish heartbeat: %w", err)
 	}
 	return nil

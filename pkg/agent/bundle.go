@@ -45,11 +45,7 @@ func readBundle(domain string, text []byte) (*bundle, error) {
 // followBundles takes each newer trust bundle until ctx ends.
 func (a *Agent) followBundles(ctx context.Context, bus Bus) {
 	for try := 0; ; try++ {
-		err := bus.Bundles(ctx, func(text []byte) {
-			if err := a.takeBundle(text); err != nil {
-				a.log.Warn().Err(err).Msg("trust bundle not taken")
-			}
-		})
+		err := a.followTexts(ctx, bus)
 		if ctx.Err() != nil {
 			return
 		}
@@ -59,6 +55,37 @@ func (a *Agent) followBundles(ctx context.Context, bus Bus) {
 			return
 		}
 	}
+}
+
+// paced is a Bus that also tells how often to send heartbeats; *eventlog.Bus is
+// one. On another the node keeps to its own.
+type paced interface {
+	// BundlesAndPaces is Bus.Bundles, and calls pace with each newer events.Pace.
+	BundlesAndPaces(ctx context.Context, bundle, pace func(text []byte)) error
+}
+
+func (a *Agent) followTexts(ctx context.Context, bus Bus) error {
+	bundle := func(text []byte) {
+		if err := a.takeBundle(text); err != nil {
+			a.log.Warn().Err(err).Msg("trust bundle not taken")
+		}
+	}
+	if p, ok := bus.(paced); ok {
+		return p.BundlesAndPaces(ctx, bundle, a.takePace)
+	}
+	return bus.Bundles(ctx, bundle)
+}
+
+// takePace counts from the next heartbeat on.
+func (a *Agent) takePace(text []byte) {
+	pace, err := events.ParsePace(text)
+	if err != nil {
+		a.log.Warn().Err(err).Msg("pace of heartbeats not taken")
+		return
+	}
+	a.pace.Store(&pace)
+	interval, lease := a.rhythm()
+	a.log.Info().Dur("interval", interval).Dur(field.Lease, lease).Msg("pace of heartbeats taken")
 }
 
 // takeBundle keeps a bundle that is newer than the one held, and has the next

@@ -5,11 +5,8 @@ import (
 	"fmt"
 
 	"github.com/fleetfold/fleetfold/internal/field"
-	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
-	"github.com/fleetfold/fleetfold/pkg/identity"
-	"github.com/fleetfold/fleetfold/pkg/proof"
 )
 
 // causeDecommissioned is logged when the agent was told to forget its node.
@@ -26,7 +23,7 @@ func (a *Agent) answer(ctx context.Context, bus Bus, command *events.Event) *eve
 	} else {
 		a.log.Debug().Str(field.Command, string(command.Type)).Str(field.Event, command.ID).Msg("command done")
 	}
-	return a.event(events.TypeCommandAnswered, events.NodeSource(a.cfg.Node), answered)
+	return a.speaker().Event(events.TypeCommandAnswered, events.NodeSource(a.cfg.Node), answered)
 }
 
 func (a *Agent) obey(ctx context.Context, bus Bus, command *events.Event, answered *events.CommandAnswered) error {
@@ -37,7 +34,7 @@ func (a *Agent) obey(ctx context.Context, bus Bus, command *events.Event, answer
 	}
 	switch d := command.Data.(type) {
 	case *events.CertificateRequested:
-		return a.request(ctx, d, answered)
+		return a.speaker().CertificateRequest(ctx, d, a.cfg.Evidence, answered)
 	case *events.CredentialDelivered:
 		if err := a.accept(d); err != nil {
 			return err
@@ -51,22 +48,6 @@ func (a *Agent) obey(ctx context.Context, bus Bus, command *events.Event, answer
 		return a.stop(ctx, bus, d)
 	}
 	return fmt.Errorf("command %q is not known to this agent", command.Type)
-}
-
-// request makes a certificate request, and the evidence that vouches for it.
-func (a *Agent) request(ctx context.Context, d *events.CertificateRequested, answered *events.CommandAnswered) error {
-	csr, err := identity.NewCSR(a.key)
-	if err != nil {
-		return err
-	}
-	answered.CSRPEM = string(csr)
-	answered.Evidence, err = a.cfg.Evidence(ctx, d.Attestor, attest.Challenge{
-		TrustDomain: d.TrustDomain, Node: a.cfg.Node, Nonce: d.Nonce, CSRPEM: answered.CSRPEM, KeyFingerprint: a.fingerprint,
-	})
-	if err != nil {
-		return fmt.Errorf("make evidence: %w", err)
-	}
-	return nil
 }
 
 // accept takes a credential into use once it is known to be this node's. It
@@ -104,12 +85,8 @@ func (a *Agent) use(d *events.CredentialDelivered) error {
 
 // prove answers the challenge of a credential with its key.
 func (a *Agent) prove(ctx context.Context, bus Bus, d *events.CredentialDelivered) error {
-	source, err := identity.SPIFFEID(d.TrustDomain, a.cfg.Node)
+	e, err := a.speaker().Proof(d)
 	if err != nil {
-		return fmt.Errorf("name own identity: %w", err)
-	}
-	e := a.event(events.TypeCredentialProved, source, &events.CredentialProved{Epoch: d.Epoch, Serial: d.Serial, Nonce: d.Nonce})
-	if err := proof.SignEvent(a.key, e); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, stateTime)

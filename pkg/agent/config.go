@@ -17,6 +17,8 @@ const (
 	DefaultLease  = 15 * time.Second
 	MaxLease      = events.MaxLeaseSeconds * time.Second
 	DefaultJitter = 0.1
+	// DefaultSlowestLease lets four million nodes share 50,000 heartbeats a second.
+	DefaultSlowestLease = 5 * time.Minute
 )
 
 // Config is what an agent must know. Node and Dir have no default.
@@ -32,6 +34,11 @@ type Config struct {
 	// Heartbeat is the time between two heartbeats; shorter than Lease. 0 is a
 	// third of the lease, so that two in a row may get lost.
 	Heartbeat time.Duration
+	// SlowestLease bounds the lease, and with it the time between heartbeats, that
+	// the fleet may slow this node down to as it grows: whole seconds, Lease to
+	// MaxLease. 0 is DefaultSlowestLease, or Lease if that is longer; Lease itself
+	// keeps the node from being slowed.
+	SlowestLease time.Duration
 	// Jitter is the part of the time between two heartbeats, 0 to 1, that may
 	// be left out at random, so that a fleet started at once spreads out.
 	// 0 is DefaultJitter.
@@ -56,6 +63,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Heartbeat == 0 {
 		c.Heartbeat = c.Lease / 3
+	}
+	if c.SlowestLease == 0 {
+		c.SlowestLease = max(c.Lease, DefaultSlowestLease)
 	}
 	if c.Jitter == 0 {
 		c.Jitter = DefaultJitter
@@ -87,6 +97,9 @@ func (c Config) Validate() error {
 		problems = append(problems, fmt.Errorf("lease %v must be whole seconds, from 1 second to 1 hour", c.Lease))
 	case c.Heartbeat <= 0 || c.Heartbeat >= c.Lease:
 		problems = append(problems, fmt.Errorf("heartbeat interval %v must be above 0 and shorter than the lease %v", c.Heartbeat, c.Lease))
+	}
+	if c.SlowestLease < c.Lease || c.SlowestLease > MaxLease || c.SlowestLease%time.Second != 0 {
+		problems = append(problems, fmt.Errorf("slowest lease %v must be whole seconds, from the lease %v to 1 hour", c.SlowestLease, c.Lease))
 	}
 	if c.Jitter < 0 || c.Jitter > 1 {
 		problems = append(problems, fmt.Errorf("jitter %v must lie between 0 and 1", c.Jitter))

@@ -18,6 +18,8 @@ type Heartbeats struct {
 	// Last is when the newest acknowledged one was sent; zero before the first,
 	// and again after the farewell.
 	Last time.Time
+	// Lease that it asked for.
+	Lease time.Duration
 }
 
 // tally is Heartbeats for several goroutines. Its lock is never held while a
@@ -27,7 +29,7 @@ type tally struct {
 	beats Heartbeats
 }
 
-func (t *tally) note(sent time.Time, err error) {
+func (t *tally) note(sent time.Time, lease time.Duration, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err != nil {
@@ -35,7 +37,7 @@ func (t *tally) note(sent time.Time, err error) {
 		return
 	}
 	t.beats.Acknowledged++
-	t.beats.Last = sent
+	t.beats.Last, t.beats.Lease = sent, lease
 }
 
 func (t *tally) left() {
@@ -56,12 +58,13 @@ func (a *Agent) Heartbeats() Heartbeats {
 // lease is counted from the sending, so that the node is never called ready
 // after its lease ended. It may be called from any goroutine.
 func (a *Agent) Ready() error {
-	last := a.Heartbeats().Last
+	beats := a.Heartbeats()
+	last := beats.Last
 	if last.IsZero() {
 		return errors.New("no heartbeat was acknowledged")
 	}
-	if ago := a.cfg.Now().Sub(last); ago >= a.cfg.Lease {
-		return fmt.Errorf("the last acknowledged heartbeat was sent %s ago, its lease was %s", ago.Round(time.Second), a.cfg.Lease)
+	if ago := a.cfg.Now().Sub(last); ago >= beats.Lease {
+		return fmt.Errorf("the last acknowledged heartbeat was sent %s ago, its lease was %s", ago.Round(time.Second), beats.Lease)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -10,8 +9,6 @@ import (
 	"github.com/fleetfold/fleetfold/internal/field"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
-	"github.com/fleetfold/fleetfold/pkg/identity"
-	"github.com/fleetfold/fleetfold/pkg/proof"
 )
 
 const (
@@ -72,7 +69,7 @@ func (a *Agent) untilRenewal(r *renewals) time.Duration {
 		return lookAgain
 	}
 	if held.Serial != r.serial {
-		*r = renewals{serial: held.Serial, due: a.drawDue(held)}
+		*r = renewals{serial: held.Serial, due: RenewalDue(held, a.cfg.Random())}
 	}
 	due := r.due
 	if _, until, ok := validity(held); pending == nil && (!ok || now.After(until)) {
@@ -85,18 +82,6 @@ func (a *Agent) untilRenewal(r *renewals) time.Duration {
 		due = r.retry
 	}
 	return min(due.Sub(now), lookAgain)
-}
-
-// drawDue spreads the nodes of a fleet over the first third of the time that is
-// left from when the credential is due: the rest is for trying again.
-func (a *Agent) drawDue(c *events.CredentialDelivered) time.Time {
-	from, until, ok := validity(c)
-	if !ok {
-		return time.Time{}
-	}
-	due := identity.RenewFrom(from, until, time.Duration(c.RenewBeforeSeconds)*time.Second)
-	spread := max(until.Add(-identity.SkewMargin).Sub(due)/3, 0)
-	return due.Add(time.Duration(a.cfg.Random() * float64(spread)))
 }
 
 // note sets when to ask next.
@@ -124,7 +109,7 @@ func (a *Agent) renew(ctx context.Context, bus Bus) error {
 	if held == nil {
 		return nil
 	}
-	request, err := a.renewalRequest(held, pending)
+	request, err := a.speaker().RenewalRequest(held, pending)
 	if err != nil {
 		return err
 	}
@@ -156,25 +141,6 @@ func (a *Agent) renew(ctx context.Context, bus Bus) error {
 		return a.refused(held, &fleet.Refusal{Reason: d.Reason, Detail: d.Error})
 	}
 	return fmt.Errorf("request renewal: the answer is %s", answer.Type)
-}
-
-// renewalRequest is signed with the key of the credential in use, which is what
-// lets an issuer believe it.
-func (a *Agent) renewalRequest(held, pending *events.CredentialDelivered) (*events.Event, error) {
-	csr, err := identity.NewCSR(a.key)
-	if err != nil {
-		return nil, err
-	}
-	source, err := identity.SPIFFEID(held.TrustDomain, a.cfg.Node)
-	if err != nil {
-		return nil, fmt.Errorf("name own identity: %w", err)
-	}
-	data := &events.RenewalRequested{Epoch: held.Epoch, Serial: held.Serial, CSRPEM: string(csr), Nonce: rand.Text()}
-	if pending != nil {
-		data.PendingSerial = pending.Serial
-	}
-	e := a.event(events.TypeRenewalRequested, source, data)
-	return e, proof.SignEvent(a.key, e)
 }
 
 // refused keeps what no further request would change from being asked for. mu

@@ -2,7 +2,9 @@ package attest
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -74,16 +76,7 @@ func (l *Local) Equip(id fleet.NodeID, folder string) error {
 	if err != nil {
 		return fmt.Errorf("equip node %q: %w", id, err)
 	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
-	if err != nil {
-		return fmt.Errorf("equip node %q: %w", id, err)
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: string(id)},
-		NotBefore: l.cert.NotBefore, NotAfter: l.cert.NotAfter, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, l.cert, key.Public(), l.key)
+	der, err := l.certify(id, key.Public())
 	if err != nil {
 		return fmt.Errorf("equip node %q: %w", id, err)
 	}
@@ -142,4 +135,45 @@ func exists(path string) bool {
 
 func encode(blockType string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: blockType, Bytes: der})
+}
+
+// Prove makes evidence of that kind for a node that runs in this very process:
+// it is Equip for those who have no folder.
+func (l *Local) Prove(_ context.Context, kind fleet.Attestor, c Challenge) (*Evidence, error) {
+	e := &Evidence{Attestor: kind}
+	if kind == fleet.AttestorNodePlugin {
+		signature, err := ecdsa.SignASN1(rand.Reader, l.key, voucher(c.Node))
+		if err != nil {
+			return nil, fmt.Errorf("vouch for node %q: %w", c.Node, err)
+		}
+		e.Payload = base64.StdEncoding.EncodeToString(signature)
+		return e, nil
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("vouch for node %q: %w", c.Node, err)
+	}
+	der, err := l.certify(c.Node, key.Public())
+	if err != nil {
+		return nil, fmt.Errorf("vouch for node %q: %w", c.Node, err)
+	}
+	e.CertificatePEM = string(encode("CERTIFICATE", der))
+	if e.Signature, err = sign(key, c.statement()); err != nil {
+		return nil, fmt.Errorf("vouch for node %q: %w", c.Node, err)
+	}
+	return e, nil
+}
+
+// certify makes a client certificate that names the node.
+func (l *Local) certify(id fleet.NodeID, key crypto.PublicKey) ([]byte, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, err
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: string(id)},
+		NotBefore: l.cert.NotBefore, NotAfter: l.cert.NotAfter, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	return x509.CreateCertificate(rand.Reader, leaf, l.cert, key, l.key)
 }

@@ -11,7 +11,8 @@ import (
 // Sighting is what the lease stream says of one node.
 type Sighting struct {
 	Node fleet.NodeID
-	// Heartbeat is the newest one; nil when the lease has ended.
+	// Heartbeat is the newest one; nil when the lease has ended. Sightings of a
+	// node that says the same again may share it: it must not be changed.
 	Heartbeat *events.Heartbeat
 	// Time the server stored the heartbeat or the marker of its end.
 	Time time.Time

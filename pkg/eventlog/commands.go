@@ -116,3 +116,22 @@ func (s *commandServer) failure(m *nats.Msg, err error) *events.Event {
 		Time: time.Now().UTC(), Data: &events.CommandAnswered{Error: err.Error()},
 	}
 }
+
+// manyQueue is how many commands may wait at one who speaks for many nodes.
+const manyQueue = 16 << 10
+
+// ServeCommandsOf is ServeCommands for one who speaks for many nodes, of which
+// mine knows each: commands to others are passed over, and whoever sent them hears
+// nothing. workers are handled side by side, also those to one node.
+func (b *Bus) ServeCommandsOf(ctx context.Context, mine func(fleet.NodeID) bool, workers int, handle func(context.Context, *events.Event) *events.Event) (stop func(), err error) {
+	serve := func(ctx context.Context, m *nats.Msg) {
+		if id, err := b.subjects.CommandNode(m.Subject); err == nil && mine(id) {
+			(&commandServer{bus: b, id: id, handle: handle}).serve(ctx, m)
+		}
+	}
+	stop, err = b.listen(ctx, listener{subject: b.subjects.AllCommands(), queue: manyQueue, workers: workers, serve: serve})
+	if err != nil {
+		return nil, fmt.Errorf("listen for commands to many nodes: %w", err)
+	}
+	return stop, nil
+}

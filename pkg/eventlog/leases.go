@@ -85,10 +85,14 @@ func (b *Bus) Sightings(ctx context.Context) (Sightings, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sightings{tail: t}, nil
+	return &sightings{tail: t, known: newKnownLeases()}, nil
 }
 
-type sightings struct{ tail *tail }
+type sightings struct {
+	tail     *tail
+	known    *knownLeases
+	caughtUp bool
+}
 
 func (s *sightings) Close() { s.tail.Close() }
 
@@ -97,24 +101,27 @@ func (s *sightings) Next(ctx context.Context) ([]Sighting, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
+	if s.caughtUp && !caughtUp { // leases may have ended that nobody will tell of
+		s.known.forget()
+	}
+	s.caughtUp = caughtUp
 	seen := make([]Sighting, len(got))
 	for i, m := range got {
-		seen[i] = sightingOf(s.tail.bus.subjects, m)
+		seen[i] = s.sighting(m)
 	}
 	return seen, caughtUp, nil
 }
 
-// sightingOf is the border for presence: whatever a node wrote becomes a
-// heartbeat, the end of a lease, or a refusal.
-func sightingOf(subjects events.Subjects, m *nats.Msg) Sighting {
+func (s *sightings) sighting(m *nats.Msg) Sighting {
 	meta, err := metadata(m)
 	if err != nil {
 		return Sighting{Err: err}
 	}
-	return sightingAt(subjects, m, meta.Timestamp)
+	return s.known.sighting(s.tail.bus.subjects, m, meta.Timestamp)
 }
 
-// sightingAt is the same of a message that was stored at a time.
+// sightingAt is the border for presence: whatever a node wrote becomes a
+// heartbeat, the end of a lease, or a refusal. at is when it was stored.
 func sightingAt(subjects events.Subjects, m *nats.Msg, at time.Time) (s Sighting) {
 	s.Time = at
 	if s.Node, s.Err = subjects.PresenceNode(m.Subject); s.Err != nil {

@@ -32,6 +32,9 @@ const (
 	// nodes; see identity.RegionSet. Its version is twenty bits more than the
 	// sequence of the inventory, and grows below it as moved nodes settle.
 	TrustRegions TrustKind = "regions"
+	// TrustPace is an events.Pace (JSON). Its version is the sequence of the log on
+	// which it was found.
+	TrustPace TrustKind = "pace"
 )
 
 // TrustText is what the trust stream says of one thing. It is not verified.
@@ -102,6 +105,8 @@ func (t TrustText) subject(s events.Subjects) (string, error) {
 		return s.TrustBundle(), nil
 	case t.Kind == TrustPosture && t.KeyID == "":
 		return s.TrustPosture(), nil
+	case t.Kind == TrustPace && t.KeyID == "":
+		return s.TrustPace(), nil
 	case t.Kind == TrustCRL && isHex(t.KeyID):
 		return s.TrustCRL(t.KeyID), nil
 	case t.Kind == TrustRegions && isHex(t.KeyID) && len(t.KeyID) == 2:
@@ -149,6 +154,8 @@ func trustTextOf(s events.Subjects, subject string, header nats.Header, data []b
 		t.Kind = TrustBundle
 	case subject == s.TrustPosture():
 		t.Kind = TrustPosture
+	case subject == s.TrustPace():
+		t.Kind = TrustPace
 	default:
 		return TrustText{}, &events.Refusal{Reason: events.ReasonWrongSubject, Detail: fmt.Sprintf("%q is no subject of the trust stream", subject)}
 	}

@@ -2,13 +2,17 @@ package eventlog
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
 )
 
 const (
@@ -18,6 +22,9 @@ const (
 	// trustLook is how often the stream itself is asked: a text that only passed
 	// by, and was lost, is found then.
 	trustLook = 30 * time.Second
+	// trustLookBeats is how many heartbeats apart two looks are at least: many
+	// nodes must not ask for their trust more often than they say that they live.
+	trustLookBeats = 6
 )
 
 // Trusts follows the trust stream. Next is for one goroutine; Close may be
@@ -33,13 +40,14 @@ type Trusts interface {
 // to <prefix>.trust.> and to get from the stream directly. A stream that is not
 // there yet is waited for.
 func (b *Bus) Trust(context.Context) (Trusts, error) {
-	return b.trust(b.subjects.AllTrust(), b.subjects.TrustPosture())
+	return b.trust(b.subjects.AllTrust(), b.subjects.TrustPosture(), new(atomic.Pointer[events.Pace]))
 }
 
 // trust follows what is on subject, which may have wildcards. first is the one of
-// it that is asked for before all others.
-func (b *Bus) trust(subject, first string) (Trusts, error) {
-	f := &trustFeed{bus: b, subject: subject, first: first, messages: make(chan *nats.Msg, trustQueue), closed: make(chan struct{}), versions: make(map[string]uint64)}
+// it that is asked for before all others. The pace that was heard says how often
+// the stream is asked.
+func (b *Bus) trust(subject, first string, heard *atomic.Pointer[events.Pace]) (Trusts, error) {
+	f := &trustFeed{bus: b, subject: subject, first: first, pace: heard, messages: make(chan *nats.Msg, trustQueue), closed: make(chan struct{}), versions: make(map[string]uint64)}
 	var err error
 	f.sub, err = b.nc.ChanSubscribe(subject, f.messages)
 	if err != nil {
@@ -48,10 +56,10 @@ func (b *Bus) trust(subject, first string) (Trusts, error) {
 	return f, nil
 }
 
-// Bundles calls take with each newer trust bundle, in the SPIFFE format, until
-// ctx ends or the bus is closed. It needs no more than Trust, and reads nothing else.
-func (b *Bus) Bundles(ctx context.Context, take func(text []byte)) error {
-	feed, err := b.trust(b.subjects.TrustBundle(), b.subjects.TrustBundle())
+// Trusted calls take with each newer text until ctx ends or the bus is closed. It
+// needs no more than Trust.
+func (b *Bus) Trusted(ctx context.Context, take func(TrustText)) error {
+	feed, err := b.Trust(ctx)
 	if err != nil {
 		return err
 	}
@@ -62,11 +70,77 @@ func (b *Bus) Bundles(ctx context.Context, take func(text []byte)) error {
 			return err
 		}
 		for _, t := range texts {
-			if t.Kind == TrustBundle {
-				take(t.Text)
-			}
+			take(t)
 		}
 	}
+}
+
+// BundlesAndPaces is Bundles and besides calls pace with each newer pace, as
+// events.ParsePace reads it. It reads nothing else: what is told of regions is
+// much, and only receivers need it. The two may be called at the same time.
+func (b *Bus) BundlesAndPaces(ctx context.Context, bundle, pace func(text []byte)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var heard atomic.Pointer[events.Pace]
+	ended := make(chan error, 2)
+	for subject, take := range map[string]func([]byte){b.subjects.TrustBundle(): bundle, b.subjects.TrustPace(): pace} {
+		go func() { ended <- b.each(ctx, subject, &heard, take) }()
+	}
+	err := <-ended
+	cancel()
+	<-ended
+	return err
+}
+
+// each calls take with each newer text on one subject.
+func (b *Bus) each(ctx context.Context, subject string, heard *atomic.Pointer[events.Pace], take func(text []byte)) error {
+	feed, err := b.trust(subject, subject, heard)
+	if err != nil {
+		return err
+	}
+	defer feed.Close()
+	for {
+		texts, err := feed.Next(ctx)
+		if err != nil {
+			return err
+		}
+		for _, t := range texts {
+			take(t.Text)
+		}
+	}
+}
+
+// Pace is the newest that was published; the zero Pace for none.
+func (b *Bus) Pace(ctx context.Context) (events.Pace, error) {
+	ctx, cancel := question(ctx)
+	defer cancel()
+	s, err := b.js.Stream(ctx, b.trustStream())
+	if err != nil {
+		return events.Pace{}, fmt.Errorf("read pace: %w", plain(err))
+	}
+	m, err := s.GetLastMsgForSubject(ctx, b.subjects.TrustPace())
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return events.Pace{}, nil
+	case err != nil:
+		return events.Pace{}, fmt.Errorf("read pace: %w", plain(err))
+	}
+	return events.ParsePace(m.Data)
+}
+
+// PublishPace publishes a pace unless one of the same or a newer sequence is there.
+func (b *Bus) PublishPace(ctx context.Context, p events.Pace) (published bool, err error) {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return false, fmt.Errorf("encode pace: %w", err)
+	}
+	return b.PublishTrust(ctx, TrustText{Kind: TrustPace, Version: p.Sequence, Text: text})
+}
+
+// Bundles calls take with each newer trust bundle, in the SPIFFE format, until
+// ctx ends or the bus is closed. It needs no more than Trust, and reads nothing else.
+func (b *Bus) Bundles(ctx context.Context, take func(text []byte)) error {
+	return b.each(ctx, b.subjects.TrustBundle(), new(atomic.Pointer[events.Pace]), take)
 }
 
 type trustFeed struct {
@@ -80,10 +154,18 @@ type trustFeed struct {
 	// versions by subject of what was returned.
 	versions map[string]uint64
 	looked   time.Time
+	pace     *atomic.Pointer[events.Pace] // the newest; nil for none
 	failures int
 	// seen is the sequence up to which the stream was read, firstSeen that of the
 	// message on first.
 	seen, firstSeen uint64
+}
+
+func (f *trustFeed) interval() time.Duration {
+	if pace := f.pace.Load(); pace != nil {
+		return pace.Interval()
+	}
+	return 0
 }
 
 func (f *trustFeed) Close() {
@@ -99,7 +181,7 @@ func (f *trustFeed) Next(ctx context.Context) ([]TrustText, error) {
 		if fresh := f.look(ctx); len(fresh) > 0 {
 			return fresh, nil
 		}
-		wait := trustLook
+		wait := max(trustLook, trustLookBeats*f.interval())
 		if f.failures > 0 {
 			wait = min(firstReconnect<<min(f.failures, 10), longestReconnect)
 		}
@@ -197,5 +279,13 @@ func (f *trustFeed) fresh(to []TrustText, subject string, header nats.Header, da
 		return to
 	}
 	f.versions[subject] = t.Version
+	if t.Kind == TrustPace {
+		pace, err := events.ParsePace(t.Text)
+		if err != nil {
+			f.bus.tell("refused a text of "+f.bus.trustStream(), err)
+			return to
+		}
+		f.pace.Store(&pace)
+	}
 	return append(to, t)
 }

@@ -178,7 +178,10 @@ func (s Subjects) TrustCRL(keyID string) string { return s.prefix + ".trust.crl.
 // the part in two lower-case hex digits.
 func (s Subjects) TrustRegions(shard string) string { return s.prefix + ".trust.regions." + shard }
 
-// AllTrust matches the bundle, the posture, every revocation list and the regions.
+// TrustPace is the subject of how often nodes should send heartbeats.
+func (s Subjects) TrustPace() string { return s.prefix + ".trust.pace" }
+
+// AllTrust matches the bundle, the pace, the posture, every revocation list and the regions.
 func (s Subjects) AllTrust() string { return s.prefix + ".trust.>" }
 
 // AllEvents, AllActions, AllPresence and AllCredentials are the filters of the streams.
@@ -192,6 +195,18 @@ func (s Subjects) AllPresence() string { return s.prefix + ".presence.*" }
 
 // AllCredentials matches every credential statement of a node.
 func (s Subjects) AllCredentials() string { return s.prefix + ".credential.*" }
+
+// AllCommands matches the commands to all nodes.
+func (s Subjects) AllCommands() string { return s.prefix + ".command.*" }
+
+// CommandNode is the node that a command subject belongs to.
+func (s Subjects) CommandNode(subject string) (fleet.NodeID, error) {
+	token, ok := strings.CutPrefix(subject, s.prefix+".command.")
+	if !ok {
+		return "", refuse(ReasonWrongSubject, "%q is not a command subject", subject)
+	}
+	return ParseToken(token)
+}
 
 // PresenceNode is the node that a presence subject belongs to.
 func (s Subjects) PresenceNode(subject string) (fleet.NodeID, error) {

@@ -24,6 +24,8 @@ func (a *agenda) add(id fleet.NodeID) {
 	a.queue = append(a.queue, id)
 }
 
+func (a *agenda) empty() bool { return len(a.queue) == 0 }
+
 func (a *agenda) take() (fleet.NodeID, bool) {
 	if len(a.queue) == 0 {
 		return "", false

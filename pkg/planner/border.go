@@ -25,14 +25,16 @@ const (
 
 // sense takes in what the lease stream said. A stream that begins anew, after
 // the server lost its memory, says nothing about who is not on it yet: then
-// watching begins anew too.
-func (p *Planner) sense(s sighted) {
+// watching begins anew too. It reports whether anything was news.
+func (p *Planner) sense(s sighted) (news bool) {
+	settled, read, refused := p.sensor.settled(), p.leasesRead, false
 	if !s.caughtUp && p.sensor.caughtUp {
 		p.sensor.loseSight()
 		p.Logger.Warn().Msg("lost sight of the leases, watching anew")
 	}
 	for _, sighting := range s.seen {
 		if sighting.Err != nil {
+			refused = true
 			p.refuse("presence", sighting.Node, sighting.Err)
 			p.sensor.veil(sighting.Node, p.Now())
 			continue
@@ -40,6 +42,21 @@ func (p *Planner) sense(s sighted) {
 		p.sensor.see(sighting)
 	}
 	p.leasesRead = s.caughtUp
+	return refused || !p.sensor.agenda.empty() || p.sensor.settled() != settled || p.leasesRead != read
+}
+
+// senseAll takes in what has come by now, so that what many nodes say at once is
+// one append and one decision.
+func (p *Planner) senseAll(s sighted, more <-chan sighted) (news bool) {
+	for range sightingsAhead {
+		news = p.sense(s) || news
+		select {
+		case s = <-more:
+		default:
+			return news
+		}
+	}
+	return p.sense(s) || news
 }
 
 // watch begins to watch once all leases were read. It needs a fold of the whole
@@ -55,7 +72,7 @@ func (p *Planner) watch(ctx context.Context) error {
 		return fmt.Errorf("catch up before watching leases: %w", err)
 	}
 	p.View.Read(func(st *projection.State) { p.sensor.beginWatch(st, p.Now()) })
-	p.Logger.Info().Int(field.Unseen, len(p.sensor.unseen)).Dur(field.Lease, p.Lease).Msg("watching leases")
+	p.Logger.Info().Int(field.Unseen, len(p.sensor.unseen)).Dur(field.Lease, p.sensor.lease).Msg("watching leases")
 	return nil
 }
 

@@ -53,7 +53,7 @@ func (s *sensor) alive(f *factMaker, st *projection.State, n projection.Node, kn
 	lost := known && n.Proved != nil && n.Session != p.beat.Session &&
 		p.beat.Serial != n.Proved.Serial && p.beat.PendingSerial != n.Proved.Serial
 	switch {
-	case !known && !p.at.After(st.RemovedAt(f.id)), lost && !p.at.After(n.ProvedAt):
+	case !known && !p.when().After(st.RemovedAt(f.id)), lost && !p.when().After(n.ProvedAt):
 		// The last heartbeat of a life that the log has ended, or an early one of
 		// the next; or one of before the proof, which says nothing of what was
 		// proved: another one tells.

@@ -34,6 +34,11 @@ type Config struct {
 	Policy engine.Policy
 	// Safeguards say what must wait; zero means engine.DefaultSafeguards.
 	Safeguards engine.Safeguards
+	// Paces is where nodes are told how often to send heartbeats, so that all
+	// together stay below HeartbeatRate a second, 1 to MaxHeartbeatRate; 0 means
+	// DefaultHeartbeatRate. nil: they are told nothing.
+	Paces         Paces
+	HeartbeatRate int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Metrics counts; nil means that nobody looks.
@@ -49,6 +54,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Lease < time.Second || c.Lease > time.Hour {
 		problems = append(problems, fmt.Errorf("lease is %s, must be 1s to 1h", c.Lease))
+	}
+	if c.HeartbeatRate < 1 || c.HeartbeatRate > MaxHeartbeatRate {
+		problems = append(problems, fmt.Errorf("heartbeat rate is %d a second, must be 1 to %d", c.HeartbeatRate, MaxHeartbeatRate))
 	}
 	for _, err := range []error{c.Policy.Validate(), c.Safeguards.Validate()} {
 		if err != nil {
@@ -72,6 +80,10 @@ type Planner struct {
 	// owed says that facts were appended and nothing was decided on them yet:
 	// a stream of facts must not keep the planner from planning.
 	owed bool
+	// decided is when the last decision ended, and decidedIn how long the last took
+	// of which nothing came.
+	decided   time.Time
+	decidedIn time.Duration
 	// wake is when to look again even if nothing happens; zero: never.
 	wake time.Time
 	// withheld is the last account of held actions that was logged.
@@ -88,6 +100,7 @@ type Planner struct {
 	// misfits are the messages of the log that do not fit and were not reported.
 	misfits misfits
 	sight   sight
+	pacer   pacer
 	// refusals puts on the log what the border refused.
 	refusals *refusals.Recorder
 	trouble  trouble
@@ -104,6 +117,9 @@ func New(c Config) (*Planner, error) {
 	}
 	if c.Safeguards == (engine.Safeguards{}) {
 		c.Safeguards = engine.DefaultSafeguards()
+	}
+	if c.HeartbeatRate == 0 {
+		c.HeartbeatRate = DefaultHeartbeatRate
 	}
 	if c.Metrics == nil {
 		c.Metrics = NewMetrics()
@@ -158,7 +174,7 @@ func (p *Planner) onRecord(r eventlog.Record, c projection.Change) {
 // going on would be wrong: a log with a gap.
 func (p *Planner) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	sightings := make(chan sighted)
+	sightings := make(chan sighted, sightingsAhead)
 	statements := make(chan []eventlog.Statement)
 	failed := make(chan error, 2)
 	var pumps sync.WaitGroup
@@ -173,6 +189,10 @@ func (p *Planner) Run(ctx context.Context) error {
 	return err
 }
 
+// sightingsAhead is how much is read of the leases while the loop is at work, in
+// batches of the reader.
+const sightingsAhead = 64
+
 func (p *Planner) loop(ctx context.Context, sightings <-chan sighted, statements <-chan []eventlog.Statement, failed <-chan error) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -182,19 +202,34 @@ func (p *Planner) loop(ctx context.Context, sightings <-chan sighted, statements
 			return err
 		}
 		p.arm(timer)
+		if more, err := p.await(ctx, changed, timer.C, sightings, statements, failed); !more || err != nil {
+			return err
+		}
+	}
+}
+
+// await waits for news. Heartbeats that only renew leases are none: to conclude
+// and decide after each of them would take a planner of a large fleet all its time.
+func (p *Planner) await(
+	ctx context.Context, changed <-chan struct{}, due <-chan time.Time,
+	sightings <-chan sighted, statements <-chan []eventlog.Statement, failed <-chan error,
+) (more bool, err error) {
+	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return false, nil
 		case err := <-failed:
-			return err
+			return false, err
 		case <-changed:
+			return true, nil
 		case s := <-sightings:
-			p.sense(s)
-		case s := <-statements:
-			if err := p.hear(ctx, s); err != nil {
-				return err
+			if p.senseAll(s, sightings) {
+				return true, nil
 			}
-		case <-timer.C:
+		case s := <-statements:
+			return true, p.hear(ctx, s)
+		case <-due:
+			return true, nil
 		}
 	}
 }
@@ -202,7 +237,7 @@ func (p *Planner) loop(ctx context.Context, sightings <-chan sighted, statements
 // arm sets the timer to the earliest moment at which time itself is news.
 func (p *Planner) arm(timer *time.Timer) {
 	next := p.wake
-	for _, at := range []time.Time{p.sensor.nextDeadline(), p.refusals.Wake()} {
+	for _, at := range []time.Time{p.sensor.nextDeadline(), p.refusals.Wake(), p.pacer.wake} {
 		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
@@ -223,6 +258,9 @@ func (p *Planner) step(ctx context.Context) error {
 	if !p.View.CaughtUp() {
 		return nil
 	}
+	if err := p.keepPace(ctx); err != nil {
+		return p.tolerate(ctx, err)
+	}
 	if err := p.watch(ctx); err != nil {
 		return p.tolerate(ctx, err)
 	}
@@ -237,10 +275,21 @@ func (p *Planner) step(ctx context.Context) error {
 	return p.tolerate(ctx, p.progress(ctx))
 }
 
+// factsShare is how many times as long as the last decision took facts may be
+// appended before the next one. Many facts at once, as when a region is cut off,
+// are then on the log soon, and are decided on together: a decision on a large
+// fleet takes a while.
+const factsShare = 4
+
+// owes says whether a decision on the facts so far is due.
+func (p *Planner) owes() bool {
+	return p.owed && p.Now().Sub(p.decided) >= factsShare*p.decidedIn
+}
+
 // progress makes at most one append: of a plan if one is owed, else of facts,
 // else of a plan.
 func (p *Planner) progress(ctx context.Context) error {
-	if p.owed {
+	if p.owes() {
 		p.owed = false
 		if published, err := p.decideNow(ctx); published || err != nil {
 			return err
@@ -248,16 +297,25 @@ func (p *Planner) progress(ctx context.Context) error {
 	}
 	appended, err := p.appendFacts(ctx)
 	if appended || err != nil {
-		p.owed = appended
+		p.owed = p.owed || appended
 		return err
 	}
+	if p.owed && !p.owes() { // more facts may follow; if none do, it is time soon
+		p.wake = p.decided.Add(factsShare * p.decidedIn)
+		return nil
+	}
+	p.owed = false
 	_, err = p.decideNow(ctx)
 	return err
 }
 
 // decideNow also ends the trouble there was: facts may go on while no plan can.
 func (p *Planner) decideNow(ctx context.Context) (published bool, err error) {
+	began := p.Now()
 	published, err = p.decide(ctx)
+	if p.decided = p.Now(); !published { // or it has waited for the disk, too
+		p.decidedIn = p.decided.Sub(began)
+	}
 	if err == nil && p.trouble.end() {
 		p.Metrics.blocked.Set(0)
 		p.Logger.Info().Msg("going on")

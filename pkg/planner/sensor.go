@@ -23,10 +23,12 @@ const (
 	RevokedCredentialLost fleet.Reason = "credential_lost"
 )
 
-// presence is what the lease stream last said of a node.
+// presence is what the lease stream last said of a node. There is one for each
+// node of the fleet, so it is small: what the beat says is shared with the
+// reader of leases.
 type presence struct {
 	beat *events.Heartbeat // nil: the lease has ended
-	at   time.Time
+	at   int64             // when it was stored, in Unix nanoseconds
 	// agreed: the log once called the node present in the session of the beat.
 	agreed bool
 	// outlived: the log has ended the node's life or its presence since, or has a
@@ -34,6 +36,8 @@ type presence struct {
 	// whether or not its session is a new one.
 	outlived bool
 }
+
+func (p presence) when() time.Time { return time.Unix(0, p.at) }
 
 // sensor turns observations into the facts that the log lacks. It does no I/O
 // and reads no clock.
@@ -66,8 +70,6 @@ type sensor struct {
 	veiled map[fleet.NodeID]time.Time
 	// damped are the nodes of which something waits for an alarm.
 	damped map[fleet.NodeID]struct{}
-	// bundles are the digests that heartbeats share.
-	bundles map[string]string
 }
 
 func newSensor(lease time.Duration) *sensor {
@@ -79,7 +81,6 @@ func newSensor(lease time.Duration) *sensor {
 		sessions: lately{lease: lease},
 		reported: lately{lease: lease},
 		damped:   make(map[fleet.NodeID]struct{}),
-		bundles:  make(map[string]string),
 		veiled:   make(map[fleet.NodeID]time.Time),
 	}
 }
@@ -96,32 +97,22 @@ func (s *sensor) see(sighting eventlog.Sighting) {
 	}
 	delete(s.unseen, sighting.Node)
 	delete(s.veiled, sighting.Node)
-	if now != nil {
-		now.Bundle = s.shared(now.Bundle)
-	}
-	same := known && !before.outlived && before.beat != nil && now != nil && before.beat.Session == now.Session &&
-		before.beat.Leaving == now.Leaving && before.beat.KeyFingerprint == now.KeyFingerprint &&
-		before.beat.Bundle == now.Bundle
-	s.presence[sighting.Node] = presence{beat: now, at: sighting.Time, agreed: same && before.agreed}
+	same := known && !before.outlived && saysTheSame(before.beat, now)
+	s.presence[sighting.Node] = presence{beat: now, at: sighting.Time.UnixNano(), agreed: same && before.agreed}
 	if !same {
 		s.agenda.add(sighting.Node)
 	}
 }
 
-// shared is the copy of a bundle's digest that all heartbeats have that name it:
-// nearly all name the same.
-func (s *sensor) shared(bundle string) string {
-	if have, known := s.bundles[bundle]; known {
-		return have
+// saysTheSame of two heartbeats, either of which may be nil. A renewal mostly is
+// the very heartbeat that it renews.
+func saysTheSame(before, now *events.Heartbeat) bool {
+	if before == nil || now == nil {
+		return false
 	}
-	if len(s.bundles) >= maxBundles { // nodes name what they like
-		clear(s.bundles)
-	}
-	s.bundles[bundle] = bundle
-	return bundle
+	return before == now || before.Session == now.Session && before.Leaving == now.Leaving &&
+		before.KeyFingerprint == now.KeyFingerprint && before.Bundle == now.Bundle
 }
-
-const maxBundles = 64
 
 // loseSight forgets who was seen: blind is not dead.
 func (s *sensor) loseSight() {
@@ -142,6 +133,11 @@ func (s *sensor) beginWatch(st *projection.State, now time.Time) {
 		}
 	}
 }
+
+// listenFor is how long the sensor listens from now on before anybody is lost
+// of whom there is no sign; never for less than before. What waits already goes
+// on as it is: nobody who was to be heard by then has a longer lease.
+func (s *sensor) listenFor(lease time.Duration) { s.lease = max(s.lease, lease) }
 
 // settled says that nobody is believed present on the log's word alone.
 func (s *sensor) settled() bool { return s.caughtUp && (s.warm || len(s.unseen) == 0) }
@@ -193,8 +189,12 @@ func (s *sensor) nextDeadline() time.Time {
 	return next
 }
 
-// maxFacts bounds one append of facts: it has to fit into one batch.
-const maxFacts = 256
+// maxFacts bounds one append of facts: with those of one more node it has to fit
+// into one batch.
+const maxFacts = eventlog.MaxBatch - maxFactsOfNode
+
+// maxFactsOfNode is more than facts ever returns for one node.
+const maxFactsOfNode = 8
 
 // conclude returns the facts that the log lacks, at most about maxFacts of
 // them, in the order in which the news came. What it has looked at is off the

@@ -190,7 +190,7 @@ func TestSensorReportsInTheOrderOfTheNews(t *testing.T) {
 	c.s.beginWatch(c.st, c.now)
 	const nodes = maxFacts + 40
 	for i := range nodes {
-		c.beat(fleet.NodeID(fmt.Sprintf("n%03d", nodes-i)), events.Heartbeat{Session: "a"})
+		c.beat(fleet.NodeID(fmt.Sprintf("n%04d", nodes-i)), events.Heartbeat{Session: "a"})
 	}
 	var ids []string
 	for range 2 {

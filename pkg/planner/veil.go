@@ -24,6 +24,6 @@ func (s *sensor) veil(id fleet.NodeID, now time.Time) {
 func (s *sensor) unveil(id fleet.NodeID, now time.Time) {
 	if until, veiled := s.veiled[id]; veiled && !now.Before(until) {
 		delete(s.veiled, id)
-		s.presence[id] = presence{at: until}
+		s.presence[id] = presence{at: until.UnixNano()}
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
+	"github.com/fleetfold/fleetfold/internal/cli/profile"
 	"github.com/fleetfold/fleetfold/pkg/agent"
 	"github.com/fleetfold/fleetfold/pkg/busconf"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
@@ -29,7 +30,9 @@ type options struct {
 	receive  receiveFlags
 	posts    postFlags
 	listen   string
+	profiles profile.Flags
 	lease    time.Duration
+	slowest  time.Duration
 	untilEOF bool
 	nats     cli.NATSFlags
 	log      cli.LogFlags
@@ -98,16 +101,21 @@ when the node is taken out of the inventory; key and credential are removed then
 	o.receive.addTo(flags)
 	o.posts.addTo(flags)
 	flags.DurationVar(&o.lease, "lease", agent.DefaultLease, "`DURATION` that the node counts as present after a heartbeat, in whole seconds, 1s to 1h; a heartbeat is sent three times as often")
+	flags.DurationVar(&o.slowest, "slowest-lease", 0, "longest lease `DURATION`, in whole seconds, --lease to 1h, that the fleet may slow this node down to as it grows; 0s means 5m or --lease, whichever is longer")
 	flags.BoolVar(&o.untilEOF, "stop-on-stdin-eof", false, "stop when standard input ends, for a parent that may be killed")
 	flags.StringVar(&o.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8082; empty means none. With --stop-on-stdin-eof the variable is passed over: it is the parent's address")
 	o.nats.AddTo(flags)
 	o.log.AddTo(flags)
+	o.profiles.AddTo(flags)
 	return cmd
 }
 
 func (o *options) run(cmd *cobra.Command) error {
 	var err error
 	if o.evidence.bus, err = o.nats.Files(); err != nil {
+		return err
+	}
+	if err := o.profiles.Check(); err != nil {
 		return err
 	}
 	cfg, err := o.config()
@@ -126,6 +134,9 @@ func (o *options) run(cmd *cobra.Command) error {
 	// A parent hands its environment down, and two cannot listen at one address.
 	if o.untilEOF && !cli.FromCommandLine(cmd.Flags().Lookup("listen")) {
 		o.listen = ""
+	}
+	if o.untilEOF && !cli.FromCommandLine(cmd.Flags().Lookup("pprof")) {
+		o.profiles.Address = ""
 	}
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
@@ -157,6 +168,7 @@ func (o *options) serve(ctx context.Context, cfg agent.Config, opts eventlog.Opt
 			return obs.Serve(ctx, o.listen, obs.Checks{Ready: a.Ready}, posts.collectors(metrics{a}), log)
 		})
 	}
+	g.Go(func() error { return o.profiles.Serve(ctx, log) })
 	posts.serve(ctx, g, log)
 	g.Go(func() error {
 		defer cancel() // the agent may have been told to stop
@@ -187,7 +199,7 @@ func (o *options) config() (agent.Config, error) {
 	if err != nil {
 		return agent.Config{}, cli.UsageError(err)
 	}
-	cfg := agent.Config{Node: id, Dir: o.dir, Lease: o.lease}
+	cfg := agent.Config{Node: id, Dir: o.dir, Lease: o.lease, SlowestLease: o.slowest}
 	if o.untilEOF {
 		cfg.LockWait = childLockWait
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/follow"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
+	"github.com/fleetfold/fleetfold/internal/cli/profile"
 	"github.com/fleetfold/fleetfold/internal/cli/service"
 	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
@@ -35,6 +36,7 @@ type flags struct {
 	nats          cli.NATSFlags
 	log           cli.LogFlags
 	attest        attestFlags
+	profiles      profile.Flags
 	ca            caFlags
 	driver        *string
 	dir, agent    string
@@ -76,6 +78,7 @@ signature by the old credential is evidence enough. See 'fleetfold rotate'.`,
 	fs := cmd.Flags()
 	f.nats.AddTo(fs)
 	f.log.AddTo(fs)
+	f.profiles.AddTo(fs)
 	f.driver = cli.Choice(fs, "driver", "`DRIVER` that brings agents up: with wait others do and the executor waits for them, with local the executor does on this machine", driverWait, driverLocal)
 	fs.StringVar(&f.dir, "dir", "", "`DIR` of the issuers (DIR/ca) and, with --driver local, of the nodes (DIR/nodes); required")
 	fs.StringVar(&f.agent, "agent", "", "`FILE` of the agent that --driver local runs; without it node-agent beside this program or on the PATH")
@@ -107,7 +110,7 @@ func (f *flags) check() error {
 	case f.lease < time.Second || f.lease%time.Second != 0 || f.lease > time.Hour:
 		return cli.Usagef("--lease is %s, must be whole seconds from 1s to 1h", f.lease)
 	}
-	return nil
+	return f.profiles.Check()
 }
 
 func (f *flags) run(cmd *cobra.Command) error {
@@ -124,7 +127,7 @@ func (f *flags) run(cmd *cobra.Command) error {
 		return err
 	}
 	return service.Service{
-		Bus: options, Listen: f.listen, Metrics: obs.Collectors{w.metrics, w.renewals, w.gap}, Logger: w.logger,
+		Bus: options, Listen: f.listen, Profiles: f.profiles, Metrics: obs.Collectors{w.metrics, w.renewals, w.gap}, Logger: w.logger,
 		Begin: func(ctx context.Context, bus *eventlog.Bus) error { return bus.AwaitStreams(ctx) },
 		Work:  w.run,
 	}.Run(cmd.Context())

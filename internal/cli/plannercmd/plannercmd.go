@@ -4,6 +4,7 @@ package plannercmd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/follow"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
+	"github.com/fleetfold/fleetfold/internal/cli/profile"
 	"github.com/fleetfold/fleetfold/internal/cli/service"
 	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/pkg/checkpoint"
@@ -25,8 +27,10 @@ type flags struct {
 	nats              cli.NATSFlags
 	log               cli.LogFlags
 	monitor           cli.MonitorFlags
+	profiles          profile.Flags
 	inventory, listen string
 	lease             time.Duration
+	heartbeatRate     int
 	replicas          int
 	policy            engine.Policy
 	safeguards        engine.Safeguards
@@ -44,18 +48,20 @@ func New() *cobra.Command {
 each change what lies between the inventory and the fleet, and publishes the
 actions. Any number of planners may run side by side. It waits for a server that
 is away.`,
-		Example: `  planner --nats nats://127.0.0.1:4222 --inventory fleet.yaml
-  planner --context prod --inventory /etc/fleetfold/fleet.yaml --listen :8080`,
+		Example: `  {path} --nats nats://127.0.0.1:4222 --inventory fleet.yaml
+  {path} --context prod --inventory /etc/fleetfold/fleet.yaml --listen :8080`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	fs := cmd.Flags()
 	f.nats.AddTo(fs)
 	f.log.AddTo(fs)
+	f.profiles.AddTo(fs)
 	f.monitor.AddTo(fs)
 	fs.StringVar(&f.inventory, "inventory", "", "`FILE` to watch; each valid edit is put into force once, so that it never overrules a later 'fleetfold apply'. Without it others apply inventories")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8080; empty means none")
 	fs.DurationVar(&f.lease, "lease", 15*time.Second, "longest lease that agents ask for, 1s to 1h: this `DURATION` after a start nobody is called lost")
+	fs.IntVar(&f.heartbeatRate, "heartbeat-rate", planner.DefaultHeartbeatRate, fmt.Sprintf("most heartbeats a second of all nodes together, `N` of 1 to %d: nodes are told to slow down as the fleet grows, and leases grow with that", planner.MaxHeartbeatRate))
 	fs.IntVar(&f.replicas, "replicas", 0, "`N` replicas of the streams when they are created, 1, 3 or 5; without it 3 in a cluster, 1 elsewhere")
 	fs.IntVar(&f.policy.MaxInFlight, "max-in-flight", f.policy.MaxInFlight, "most actions without an outcome, `N` of 1 to 999")
 	fs.DurationVar(&f.policy.BackoffBase, "backoff-base", f.policy.BackoffBase, "`DURATION` before the second attempt, above 0, doubled by each further failure")
@@ -82,13 +88,15 @@ func (f *flags) check() error {
 	switch {
 	case f.lease < time.Second || f.lease > time.Hour:
 		return cli.Usagef("--lease is %s, must be 1s to 1h", f.lease)
+	case f.heartbeatRate < 1 || f.heartbeatRate > planner.MaxHeartbeatRate:
+		return cli.Usagef("--heartbeat-rate is %d, must be 1 to %d", f.heartbeatRate, planner.MaxHeartbeatRate)
 	case f.replicas != 0 && f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
 		return cli.Usagef("--replicas is %d, must be 1, 3 or 5", f.replicas)
 	}
 	if f.policy.StuckAfter == 0 {
 		return cli.Usagef("--stuck-after is 0, must be 1 to %d", engine.MaxStuckAfter)
 	}
-	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate(), f.monitor.Check(), f.checkpoints.check()))
+	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate(), f.monitor.Check(), f.checkpoints.check(), f.profiles.Check()))
 }
 
 func (f *flags) run(cmd *cobra.Command) error {
@@ -106,7 +114,7 @@ func (f *flags) run(cmd *cobra.Command) error {
 	options.Replicas = f.replicas
 	w := work{flags: f, metrics: planner.NewMetrics(), saved: snapshot.NewMetrics(), gap: follow.NewGap(), signed: checkpoint.NewMetrics(), logger: logger}
 	return service.Service{
-		Bus: options, Listen: f.listen, Metrics: obs.Collectors{w.metrics, w.saved, w.gap, w.signed}, Logger: logger,
+		Bus: options, Listen: f.listen, Profiles: f.profiles, Metrics: obs.Collectors{w.metrics, w.saved, w.gap, w.signed}, Logger: logger,
 		Begin: func(ctx context.Context, bus *eventlog.Bus) error { return bus.EnsureStreams(ctx) },
 		Work:  w.run,
 	}.Run(cmd.Context())

@@ -50,7 +50,7 @@ func (w work) run(ctx context.Context, bus *eventlog.Bus, ready *obs.Gate) error
 	v := snapshots.View(bus, w.logger)
 	p, err := planner.New(planner.Config{
 		Log: bus.Log(), View: v, Inventories: view.NewInventories(bus.GetInventory),
-		Sightings: sightings, Statements: statements, Lease: w.lease, Policy: w.policy, Safeguards: w.safeguards,
+		Sightings: sightings, Statements: statements, Paces: bus, HeartbeatRate: w.heartbeatRate, Lease: w.lease, Policy: w.policy, Safeguards: w.safeguards,
 		Metrics: w.metrics, Logger: w.logger,
 	})
 	if err != nil {

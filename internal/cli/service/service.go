@@ -16,6 +16,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/obs"
+	"github.com/fleetfold/fleetfold/internal/cli/profile"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 )
 
@@ -24,9 +25,11 @@ type Service struct {
 	// Bus says where the server is. Its Logger is set by Run.
 	Bus eventlog.Options
 	// Listen is the address for health and metrics; empty means none.
-	Listen  string
-	Metrics obs.Collectors
-	Logger  zerolog.Logger
+	Listen string
+	// Profiles can be had where this says.
+	Profiles profile.Flags
+	Metrics  obs.Collectors
+	Logger   zerolog.Logger
 	// Begin is done with each new connection until it works, such as looking for
 	// the streams.
 	Begin func(context.Context, *eventlog.Bus) error
@@ -48,6 +51,7 @@ func (s Service) Run(ctx context.Context) error {
 			return obs.Serve(ctx, s.Listen, obs.Checks{Ready: ready.Check}, s.Metrics, s.Logger)
 		})
 	}
+	g.Go(func() error { return s.Profiles.Serve(ctx, s.Logger) })
 	g.Go(func() error {
 		defer stop()
 		return s.work(ctx, ready)

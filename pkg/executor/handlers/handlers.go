@@ -129,7 +129,7 @@ func New(ctx context.Context, c Config) (map[fleet.ActionType]executor.Handler, 
 	if err := c.Issuers.Prepare(ctx); err != nil {
 		return nil, err
 	}
-	issue := &issuer{Config: c}
+	issue := &issuer{Config: c, facts: eventlog.NewGroup(c.Log)}
 	return map[fleet.ActionType]executor.Handler{
 		fleet.EnrollNode:               timed{&enroller{Config: c, issuer: issue}, c.EnrollTimeout},
 		fleet.IssueCredential:          timed{issue, c.IssueTimeout},

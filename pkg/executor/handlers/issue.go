@@ -29,7 +29,11 @@ const (
 )
 
 // issuer carries out IssueCredential.
-type issuer struct{ Config }
+type issuer struct {
+	Config
+	// facts of many who issue at once wait for the disk together.
+	facts *eventlog.Group
+}
 
 // credential is what one run issues.
 type credential struct {
@@ -139,7 +143,7 @@ func (h *issuer) record(ctx context.Context, t executor.Task, c credential) erro
 		if node.Epoch != c.epoch {
 			return executor.Failed(ReasonNodeReplaced, "the node was removed while its credential was made")
 		}
-		_, err := h.Log.Append(ctx, eventlog.Entry{Event: fact, Fence: eventlog.LastOnSubject(last)})
+		_, err := h.facts.Append(ctx, eventlog.Entry{Event: fact, Fence: eventlog.LastOnSubject(last)})
 		if err != nil && !errors.Is(err, eventlog.ErrConflict) {
 			return h.unless(ctx, t, "the log did not take credential.issued", err)
 		}

@@ -37,6 +37,7 @@ const (
 type Renewer struct {
 	Config
 	requests   Requests
+	facts      *eventlog.Group // as an issuer's
 	limits     *limits
 	metrics    *RenewalMetrics
 	confirming chan struct{} // a place for each proof that is waited for
@@ -60,7 +61,7 @@ func NewRenewer(c Config, requests Requests, metrics *RenewalMetrics) (*Renewer,
 		metrics = NewRenewalMetrics()
 	}
 	return &Renewer{
-		Config: c, requests: requests, limits: newLimits(), metrics: metrics,
+		Config: c, requests: requests, facts: eventlog.NewGroup(c.Log), limits: newLimits(), metrics: metrics,
 		confirming: make(chan struct{}, maxConfirming),
 	}, nil
 }
@@ -196,7 +197,7 @@ func (r *Renewer) issue(ctx context.Context, c *claim) (*events.Event, error) {
 			NotBefore: issued.NotBefore, NotAfter: issued.NotAfter, Issuer: issued.Issuer, CertificatePEM: string(issued.CertificatePEM),
 		},
 	}
-	seq, err := r.Log.Append(ctx, eventlog.Entry{Event: fact, Fence: eventlog.LastOnSubject(c.last)})
+	seq, err := r.facts.Append(ctx, eventlog.Entry{Event: fact, Fence: eventlog.LastOnSubject(c.last)})
 	if err != nil {
 		return nil, fmt.Errorf("append %s: %w", fact.Type, err)
 	}

@@ -1,0 +1,69 @@
+package planner
+
+import (
+	"testing"
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
+)
+
+func TestThePaceKeepsAFleetBelowItsRate(t *testing.T) {
+	for _, c := range []struct{ nodes, rate, want int }{
+		{0, 50_000, 0}, {1000, 50_000, 0}, {45_000, 50_000, 0},
+		{100_000, 50_000, 3}, {1_000_000, 50_000, 23}, {10_000_000, 50_000, 223},
+		{1_000_000_000, 1, events.MaxLeaseSeconds / events.PaceLeases},
+	} {
+		got := paceFor(c.nodes, c.rate)
+		if got != c.want {
+			t.Errorf("%d nodes at %d a second: %d s, want %d s", c.nodes, c.rate, got, c.want)
+		}
+		if most := float64(c.nodes) / (float64(max(got, 1)) * (1 - paceSlack)); c.want < events.MaxLeaseSeconds/events.PaceLeases && most > float64(c.rate)+1 {
+			t.Errorf("%d nodes each %d s, shortened by a tenth, are %.0f a second", c.nodes, got, most)
+		}
+	}
+}
+
+func TestThePaceGrowsAtOnceAndFallsStepByStep(t *testing.T) {
+	var c pacer
+	at := dawn
+	step := func(does string, want, expect int) {
+		t.Helper()
+		got := c.next(want, at)
+		if got != expect {
+			t.Errorf("%s: %d s, want %d s", does, got, expect)
+		}
+		if got < c.now.IntervalSeconds {
+			c.fell = at
+			if 2*got < c.now.IntervalSeconds && got > 0 && c.now.IntervalSeconds > paceFloor {
+				t.Errorf("%s: it fell from %d to %d, by more than half", does, c.now.IntervalSeconds, got)
+			}
+		}
+		c.now.IntervalSeconds = got
+	}
+	step("a fleet of some size", 23, 23)
+	step("it grows", 60, 60)
+	step("it is a little smaller", 50, 60)
+	step("it is much smaller", 5, 30)
+	step("at once again", 5, 30)
+	at = at.Add(90 * time.Second)
+	step("a lease later", 5, 15)
+	at = at.Add(time.Hour)
+	step("later", 5, 8)
+	at = at.Add(time.Hour)
+	step("there", 5, 5)
+	at = at.Add(time.Hour)
+	step("hardly anybody", 0, 3)
+	at = at.Add(time.Hour)
+	step("on", 0, 2)
+	at = at.Add(time.Hour)
+	step("nothing is asked for", 0, 0)
+}
+
+// Whoever slowed down must not be taken for lost by who listens as before.
+func TestASensorListensForTheLongerLease(t *testing.T) {
+	s := newSensor(lease)
+	s.listenFor(3 * lease)
+	if s.listenFor(lease); s.lease != 3*lease {
+		t.Errorf("it listens for %s", s.lease)
+	}
+}
