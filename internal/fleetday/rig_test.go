@@ -186,6 +186,7 @@ const mostExplained = 40
 // what the witness saw of it while it grew: what was once there stays there.
 func (r *rig) judge() []eventlog.Record {
 	r.Helper()
+	witnessed := r.witness.log() // before the log is read: it may have grown by then
 	all := r.export()
 	source, err := audit.NewLive(r.Context(), r.witness.bus.Log(), r.witness.bus.GetInventory)
 	if err != nil {
@@ -208,7 +209,7 @@ func (r *rig) judge() []eventlog.Record {
 	for _, w := range wrong {
 		r.Error(w)
 	}
-	for i, seen := range r.witness.log() {
+	for i, seen := range witnessed {
 		if i >= len(all) || all[i].Event == nil || seen.Event == nil || all[i].Event.ID != seen.Event.ID {
 			r.Errorf("sequence %d was on the log once, and is lost or another one now", seen.Sequence)
 			break
