@@ -200,7 +200,12 @@ var changing = []struct {
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d`), "DATE"},
 	{regexp.MustCompile(`\d\d:\d\d:\d\d(\.\d+)?Z?`), "TIME"},
 	{regexp.MustCompile(`(\d+(\.\d+)?(h|ms|µs|m|s))+\b`), "TERM"},
-	{regexp.MustCompile(`\b\d+\b`), "N"},
+	// Sequences, and what depends on which facts came together in one batch.
+	{regexp.MustCompile(`\b(sequence|at|since|on|line)\s+\d+`), "$1 N"},
+	{regexp.MustCompile(`TIME\s+\d+`), "TIME N"},
+	{regexp.MustCompile(`^\s*\d+\s`), "N "},
+	{regexp.MustCompile(`\(\d+\)`), "(N)"},
+	{regexp.MustCompile(`\b\d+ (records|plans)\b`), "N $1"},
 	{regexp.MustCompile(`[ \t]+`), " "},
 }
 
