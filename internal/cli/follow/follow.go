@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
 // Gap is a metric that is 1 from when a gap was found.
@@ -52,8 +53,10 @@ func Run(ctx context.Context, v View, gap Gap, logger zerolog.Logger, work ...fu
 	for _, w := range work {
 		g.Go(func() error {
 			err := w(working)
-			if errors.Is(err, eventlog.ErrGap) || ctx.Err() == nil && working.Err() != nil {
-				return nil // the view tells of it
+			// The view tells of it; and a view that was stopped is the end, of which it
+			// may hear a moment before those who work on it.
+			if errors.Is(err, eventlog.ErrGap) || errors.Is(err, view.ErrStopped) || ctx.Err() == nil && working.Err() != nil {
+				return nil
 			}
 			return err
 		})
