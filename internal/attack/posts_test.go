@@ -42,11 +42,25 @@ func TestAPostByABadCertificateIsRefused(t *testing.T) {
 	as.ID = "spiffe://" + domain + "/somebody"
 	g.answers(g.post(as), http.StatusUnauthorized, identity.SPIFFEIDMismatch)
 	g.answers(g.post(g.holder("stray", func(n *node) string { return g.nyc.issue(n.id, n.key, time.Now()) })), http.StatusUnauthorized, identity.IssuerRegion)
+	g.answers(g.post(g.twofold("elsewhere")), http.StatusUnauthorized, identity.CertificateUnparsable)
 
 	g.be(false)
+	g.answers(g.post(g.twofold("elsewhere")), http.StatusUnauthorized, identity.CertificateUnparsable)
 	g.answers(g.post(mixed), http.StatusUnauthorized, identity.ProofSignature)
 	g.answers(g.post(as), http.StatusUnauthorized, identity.SPIFFEIDMismatch)
 	g.answers(g.post(nil), http.StatusNoContent, "")
+}
+
+// twofold signs by the key of nyc's issuer, whose own certificate stands behind that
+// of a node of no region, so that two readers could take either for the leaf.
+func (g *target) twofold(id fleet.NodeID) *receiver.Credential {
+	g.t.Helper()
+	c := g.holder(id, func(n *node) string {
+		leaf := strings.TrimSpace(g.root.issue(n.id, n.key, time.Now()))
+		return leaf + "\u00a0\n" + string(g.nyc.ca.CertificatePEM())
+	})
+	c.Key = g.nyc.key
+	return c
 }
 
 // What was revoked, and a copy of what was replaced, are refused as soon as the list

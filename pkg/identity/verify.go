@@ -122,6 +122,12 @@ func parseCertificate(pemBytes []byte) (*x509.Certificate, error) {
 	return x509.ParseCertificate(der)
 }
 
+// ParseChain reads the certificates of a chain as Verification.Leaf does, the leaf
+// first. Whoever asks about a chain beside Leaf has to read it in the same way: what
+// two readers take for two leaves would let one of them sign for the other. Errors
+// are a *Refusal.
+func ParseChain(chainPEM []byte) ([]*x509.Certificate, error) { return parseChain(chainPEM, nil) }
+
 // parseChain reads no more certificates than a chain may have. Only issuers are
 // worth remembering.
 func parseChain(chainPEM []byte, memo *Memo) ([]*x509.Certificate, error) {

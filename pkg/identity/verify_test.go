@@ -50,6 +50,7 @@ func TestVerifyLeaf(t *testing.T) {
 		"an expired stranger is a stranger":        {foreign, "n", end.Add(time.Hour), ChainUntrusted},
 		"the root does not belong into a chain":    {append(bytes.Clone(good), ca.CertificatePEM()...), "n", t0, IssuerNotConfined},
 		"a text after the leaf is refused":         {append(bytes.Clone(good), "x"...), "n", t0, CertificateUnparsable},
+		"two blocks on one line are refused":       {append(bytes.TrimSpace(good), ca.CertificatePEM()...), "n", t0, CertificateUnparsable},
 		"text is refused":                          {[]byte("x"), "n", t0, CertificateUnparsable},
 		"nothing is refused":                       {nil, "n", t0, CertificateUnparsable},
 		"the root itself is no node":               {ca.CertificatePEM(), "n", t0, CertificateIsCA},
