@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -134,6 +135,8 @@ func (c CAConfig) checkParent() error {
 		return errors.New("open issuer: an intermediate cannot certify another one")
 	case c.Parent != nil && c.Parent.trustDomain != c.TrustDomain:
 		return fmt.Errorf("open issuer: the root is of trust domain %q, the intermediate of %q", c.Parent.trustDomain, c.TrustDomain)
+	case c.Parent != nil && net.ParseIP(c.TrustDomain) != nil:
+		return fmt.Errorf("open issuer: an intermediate cannot be confined to trust domain %q, which is an IP address: name the trust domain otherwise, or leave intermediate_ca out", c.TrustDomain)
 	}
 	return nil
 }
