@@ -54,17 +54,16 @@ func (i *Issuers) open(issuer projection.Issuer) (opened, error) {
 		return ca, nil
 	}
 	c := identity.CAConfig{TrustDomain: issuer.TrustDomain, Region: issuer.Region}
-	patterns := []string{i.Dir, filepath.Join(i.Dir, "*"), filepath.Join(i.Dir, rootsFolder, "*"), filepath.Join(i.Dir, rootsFolder, "*", "*")}
+	base, patterns := i.Dir, []string{".", "*", rootsFolder + "/*", rootsFolder + "/*/*"}
 	if issuer.Region != "" {
 		parent, err := i.openRoot(issuer.TrustDomain, issuer.Parent)
 		if err != nil {
 			return opened{}, err
 		}
 		c.Parent = parent.CA
-		below := filepath.Join(parent.dir, regionsFolder, name(issuer.Region))
-		patterns = []string{filepath.Join(below, "*"), filepath.Join(below, "*", "*")}
+		base, patterns = filepath.Join(parent.dir, regionsFolder, name(issuer.Region)), []string{"*", "*/*"}
 	}
-	dir, err := i.find(issuer, patterns)
+	dir, err := i.find(issuer, base, patterns)
 	if err != nil {
 		return opened{}, err
 	}
@@ -80,16 +79,18 @@ func (i *Issuers) open(issuer projection.Issuer) (opened, error) {
 	return i.opened[issuer.Fingerprint], nil
 }
 
-// find returns the folder with the issuer's certificate. Where there is none, a
+// find returns the folder with the issuer's certificate, at base or below it: a
+// pattern is of what is below, for base may have any name. Where there is none, a
 // certificate that cannot be read is the error, for it may be the one.
-func (i *Issuers) find(issuer projection.Issuer, patterns []string) (dir string, err error) {
+func (i *Issuers) find(issuer projection.Issuer, base string, patterns []string) (dir string, err error) {
 	var damaged error
 	for _, pattern := range patterns {
-		dirs, err := filepath.Glob(pattern)
+		dirs, err := fs.Glob(os.DirFS(base), pattern)
 		if err != nil {
-			return "", fmt.Errorf("search folder %s: %w", i.Dir, err)
+			return "", fmt.Errorf("search folder %s: %w", base, err)
 		}
-		for _, dir := range dirs {
+		for _, below := range dirs {
+			dir := filepath.Join(base, below)
 			fingerprint, err := fingerprintIn(dir)
 			if fingerprint == issuer.Fingerprint {
 				return dir, nil

@@ -69,6 +69,22 @@ func TestNamesOfIssuersNeverLeaveTheFolder(t *testing.T) {
 	})
 }
 
+// A folder may have a name that would be a pattern.
+func TestIssuersAreFoundWhateverTheirFolderIsCalled(t *testing.T) {
+	for _, folder := range []string{"ca[1]", "c*", "ca?", `c\a`, "[", "ca {a,b}"} {
+		story(t, func(o *office) {
+			inv := o.want()
+			o.must(o.issuers(folder).Prepare(o.ctx))
+			again := o.issuers(folder)
+			for _, id := range []fleet.NodeID{"a", "c"} {
+				if _, err := again.For(o.ctx, inv, inv.Find(id)); err != nil {
+					t.Errorf("%s: %v", folder, err)
+				}
+			}
+		})
+	}
+}
+
 func TestAFolderWithoutTheKeyIssuesNothing(t *testing.T) {
 	story(t, func(o *office) {
 		inv := o.want()
