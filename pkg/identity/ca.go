@@ -99,6 +99,8 @@ func LoadOrCreateCA(dir, trustDomain string, now time.Time) (ca *CA, created boo
 // the folder get the same issuer. A root is made to be valid for ten years, an
 // intermediate for one, and for no longer than its root.
 //
+// The folder is made, or becomes, its owner's alone; see OwnFolder.
+//
 // A certificate of another trust domain or region, one that is not valid at
 // now, one that is damaged, one by another root, and one without its key are
 // errors that name the file; nothing is ever overwritten.
@@ -111,6 +113,9 @@ func OpenCA(c CAConfig, now time.Time) (ca *CA, created bool, err error) {
 		return nil, false, err
 	}
 	ca = &CA{trustDomain: c.TrustDomain, region: c.Region, parent: c.Parent}
+	if err := OwnFolder(c.Dir); err != nil {
+		return nil, false, fmt.Errorf("open issuer: %w", err)
+	}
 	path := filepath.Join(c.Dir, "ca.crt")
 	if ca.signer, err = c.signer(ca, path); err != nil {
 		return nil, false, err
@@ -145,7 +150,7 @@ func (c CAConfig) checkParent() error {
 // written first, so a certificate that stands alone has lost its key.
 func (c CAConfig) signer(ca *CA, certPath string) (crypto.Signer, error) {
 	if c.Signer != nil {
-		return c.Signer, os.MkdirAll(c.Dir, 0o700)
+		return c.Signer, nil
 	}
 	keyPath := filepath.Join(c.Dir, "ca.key")
 	if _, err := os.Stat(certPath); errors.Is(err, fs.ErrNotExist) {
