@@ -282,6 +282,15 @@ func TestIssueRefuses(t *testing.T) {
 	}
 }
 
+func TestAnIssuerIsShortLivedBelowSixTTLs(t *testing.T) {
+	ca := newCA(t, td)
+	for left, want := range map[time.Duration]bool{6*time.Hour - time.Second: true, 6 * time.Hour: false, 5 * time.Hour: true, -time.Hour: true} {
+		if got := ca.ShortLived(time.Hour, ca.NotAfter().Add(-left)); got != want {
+			t.Errorf("with %s left: %v", left, got)
+		}
+	}
+}
+
 // The inventory warns of just those that are refused.
 func TestTheShortestTTL(t *testing.T) {
 	ca := newCA(t, td)
