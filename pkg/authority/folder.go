@@ -63,12 +63,15 @@ func (i *Issuers) open(issuer projection.Issuer) (opened, error) {
 		c.Parent = parent.CA
 		base, patterns = filepath.Join(parent.dir, regionsFolder, name(issuer.Region)), []string{"*", "*/*"}
 	}
-	dir, err := i.find(issuer, base, patterns)
-	if err != nil {
-		return opened{}, err
-	}
 	if c.Parent == nil {
 		c.Signer = i.signerOf(issuer.Fingerprint)
+	}
+	dir, err := i.find(issuer, base, patterns)
+	if errors.Is(err, ErrNoKey) && c.Signer != nil {
+		dir, err = i.restore(issuer)
+	}
+	if err != nil {
+		return opened{}, err
 	}
 	c.Dir = dir
 	ca, _, err := identity.OpenCA(c, i.Now())
@@ -105,6 +108,23 @@ func (i *Issuers) find(issuer projection.Issuer, base string, patterns []string)
 	}
 	return "", fmt.Errorf("open issuer %s of trust domain %q%s in %s: %w: copy the folder of the executor that made it",
 		issuer.Fingerprint, issuer.TrustDomain, inRegion(issuer.Region), i.Dir, ErrNoKey)
+}
+
+// restore writes the certificate of a root whose key is elsewhere into a folder that
+// lacks it: the log has it, and OpenCA checks it.
+func (i *Issuers) restore(root projection.Issuer) (dir string, err error) {
+	if !readable(root.CertificatePEM) {
+		return "", fmt.Errorf("open issuer %s: neither the folder nor the log has a certificate of it that can be read", root.Fingerprint)
+	}
+	dir = filepath.Join(i.Dir, identity.KeyIDOf(root.Fingerprint))
+	if err := identity.OwnFolder(dir); err != nil {
+		return "", fmt.Errorf("restore issuer's certificate: %w", err)
+	}
+	if err := identity.WriteFileAtomic(filepath.Join(dir, certFile), []byte(root.CertificatePEM), 0o644); err != nil {
+		return "", fmt.Errorf("restore issuer's certificate: %w", err)
+	}
+	i.Logger.Info().Str(field.Path, dir).Str(field.Fingerprint, root.Fingerprint).Msg("issuer's certificate restored from the log")
+	return dir, nil
 }
 
 func (i *Issuers) openRoot(domain, fingerprint string) (opened, error) {

@@ -160,6 +160,26 @@ func TestAnIssuerThatEndsSoonIsToldOfOnce(t *testing.T) {
 	})
 }
 
+// A key that is kept elsewhere outlives the folder: the rest is on the log.
+func TestARootThatIsSignedForElsewhereNeedsNoFolder(t *testing.T) {
+	story(t, func(o *office) {
+		inv := o.want()
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		o.must(err)
+		with := func(c *authority.Config) { c.Signers = []crypto.Signer{key} }
+		o.issue(o.issuers("ca", with), inv, "c")
+		first := o.root().Fingerprint
+		for range 2 {
+			if got := o.issue(o.issuers("elsewhere", with), inv, "c"); got.Issuer != first {
+				t.Errorf("issued by %s, not by %s", got.Issuer, first)
+			}
+		}
+		if _, err := o.issuers("third").For(o.ctx, inv, inv.Find("c")); !errors.Is(err, authority.ErrNoKey) {
+			t.Errorf("issuing without the key: %v", err)
+		}
+	})
+}
+
 // The root's key need not be in a file; while it is rotated there are two.
 func TestARootMayBeSignedForElsewhere(t *testing.T) {
 	story(t, func(o *office) {
