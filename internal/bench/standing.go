@@ -2,9 +2,12 @@ package bench
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/pem"
 	"fmt"
 	"iter"
 	"math"
+	"math/rand/v2"
 	"runtime"
 	"time"
 
@@ -78,14 +81,20 @@ func enrolments(n int, certified bool) iter.Seq[*events.Event] {
 	}
 }
 
-// certificateOf is a text of its own for each node, as a reader of the log gets.
+// certificateOf is a text of its own for each node, of the size of a real one, and
+// like that one hardly to be compressed.
 func certificateOf(i int, certified bool) string {
 	if !certified {
 		return ""
 	}
-	number := fmt.Sprintf("%07d", i)
-	return number + certificate[len(number):]
+	random := rand.NewChaCha8([32]byte(binary.LittleEndian.AppendUint64(make([]byte, 24), uint64(i))))
+	der := make([]byte, derSize)
+	_, _ = random.Read(der) // never fails
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
+
+// derSize makes certificateSize of PEM.
+const derSize = 438
 
 // standing is the fold of a fleet that was enrolled under the inventory of that
 // digest, and the last event of its history.

@@ -114,6 +114,7 @@ func (p *Planner) conclude(inv *fleet.Inventory, ref projection.InventoryRef) (d
 func (p *Planner) given(now time.Time) decide.Given {
 	now = now.Round(0).UTC()
 	g := decide.Given{Settled: p.sensor.settled(), SightSince: p.sight.since, Now: now, Safeguards: p.Safeguards, Policy: p.Policy}
+	g.Safeguards.LostWait = p.pacer.lostWait(g.Safeguards.LostWait)
 	if !g.Settled {
 		g.Waiting = "waiting until every present node was seen"
 		if p.sensor.caughtUp {
