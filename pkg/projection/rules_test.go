@@ -81,6 +81,10 @@ func TestLedgerRules(t *testing.T) {
 		"a new inventory forgets ids that never appeared":      {tried + "inventory d generation=2", 1, 0, 0, ""},
 		"a new inventory keeps those with an action in flight": {"enroll n1 action=e1\n inventory d generation=2", 1, 1, 0, "e1"},
 		"a new inventory keeps the attempts at living nodes":   {"appeared n1\n" + tried + "inventory d generation=2", 1, 1, 1, ""},
+		"an outcome of what was forgotten counts for who tries the same again": {
+			"enroll n1 action=e1 generation=2 attempt=2\n inventory d generation=2\n enroll n1 action=e2 generation=2\n failed e1", 2, 1, 1, "e2"},
+		"an outcome of what was forgotten counts for nobody else": {
+			"enroll n1 action=e1 generation=2 attempt=2\n inventory d generation=2\n failed e1", 2, 0, 0, ""},
 	} {
 		t.Run(rule, func(t *testing.T) {
 			l := after(t, c.given).Ledger()
