@@ -1,0 +1,218 @@
+package projection
+
+import (
+	"slices"
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
+)
+
+// certificate is what revoking needs to know of a credential.
+type certificate struct {
+	notAfter moment
+	odd      *odd
+	issuer   uint32
+	serial   word
+	own      bool
+}
+
+func (c *credential) certificate() certificate {
+	return certificate{notAfter: c.notAfter, odd: c.odd, issuer: c.issuer, serial: c.serial, own: c.own}
+}
+
+// credential is what is known of it as of one that still counts.
+func (c *certificate) credential() credential {
+	return credential{notAfter: c.notAfter, odd: c.odd, issuer: c.issuer, serial: c.serial, own: c.own}
+}
+
+func (c *certificate) ends() time.Time {
+	if c.notAfter == farAway {
+		return c.odd.notAfter
+	}
+	return c.notAfter.time(time.Time{})
+}
+
+// endsBefore is ends().Before, of a time and of its moment.
+func (c *certificate) endsBefore(at time.Time, m moment) bool {
+	if c.notAfter == farAway || m == farAway {
+		return c.ends().Before(at)
+	}
+	return c.notAfter < m // the zero time is the first of all moments
+}
+
+func (c *certificate) is(other *certificate) bool {
+	return c.serial == other.serial && (c.serial.form != elsewhere || c.odd.serial == other.odd.serial)
+}
+
+// keepEarlier notes a credential that another one takes the place of: it can
+// still be used until it ends, so it can still be revoked. still is one that goes
+// on counting.
+func (c *cells) keepEarlier(at time.Time, of *cell, k, still *credential) {
+	m := momentOf(at)
+	c.dropEnded(of, at, m)
+	if k == nil || c.same(k, still) {
+		return
+	}
+	next := k.certificate()
+	if next.endsBefore(at, m) || slices.ContainsFunc(of.more().earlier, func(e certificate) bool { return e.is(&next) }) {
+		return
+	}
+	b := c.besides(of)
+	b.earlier = append(b.earlier, next)
+	if len(b.earlier) == 1 || next.endsBefore(b.firstEnd, momentOf(b.firstEnd)) {
+		b.firstEnd = next.ends()
+	}
+	if len(b.earlier) > maxEarlier {
+		c.dropFirst(b)
+	}
+}
+
+// dropEnded drops the earlier certificates that have ended.
+func (c *cells) dropEnded(of *cell, at time.Time, m moment) {
+	if b := of.more(); len(b.earlier) == 0 || !b.firstEnd.Before(at) {
+		return
+	}
+	b := c.besides(of)
+	some := b.earlier
+	for len(some) > 0 && some[0].endsBefore(at, m) {
+		some = some[1:]
+	}
+	b.earlier = without(some, func(e *certificate) bool { return e.endsBefore(at, m) })
+	b.setFirstEnd()
+}
+
+// dropFirst drops the one that ends first.
+func (c *cells) dropFirst(b *beside) {
+	first := slices.IndexFunc(b.earlier, func(e certificate) bool { return e.ends().Equal(b.firstEnd) })
+	if first == 0 {
+		b.earlier = b.earlier[1:]
+	} else {
+		b.earlier = slices.Delete(slices.Clone(b.earlier), first, first+1)
+	}
+	b.setFirstEnd()
+}
+
+func (b *beside) setFirstEnd() {
+	b.firstEnd = time.Time{}
+	for i := range b.earlier {
+		if end := b.earlier[i].ends(); i == 0 || end.Before(b.firstEnd) {
+			b.firstEnd = end
+		}
+	}
+}
+
+// without is the list without those of which the condition holds.
+func without(list []certificate, condition func(*certificate) bool) []certificate {
+	for i := range list {
+		if condition(&list[i]) {
+			return slices.DeleteFunc(slices.Clone(list), func(e certificate) bool { return condition(&e) })
+		}
+	}
+	return list
+}
+
+// certificates are all that the present life was given and that may not have
+// ended yet, each once.
+func (c *cells) certificates(of *cell) []certificate {
+	all := slices.Clone(of.more().earlier)
+	for _, k := range []*credential{c.proved(of), of.issued()} {
+		if k == nil {
+			continue
+		}
+		next := k.certificate()
+		if !slices.ContainsFunc(all, func(have certificate) bool { return have.is(&next) }) {
+			all = append(all, next)
+		}
+	}
+	return all
+}
+
+// revoke ends the credential with that serial, whatever it is to the node.
+func (s *State) revoke(at time.Time, of *cell, serial string) bool {
+	w := wordOf(serial)
+	found := s.revokeAll(at, of, func(c *certificate) bool {
+		k := c.credential()
+		return k.serialIs(&w, serial)
+	})
+	return s.void(of, serial) || found
+}
+
+// revokeAll lists what the condition holds for; what still counts is not ended
+// by it. It says whether there was anything.
+func (s *State) revokeAll(at time.Time, of *cell, condition func(*certificate) bool) (found bool) {
+	m := momentOf(at)
+	for _, c := range s.ids.certificates(of) {
+		if condition(&c) {
+			found = found || !c.endsBefore(at, m)
+			s.revoked.add(s.sequence, s.ids.revoked(&c, at))
+		}
+	}
+	if len(of.more().earlier) > 0 {
+		b := s.ids.besides(of)
+		b.earlier = without(b.earlier, condition)
+		b.setFirstEnd()
+	}
+	return found
+}
+
+func (c *cells) revoked(e *certificate, at time.Time) Revoked {
+	k := e.credential()
+	return Revoked{Serial: k.serialText(), Issuer: c.issuerOf(&k), At: at, NotAfter: k.ends()}
+}
+
+// rekey ends what a node was given for another key than that: it cannot sign with
+// it. What stays is for the node's key from here on.
+func (s *State) rekey(at time.Time, of *cell, key string, isOwn bool) {
+	held := func(k *credential) bool { return k != nil && (k.own && isOwn || !k.own && k.oddities().key == key) }
+	issued, proved := of.issued(), s.ids.proved(of)
+	keepIssued, keepProved := held(issued), held(proved)
+	stranger := func(c *certificate) bool {
+		k := c.credential()
+		return !held(&k)
+	}
+	all := of.more().earlier
+	if keepIssued == (issued != nil) && keepProved == (proved != nil) && !slices.ContainsFunc(all, func(c certificate) bool { return stranger(&c) }) && isOwn {
+		return // nearly always
+	}
+	s.revokeAll(at, of, stranger)
+	if issued != nil || proved != nil {
+		s.ids.settle(of, keepIssued, keepProved)
+	}
+	s.ids.own(of)
+}
+
+// own takes all that a node was given for given for its own key.
+func (c *cells) own(of *cell) {
+	of.held.own, of.held.odd = true, of.held.odd.ofOwnKey()
+	if of.has&provedApart != 0 {
+		k := c.apart.change(int(of.apart))
+		k.own, k.odd = true, k.odd.ofOwnKey()
+	}
+	if len(of.more().earlier) > 0 {
+		b := c.besides(of)
+		b.earlier = slices.Clone(b.earlier)
+		for i := range b.earlier {
+			b.earlier[i].own, b.earlier[i].odd = true, b.earlier[i].odd.ofOwnKey()
+		}
+	}
+}
+
+func (o *odd) ofOwnKey() *odd {
+	if o == nil || o.key == "" {
+		return o
+	}
+	own := *o
+	own.key = ""
+	if own == even {
+		return nil
+	}
+	return &own
+}
+
+func (s *State) reportBundle(of *cell, d *events.NodeBundleReported) bool {
+	if s.ids.bundleOf(of) == d.Digest {
+		return false
+	}
+	s.ids.report(of, d.Digest)
+	return true
+}
