@@ -227,3 +227,16 @@ func TestAGapChangesNothing(t *testing.T) {
 		t.Errorf("fold over a gap: %v, at sequence %d", err, s.Sequence())
 	}
 }
+
+// A certificate may be for the key that a node turns to only afterwards.
+func TestACertificateIsTheSameBeforeAndAfterItsKeyIsTheNodes(t *testing.T) {
+	for _, key := range []string{"k2", "a-key-that-is-too-long-to-stand-in-the-place-of-one"} {
+		s := after(t, "appeared n1\n issued n1 serial=a1 key="+key+"\n appeared n1 key="+key+"\n issued n1 serial=a1 key="+key)
+		if got := s.Ignored()[string(events.TypeCredentialIssued)]; got != 1 {
+			t.Errorf("key %s: %d repetitions, want 1", key, got)
+		}
+		if n, _ := s.Node("n1"); n.Issued == nil || n.Issued.KeyFingerprint != key || n.KeyFingerprint != key {
+			t.Errorf("key %s: %+v", key, n)
+		}
+	}
+}
