@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"slices"
 	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -65,9 +66,8 @@ func (c *cell) seen() fleet.ObservedNode {
 	return fleet.ObservedNode{ID: c.id, Present: c.present(), CanSign: c.signs()}
 }
 
-// beside is what most nodes have none of, and some much. Another one takes its
-// place when the cells were lent since it was made, and what its lists hold is
-// never changed in place.
+// beside is what most nodes have none of, and some much. A copy takes its place
+// before it is changed, if the cells were lent since it was made.
 type beside struct {
 	era       uint32
 	removedAt time.Time
@@ -96,7 +96,7 @@ func (c *cells) besides(of *cell) *beside {
 		of.beside = &beside{era: c.era}
 	} else if of.beside.era != c.era {
 		own := *of.beside
-		own.era = c.era
+		own.era, own.losses, own.earlier = c.era, slices.Clone(own.losses), slices.Clone(own.earlier)
 		of.beside = &own
 	}
 	return of.beside

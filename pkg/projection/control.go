@@ -95,7 +95,7 @@ const maxLosses = 16
 func (c *cells) noteLoss(of *cell, at time.Time) {
 	b := c.besides(of)
 	if len(b.losses) == maxLosses {
-		b.losses = b.losses[1:]
+		b.losses = slices.Delete(b.losses, 0, 1)
 	}
 	b.losses = append(b.losses, at)
 }

@@ -40,8 +40,15 @@ func (c *certificate) endsBefore(at time.Time, m moment) bool {
 	return c.notAfter < m // the zero time is the first of all moments
 }
 
-func (c *certificate) is(other *certificate) bool {
-	return c.serial == other.serial && (c.serial.form != elsewhere || c.odd.serial == other.odd.serial)
+// isAmong says that one of these has its serial.
+func (c *certificate) isAmong(list []certificate) bool {
+	for i := range list {
+		if have := &list[i]; have.serial.place == c.serial.place && have.serial.form == c.serial.form &&
+			(c.serial.form != elsewhere || have.odd.serial == c.odd.serial) {
+			return true
+		}
+	}
+	return false
 }
 
 // keepEarlier notes a credential that another one takes the place of: it can
@@ -54,7 +61,7 @@ func (c *cells) keepEarlier(at time.Time, of *cell, k, still *credential) {
 		return
 	}
 	next := k.certificate()
-	if next.endsBefore(at, m) || slices.ContainsFunc(of.more().earlier, func(e certificate) bool { return e.is(&next) }) {
+	if next.endsBefore(at, m) || next.isAmong(of.more().earlier) {
 		return
 	}
 	b := c.besides(of)
@@ -73,22 +80,13 @@ func (c *cells) dropEnded(of *cell, at time.Time, m moment) {
 		return
 	}
 	b := c.besides(of)
-	some := b.earlier
-	for len(some) > 0 && some[0].endsBefore(at, m) {
-		some = some[1:]
-	}
-	b.earlier = without(some, func(e *certificate) bool { return e.endsBefore(at, m) })
-	b.setFirstEnd()
+	b.drop(func(e *certificate) bool { return e.endsBefore(at, m) })
 }
 
 // dropFirst drops the one that ends first.
 func (c *cells) dropFirst(b *beside) {
 	first := slices.IndexFunc(b.earlier, func(e certificate) bool { return e.ends().Equal(b.firstEnd) })
-	if first == 0 {
-		b.earlier = b.earlier[1:]
-	} else {
-		b.earlier = slices.Delete(slices.Clone(b.earlier), first, first+1)
-	}
+	b.earlier = slices.Delete(b.earlier, first, first+1)
 	b.setFirstEnd()
 }
 
@@ -101,14 +99,18 @@ func (b *beside) setFirstEnd() {
 	}
 }
 
-// without is the list without those of which the condition holds.
-func without(list []certificate, condition func(*certificate) bool) []certificate {
-	for i := range list {
-		if condition(&list[i]) {
-			return slices.DeleteFunc(slices.Clone(list), func(e certificate) bool { return condition(&e) })
+// drop drops the earlier certificates of which the condition holds.
+func (b *beside) drop(condition func(*certificate) bool) {
+	kept := 0
+	for i := range b.earlier {
+		if !condition(&b.earlier[i]) {
+			b.earlier[kept] = b.earlier[i]
+			kept++
 		}
 	}
-	return list
+	clear(b.earlier[kept:])
+	b.earlier = b.earlier[:kept]
+	b.setFirstEnd()
 }
 
 // certificates are all that the present life was given and that may not have
@@ -120,7 +122,7 @@ func (c *cells) certificates(of *cell) []certificate {
 			continue
 		}
 		next := k.certificate()
-		if !slices.ContainsFunc(all, func(have certificate) bool { return have.is(&next) }) {
+		if !next.isAmong(all) {
 			all = append(all, next)
 		}
 	}
@@ -148,9 +150,7 @@ func (s *State) revokeAll(at time.Time, of *cell, condition func(*certificate) b
 		}
 	}
 	if len(of.more().earlier) > 0 {
-		b := s.ids.besides(of)
-		b.earlier = without(b.earlier, condition)
-		b.setFirstEnd()
+		s.ids.besides(of).drop(condition)
 	}
 	return found
 }
@@ -190,7 +190,6 @@ func (c *cells) own(of *cell) {
 	}
 	if len(of.more().earlier) > 0 {
 		b := c.besides(of)
-		b.earlier = slices.Clone(b.earlier)
 		for i := range b.earlier {
 			b.earlier[i].own, b.earlier[i].odd = true, b.earlier[i].odd.ofOwnKey()
 		}
