@@ -75,6 +75,9 @@ type beside struct {
 	earlier   []certificate // given to the present life before issued and proved
 	// firstEnd is when the first of the earlier ones ends, or before.
 	firstEnd time.Time
+	// marks has the mark of each of the earlier ones, so that one without a mark
+	// need not be looked for.
+	marks [4]uint64
 	// Texts that are too long for their place, and times that are too far away.
 	key, session, bundle string
 	provedAt             time.Time

@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"encoding/binary"
 	"slices"
 	"time"
 
@@ -40,6 +41,13 @@ func (c *certificate) endsBefore(at time.Time, m moment) bool {
 	return c.notAfter < m // the zero time is the first of all moments
 }
 
+// mark is a bit of some that follows from the serial.
+func (c *certificate) mark() (word int, mark uint64) {
+	const golden = 0x9e3779b97f4a7c15
+	h := (binary.LittleEndian.Uint64(c.serial.place[:8])*golden ^ binary.LittleEndian.Uint64(c.serial.place[8:])) * golden >> 56
+	return int(h / 64), 1 << (h % 64)
+}
+
 // isAmong says that one of these has its serial.
 func (c *certificate) isAmong(list []certificate) bool {
 	for i := range list {
@@ -61,11 +69,13 @@ func (c *cells) keepEarlier(at time.Time, of *cell, k, still *credential) {
 		return
 	}
 	next := k.certificate()
-	if next.endsBefore(at, m) || next.isAmong(of.more().earlier) {
+	word, mark := next.mark()
+	if next.endsBefore(at, m) || of.more().marks[word]&mark != 0 && next.isAmong(of.more().earlier) {
 		return
 	}
 	b := c.besides(of)
 	b.earlier = append(b.earlier, next)
+	b.marks[word] |= mark
 	if len(b.earlier) == 1 || next.endsBefore(b.firstEnd, momentOf(b.firstEnd)) {
 		b.firstEnd = next.ends()
 	}
@@ -87,12 +97,15 @@ func (c *cells) dropEnded(of *cell, at time.Time, m moment) {
 func (c *cells) dropFirst(b *beside) {
 	first := slices.IndexFunc(b.earlier, func(e certificate) bool { return e.ends().Equal(b.firstEnd) })
 	b.earlier = slices.Delete(b.earlier, first, first+1)
-	b.setFirstEnd()
+	b.survey()
 }
 
-func (b *beside) setFirstEnd() {
-	b.firstEnd = time.Time{}
+// survey says anew when the first of the earlier ones ends, and what marks they have.
+func (b *beside) survey() {
+	b.firstEnd, b.marks = time.Time{}, [4]uint64{}
 	for i := range b.earlier {
+		word, mark := b.earlier[i].mark()
+		b.marks[word] |= mark
 		if end := b.earlier[i].ends(); i == 0 || end.Before(b.firstEnd) {
 			b.firstEnd = end
 		}
@@ -110,7 +123,7 @@ func (b *beside) drop(condition func(*certificate) bool) {
 	}
 	clear(b.earlier[kept:])
 	b.earlier = b.earlier[:kept]
-	b.setFirstEnd()
+	b.survey()
 }
 
 // certificates are all that the present life was given and that may not have

@@ -112,7 +112,7 @@ var kept = map[string]string{
 	"cell.held": "IDs.Node", "cell.tries": "IDs.Attempts", "cell.beside": "below", "cell.bundle": "IDs.Node", "cell.apart": "IDs.Node",
 	"cell.key": "IDs.Node", "cell.session": "IDs.Node", "cell.has": "IDs.Node",
 	"beside.era": "says who may change it", "beside.removedAt": "IDs.RemovedAt", "beside.losses": "IDs.Losses", "beside.earlier": "IDs.Earlier",
-	"beside.firstEnd": "follows from earlier", "beside.key": "IDs.Node", "beside.session": "IDs.Node", "beside.bundle": "IDs.Node", "beside.provedAt": "IDs.Node",
+	"beside.firstEnd": "follows from earlier", "beside.marks": "follows from earlier", "beside.key": "IDs.Node", "beside.session": "IDs.Node", "beside.bundle": "IDs.Node", "beside.provedAt": "IDs.Node",
 	"credential.notBefore": "IDs.Node", "credential.notAfter": "IDs.Node", "credential.at": "IDs.Node", "credential.sequence": "IDs.Node",
 	"credential.leaf": "IDs.Node", "credential.odd": "IDs.Node", "credential.issuer": "IDs.Node", "credential.chain": "IDs.Node",
 	"credential.serial": "IDs.Node", "credential.nonce": "IDs.Node", "credential.own": "IDs.Node",

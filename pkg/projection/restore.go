@@ -140,7 +140,7 @@ func (c *cells) restoreEarlier(of *cell, list []EarlierImage) {
 		k := c.shorten(of, &Credential{Serial: e.Serial, Issuer: e.Issuer, KeyFingerprint: e.KeyFingerprint, NotAfter: e.NotAfter})
 		b.earlier = append(b.earlier, k.certificate())
 	}
-	b.setFirstEnd()
+	b.survey()
 }
 
 func (s *State) restoreFleet(img *Image) error {
