@@ -66,6 +66,10 @@ func (c *cell) seen() fleet.ObservedNode {
 	return fleet.ObservedNode{ID: c.id, Present: c.present(), CanSign: c.signs()}
 }
 
+func (c *cell) standing() Standing {
+	return Standing{ObservedNode: c.seen(), Lost: c.lost(), Began: c.began}
+}
+
 // beside is what most nodes have none of, and some much. A copy takes its place
 // before it is changed, if the cells were lent since it was made.
 type beside struct {

@@ -179,14 +179,14 @@ func (c *cells) settle(of *cell, issued, proved bool) {
 }
 
 func (c *cells) putApart(k credential) uint32 {
-	n := c.apart.len
-	if last := len(c.free) - 1; last >= 0 {
-		n, c.free = int(c.free[last]), c.free[:last]
-	} else {
-		n = c.apart.add()
+	last := len(c.free) - 1
+	if last < 0 {
+		c.free, last = append(c.free, uint32(c.apart.add())), 0
 	}
-	*c.apart.change(n) = k
-	return uint32(n)
+	place := c.free[last]
+	c.free = c.free[:last]
+	*c.apart.change(int(place)) = k
+	return place
 }
 
 // release lets others have the place of a credential that lay apart.

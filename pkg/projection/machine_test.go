@@ -211,6 +211,17 @@ func (m *foldMachine) tell(t *rapid.T, e *events.Event, subject string) {
 	m.compare(t, "facts", m.facts, answersOf(m.state))
 	m.compare(t, "place", m.log.place(m.count), placeOf(m.state))
 	m.compare(t, "change", next.change(same), change)
+	m.compare(t, "standings", standingsByID(m.state), slices.AppendSeq([]projection.Standing{}, m.state.Standings()))
+}
+
+// standingsByID asks for each of the observed nodes by itself.
+func standingsByID(s *projection.State) []projection.Standing {
+	list := []projection.Standing{}
+	for _, n := range s.Observed().Nodes {
+		one, _ := s.Standing(n.ID)
+		list = append(list, one)
+	}
+	return list
 }
 
 // passTime takes over what changes although nothing happens.

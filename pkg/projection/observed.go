@@ -87,6 +87,16 @@ func (o *observed) get() *fleet.ObservedState {
 	return &o.state
 }
 
+// numbers of the cells of those who are observed, for who only reads.
+func (o *observed) numbers() []uint32 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.holes > 0 {
+		o.compact()
+	}
+	return o.order
+}
+
 func (o *observed) compact() {
 	kept := 0
 	for i, n := range o.order {

@@ -71,10 +71,10 @@ func (r *Restorer) add(i *IDImage) error {
 		return errors.New("it is out of order")
 	}
 	s := r.state
-	if s.ids.find(i.ID) >= 0 {
-		return errors.New("it is doubled")
-	}
 	if i.Epoch == 0 {
+		if s.ids.find(i.ID) >= 0 {
+			return errors.New("it is doubled")
+		}
 		for _, need := range i.Attempts {
 			s.ledger.strangers[fleet.Action{Type: need.Type, ID: i.ID}] = need.Attempts
 		}
@@ -86,7 +86,11 @@ func (r *Restorer) add(i *IDImage) error {
 		}
 		r.began = i.Node.Began
 	}
+	known := s.ids.len
 	n, c := s.open(i.ID)
+	if n < known {
+		return errors.New("it is doubled")
+	}
 	s.ids.restore(c, i)
 	s.observed.move(n, 0, c)
 	s.ledger.take(c, i.Attempts)

@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"iter"
 	"maps"
 	"time"
 
@@ -142,7 +143,19 @@ func (s *State) Standing(id fleet.NodeID) (Standing, bool) {
 	if !c.observed() {
 		return Standing{}, false
 	}
-	return Standing{ObservedNode: c.seen(), Lost: c.lost(), Began: c.began}, true
+	return c.standing(), true
+}
+
+// Standings are those of all observed nodes, in the order of Observed. To walk them
+// takes no memory, which Observed keeps from the first time that it is asked for.
+func (s *State) Standings() iter.Seq[Standing] {
+	return func(yield func(Standing) bool) {
+		for _, n := range s.observed.numbers() {
+			if !yield(s.ids.at(int(n)).standing()) {
+				return
+			}
+		}
+	}
 }
 
 // CanSign says that the node proved possession of a credential that no fact
