@@ -16,11 +16,11 @@ import (
 
 // dress is how texts and times of one history look. The fold keeps those of the
 // usual shape in a shorter way than others, and must tell of all of them alike.
-type dress struct{ key, session, serial, nonce, issuer, digest, pem, ends int }
+type dress struct{ key, session, serial, nonce, issuer, digest, ends int }
 
 func drawDress(t *rapid.T) dress {
 	look := func(label string) int { return rapid.IntRange(0, 4).Draw(t, label) }
-	return dress{look("keys"), look("sessions"), look("serials"), look("nonces"), look("issuers"), look("digests"), look("certificates"), look("ends")}
+	return dress{look("keys"), look("sessions"), look("serials"), look("nonces"), look("issuers"), look("digests"), look("ends")}
 }
 
 // text dresses one of the short names that machines draw.
@@ -41,13 +41,6 @@ func text(look int, name string) string {
 	return name
 }
 
-func (d dress) certificate(name string) string {
-	if d.pem == 0 || len(name) > 5 || name == "" {
-		return name
-	}
-	return rootPEM(name) + strings.Repeat(rootPEM("chain"), d.pem-1)
-}
-
 // on dresses an event, if it wears anything.
 func (d dress) on(e *events.Event) {
 	if v := reflect.ValueOf(e.Data); !v.IsValid() || v.IsNil() {
@@ -60,7 +53,7 @@ func (d dress) on(e *events.Event) {
 		p.Digest = text(d.digest, p.Digest)
 	case *events.CredentialIssued:
 		p.KeyFingerprint, p.Serial, p.Nonce = text(d.key, p.KeyFingerprint), text(d.serial, p.Serial), text(d.nonce, p.Nonce)
-		p.Issuer, p.CertificatePEM = text(d.issuer, p.Issuer), d.certificate(p.CertificatePEM)
+		p.Issuer = text(d.issuer, p.Issuer)
 		d.term(p)
 	case *events.CredentialProved:
 		p.Serial, p.Nonce = text(d.serial, p.Serial), text(d.nonce, p.Nonce)

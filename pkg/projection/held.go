@@ -6,9 +6,8 @@ import "time"
 type credential struct {
 	notBefore, notAfter, at moment
 	sequence                uint64
-	leaf                    string // of the certificate, or all of it
 	odd                     *odd   // nil: nothing
-	issuer, chain           uint32 // numbers of names
+	issuer                  uint32 // number of a name
 	serial, nonce           word
 	// own says that it is for the node's key; else odd has the key.
 	own bool
@@ -56,7 +55,7 @@ func (c *cells) keyOf(node *cell, of *credential) string {
 	return of.oddities().key
 }
 
-// shorten is a credential of that node as it is kept, without its certificate.
+// shorten is a credential of that node as it is kept.
 func (c *cells) shorten(node *cell, p *Credential) credential {
 	key := fingerprintOf(p.KeyFingerprint)
 	short := credential{
@@ -90,13 +89,14 @@ func (c *cells) public(node *cell, of *credential) *Credential {
 	return &Credential{
 		Serial: of.serialText(), Nonce: of.nonce.text(o.nonce), KeyFingerprint: c.keyOf(node, of), Epoch: node.epoch,
 		NotBefore: of.notBefore.time(o.notBefore), NotAfter: of.ends(), Issuer: c.issuerOf(of),
-		CertificatePEM: c.names.pem(of), Sequence: of.sequence, IssuedAt: of.at.time(o.at),
+		Sequence: of.sequence, IssuedAt: of.at.time(o.at),
 	}
 }
 
-// sameButText says that both are one certificate of a node with one challenge,
-// wherever on the log they stand.
-func (c *credential) sameButText(other *credential) bool {
+// is says that both are one certificate of a node with one challenge, wherever on
+// the log they stand. A serial is that of one certificate; if the log has two, the
+// text that stands there first is the one that counts.
+func (c *credential) is(other *credential) bool {
 	return c.serial == other.serial && c.nonce == other.nonce && c.own == other.own &&
 		c.notBefore == other.notBefore && c.notAfter == other.notAfter && c.issuer == other.issuer &&
 		c.oddities().same(other.oddities())
@@ -113,7 +113,7 @@ func (o *odd) same(other *odd) bool {
 
 // same says that both are there and the same.
 func (c *cells) same(a, b *credential) bool {
-	return a == b && a != nil || a != nil && b != nil && a.sameButText(b) && c.names.sameText(a, b)
+	return a == b && a != nil || a != nil && b != nil && a.is(b)
 }
 
 // issued is the credential that was given last, and nil if that has ended.

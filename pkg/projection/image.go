@@ -12,7 +12,7 @@ import (
 // FoldVersion names the rules of the fold. It is one more whenever the same log
 // would give another Image: when a rule changes, when an event type is added,
 // when an Image says more than before. An Image of another version is of no use.
-const FoldVersion = 4
+const FoldVersion = 5
 
 // Image is a State as plain values, for a snapshot. Equal states have equal
 // images, however they were reached, and nothing that a State answers now or

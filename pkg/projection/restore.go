@@ -115,23 +115,17 @@ func (c *cells) restore(of *cell, i *IDImage) {
 	of.set(isPresent, n.Present)
 	of.set(isLost, n.Lost)
 	if n.Proved != nil {
-		of.held = c.restored(of, n.Proved)
+		of.held = c.shorten(of, n.Proved)
 		of.set(hasProved, true)
 	}
 	switch {
 	case n.Issued != nil && n.Proved != nil && *n.Issued == *n.Proved:
 		of.set(hasIssued, true)
 	case n.Issued != nil:
-		c.give(of, c.restored(of, n.Issued))
+		c.give(of, c.shorten(of, n.Issued))
 	}
 	c.proveAt(of, n.ProvedAt)
 	c.restoreEarlier(of, i.Earlier)
-}
-
-func (c *cells) restored(of *cell, p *Credential) credential {
-	k := c.shorten(of, p)
-	k.leaf, k.chain = c.names.cut(p.CertificatePEM, of.held.chain)
-	return k
 }
 
 func (c *cells) restoreEarlier(of *cell, list []EarlierImage) {

@@ -83,9 +83,9 @@ type Credential struct {
 	Epoch               uint64
 	NotBefore, NotAfter time.Time
 	// Issuer is the fingerprint of the key that signed the certificate.
-	Issuer         string
-	CertificatePEM string
-	// Sequence of credential.issued, and IssuedAt when the log stored it.
+	Issuer string
+	// Sequence of credential.issued, where the certificate's text stands, and
+	// IssuedAt when the log stored it.
 	Sequence uint64
 	IssuedAt time.Time
 }
