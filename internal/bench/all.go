@@ -6,6 +6,7 @@ import "slices"
 func All() []Benchmark {
 	return slices.Concat(
 		engineBenchmarks(),
+		standingBenchmarks(),
 		foldBenchmarks(),
 		loopBenchmarks(),
 		executorBenchmarks(),

@@ -93,6 +93,8 @@ type Planner struct {
 	indexed *decide.Desired
 	// published counts plans; others read it.
 	published atomic.Uint64
+	// found is the fleet as the last decision found it; others read it.
+	found atomic.Pointer[eventlog.FleetReport]
 	// stuck are the needs that were logged as stuck.
 	stuck map[fleet.Action]bool
 	// cutShort is the sequence of the last plan that was reported as not whole.
@@ -155,6 +157,10 @@ func (p *Planner) Settled() <-chan struct{} { return p.settled }
 // Published counts the plans that this planner has published. It may be called
 // from any goroutine.
 func (p *Planner) Published() uint64 { return p.published.Load() }
+
+// Found is the fleet as the last decision found it; nil before the first. It may
+// be called from any goroutine, and nobody may change what it returns.
+func (p *Planner) Found() *eventlog.FleetReport { return p.found.Load() }
 
 // onStart does for the records that a snapshot stands for what onRecord does for
 // each: every observed node is news, and what was counted is counted.
