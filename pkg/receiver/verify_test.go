@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/identity"
 )
@@ -278,6 +280,30 @@ func TestARevokedCredentialIsRefusedInAnyPosture(t *testing.T) {
 	}
 	w.wants("revoked as the source knows", w.signed(gone, "4"), false, "", identity.CertificateRevoked)
 	w.wants("not revoked as the source knows", w.signed(stays, "4"), true, "", "")
+}
+
+// A list that should have been followed by another one still counts, and is told of.
+func TestAnOverdueListIsToldOf(t *testing.T) {
+	var log strings.Builder
+	w := newWorld(t, func(c *Config) { c.Logger = zerolog.New(&log) })
+	gone, stays := w.holder("n1"), w.holder("n2")
+	crl, err := w.ca.CRL([]identity.Revoked{{Serial: w.serial(gone), At: t0}}, 1, t0, t0.Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.source.trust.CRLs = map[string][]byte{w.keyID(): crl}
+	const told = "revocation list is overdue"
+	w.now = t0.Add(time.Minute)
+	w.wants("in time", w.signed(stays, "1"), true, "", "")
+	if strings.Contains(log.String(), told) {
+		t.Error("told of a list that is in time")
+	}
+	w.now = t0.Add(2 * time.Minute)
+	w.wants("overdue", w.signed(stays, "2"), true, "", "")
+	w.wants("overdue, and listed", w.signed(gone, "1"), false, "", identity.CertificateRevoked)
+	if n := strings.Count(log.String(), told); n != 1 {
+		t.Errorf("told %d times: %s", n, &log)
+	}
 }
 
 func TestAnIntermediatesListIsReadByItsOwnKey(t *testing.T) {
