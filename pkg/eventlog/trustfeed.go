@@ -159,6 +159,8 @@ type trustFeed struct {
 	// seen is the sequence up to which the stream was read, firstSeen that of the
 	// message on first.
 	seen, firstSeen uint64
+	// refused is when a text was last told of that does not fit.
+	refused time.Time
 }
 
 func (f *trustFeed) interval() time.Duration {
@@ -272,7 +274,7 @@ func (f *trustFeed) readFirst(ctx context.Context) ([]TrustText, error) {
 func (f *trustFeed) fresh(to []TrustText, subject string, header nats.Header, data []byte) []TrustText {
 	t, err := trustTextOf(f.bus.subjects, subject, header, data)
 	if err != nil {
-		f.bus.tell("refused a text of "+f.bus.trustStream(), err)
+		f.refuse(err)
 		return to
 	}
 	if had, ok := f.versions[subject]; ok && had >= t.Version {
@@ -282,10 +284,19 @@ func (f *trustFeed) fresh(to []TrustText, subject string, header nats.Header, da
 	if t.Kind == TrustPace {
 		pace, err := events.ParsePace(t.Text)
 		if err != nil {
-			f.bus.tell("refused a text of "+f.bus.trustStream(), err)
+			f.refuse(err)
 			return to
 		}
 		f.pace.Store(&pace)
 	}
 	return append(to, t)
+}
+
+// refuse tells of a text that does not fit, once a minute: any node may have the
+// server send some.
+func (f *trustFeed) refuse(err error) {
+	if now := time.Now(); now.Sub(f.refused) >= time.Minute {
+		f.refused = now
+		f.bus.tell("refused a text of "+f.bus.trustStream(), err)
+	}
 }

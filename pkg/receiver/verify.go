@@ -167,6 +167,13 @@ func (r *Receiver) checkRevoked(e *evidence) error {
 			r.cfg.Logger.Warn().Str("issuer", keyID).Msg("revocation list is of no use")
 		})
 	}
+	for _, list := range lists {
+		if until := list.NextUpdate(); e.now.After(until) {
+			r.lines.warn("crl_overdue", func() {
+				r.cfg.Logger.Warn().Time("until", until).Msg("revocation list is overdue, what was revoked since is not known: see that an executor runs and that the bus is reached")
+			})
+		}
+	}
 	if err := identity.RefuseListed(lists, e.chain); err != nil {
 		return err
 	}
