@@ -70,9 +70,15 @@ func NewRenewer(c Config, requests Requests, metrics *RenewalMetrics) (*Renewer,
 // then. The view must run meanwhile.
 func (r *Renewer) Run(ctx context.Context) error {
 	if err := r.View.CatchUp(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return fmt.Errorf("fold to the end of the log: %w", err)
 	}
 	stop, err := r.requests.ServeRequests(ctx, r.Handle, r.refuse)
+	if ctx.Err() != nil && err != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
