@@ -78,13 +78,19 @@ func New(c Config) (*Recorder, error) {
 // Add counts a message that was refused on a channel, such as "presence", in the
 // name of a node, which may be "". The reason is that of a *fleet.Refusal in err,
 // else eventlog.ReasonUnreadable.
-func (r *Recorder) Add(channel string, id fleet.NodeID, err error) {
+func (r *Recorder) Add(channel string, id fleet.NodeID, err error) { r.AddMany(channel, id, err, 1) }
+
+// AddMany is Add for n of them, of which err is the newest.
+func (r *Recorder) AddMany(channel string, id fleet.NodeID, err error, n uint64) {
+	if n == 0 {
+		return
+	}
 	reason := fleet.ReasonOf(err)
 	if reason == "" {
 		reason = eventlog.ReasonUnreadable
 	}
 	r.mu.Lock()
-	r.tally.add(kind{channel, id, reason}, detailOf(err), r.Now())
+	r.tally.add(kind{channel, id, reason}, detailOf(err), n, r.Now())
 	r.mu.Unlock()
 	select {
 	case r.added <- struct{}{}:

@@ -3,6 +3,7 @@ package refusals
 import (
 	"cmp"
 	"errors"
+	"math"
 	"strings"
 	"time"
 	"unicode"
@@ -67,15 +68,16 @@ type tally struct {
 	silence time.Time // until when to let others finish
 }
 
-// add counts a refusal.
-func (t *tally) add(k kind, detail string, now time.Time) {
+// add counts n refusals.
+func (t *tally) add(k kind, detail string, n uint64, now time.Time) {
 	c := t.of(k, now)
 	if c == nil {
 		c, detail = t.kinds[others], "refusals of more kinds than are told apart at once"
 	}
-	if c.number++; c.number == 1 {
+	if c.number == 0 {
 		c.since = now
 	}
+	c.number += min(n, math.MaxUint64-c.number)
 	c.detail = sanitize(detail)
 }
 
