@@ -32,11 +32,13 @@ func (f *Fleet) Run(ctx context.Context) error {
 	defer announce.Executor(f.hands, f.view, &f.running, f.options.Logger)()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return f.planner.Run(ctx) })
-	g.Go(func() error { return f.act(ctx) })
-	g.Go(func() error { return f.publishTrust(ctx) })
+	g.Go(func() error { return f.refusals.OfFile(ctx, f.act(ctx)) })
+	g.Go(func() error { return f.refusals.OfFile(ctx, f.publishTrust(ctx)) })
 	g.Go(func() error { return f.admitApplied(ctx) })
 	g.Go(func() error { f.saver.Run(ctx); return nil })
 	g.Go(func() error { f.refusals.Run(ctx); return nil })
+	g.Go(func() error { f.busRefusals.Run(ctx); return nil })
+	g.Go(func() error { f.busRefusals.HearBus(ctx, &f.refusedOn, nil); return nil })
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():

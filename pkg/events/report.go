@@ -1,6 +1,12 @@
 package events
 
-import "github.com/fleetfold/fleetfold/pkg/fleet"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/fleetfold/fleetfold/pkg/fleet"
+)
 
 // Bounds of a RefusalReported: how many kinds it tells of, and of how many refusals
 // of each.
@@ -40,4 +46,24 @@ func checkReport(d *RefusalReported) error {
 		}
 	}
 	return nil
+}
+
+// RefusalDetail bounds what others wrote to what the detail of a refusal may have,
+// and leaves out what could move a cursor.
+func RefusalDetail(text string) string {
+	const more = "…"
+	text = strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return unicode.ReplacementChar
+		}
+		return c
+	}, strings.ToValidUTF8(text[:min(len(text), 4*MaxRefusalDetail)], string(unicode.ReplacementChar)))
+	if len(text) <= MaxRefusalDetail {
+		return text
+	}
+	end := MaxRefusalDetail - len(more)
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + more
 }

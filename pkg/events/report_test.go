@@ -3,6 +3,7 @@ package events
 import (
 	"strings"
 	"testing"
+	"unicode"
 )
 
 func TestWhatANodeMayReport(t *testing.T) {
@@ -40,4 +41,23 @@ func manyOf(r Refused, n int) (all []Refused) {
 		all = append(all, r)
 	}
 	return all
+}
+
+func TestDetailsAreBoundedAndHarmless(t *testing.T) {
+	for what, text := range map[string]string{
+		"long":           strings.Repeat("x", 1<<20),
+		"long runes":     strings.Repeat("é", 1000),
+		"a cut rune":     strings.Repeat("x", MaxRefusalDetail-4) + "ééé",
+		"bytes":          "\xff\xfe" + strings.Repeat("\x80", 300),
+		"a screen":       "\x1b[2J\r\n\x00",
+		"exactly enough": strings.Repeat("x", MaxRefusalDetail),
+	} {
+		got := RefusalDetail(text)
+		if len(got) > MaxRefusalDetail || strings.ContainsFunc(got, unicode.IsControl) || strings.ToValidUTF8(got, "") != got {
+			t.Errorf("%s: %d bytes, %q", what, len(got), got)
+		}
+	}
+	if got := RefusalDetail("as it is"); got != "as it is" {
+		t.Errorf("got %q", got)
+	}
 }

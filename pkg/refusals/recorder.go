@@ -55,6 +55,7 @@ type Recorder struct {
 
 	mu    sync.Mutex
 	tally tally
+	told  chan struct{} // closed when something is told
 	// news is what the log says of refusals and was not taken in yet, last the
 	// sequence of the newest, and saying the id of what was said here last.
 	news   []eventlog.Record
@@ -72,7 +73,7 @@ func New(c Config) (*Recorder, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Recorder{Config: c, added: make(chan struct{}, 1)}, nil
+	return &Recorder{Config: c, added: make(chan struct{}, 1), told: make(chan struct{})}, nil
 }
 
 // Add counts a message that was refused on a channel, such as "presence", in the
@@ -143,6 +144,37 @@ func (r *Recorder) Run(ctx context.Context) {
 	}
 }
 
+// flushTime bounds Flush.
+const flushTime = 3 * time.Second
+
+// Flush waits, for three seconds at most, until Run has told of what was refused, so
+// that a process that ends over it does not end before. It may be called from any
+// goroutine. What was told of a moment ago is not told again for it.
+func (r *Recorder) Flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, flushTime)
+	defer cancel()
+	for {
+		told, owes := r.owes()
+		if !owes {
+			return
+		}
+		select {
+		case <-told:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// owes says that there is something to tell that need not wait for a minute, and
+// what is closed when something is told.
+func (r *Recorder) owes() (told <-chan struct{}, owes bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, c := r.tally.first()
+	return r.told, c != nil && !c.ready().After(r.Now())
+}
+
 // Tell puts onto the log what is due. It is fenced on what others said of
 // refusals; whoever loses looks again once it has read the other. A bus that
 // fails keeps nobody from anything else.
@@ -190,6 +222,8 @@ func (r *Recorder) tell(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	r.tally.said(d, now)
+	close(r.told)
+	r.told = make(chan struct{})
 	r.mu.Unlock()
 	if r.Recorded != nil {
 		r.Recorded(d)

@@ -4,10 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"math"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -78,7 +75,7 @@ func (t *tally) add(k kind, detail string, n uint64, now time.Time) {
 		c.since = now
 	}
 	c.number += min(n, math.MaxUint64-c.number)
-	c.detail = sanitize(detail)
+	c.detail = events.RefusalDetail(detail)
 }
 
 // of is the count of a kind; nil if there is no room for it.
@@ -195,23 +192,4 @@ func detailOf(err error) string {
 		return refusal.Detail
 	}
 	return err.Error()
-}
-
-// sanitize bounds what others wrote, and leaves out what could move a cursor.
-func sanitize(text string) string {
-	const more = "…"
-	text = strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) {
-			return unicode.ReplacementChar
-		}
-		return c
-	}, strings.ToValidUTF8(text[:min(len(text), 4*events.MaxRefusalDetail)], string(unicode.ReplacementChar)))
-	if len(text) <= events.MaxRefusalDetail {
-		return text
-	}
-	end := events.MaxRefusalDetail - len(more)
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + more
 }
