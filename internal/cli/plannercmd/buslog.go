@@ -23,7 +23,7 @@ import (
 type busLogFlags struct{ files []string }
 
 func (f *busLogFlags) addTo(fs *pflag.FlagSet) {
-	fs.StringArrayVar(&f.files, "bus-log", nil, "log `FILE` of a NATS server, to put onto the fleet's log whom it refused; may be given more than once. Of several planners one is to read a file, or it is told twice. 'fleetfold nats config --server-log' has the server write one")
+	fs.StringArrayVar(&f.files, "bus-log", nil, "log `FILE` of a NATS server, to put onto the fleet's log whom it refused; may be given more than once. Of several planners one is to read a file, or it is told twice. 'fleetfold nats config --server-log-dir' has the server write one")
 }
 
 // check wants a folder that is there: the file itself may come with the server.
