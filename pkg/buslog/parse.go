@@ -75,7 +75,7 @@ var (
 // form is one kind of line, the head left out.
 type form struct {
 	line   *regexp.Regexp
-	reason fleet.Reason
+	reason fleet.Reason // empty: the server has refused nothing
 	// say makes the detail of what the line's groups caught.
 	say func(caught []string) string
 	// stranger says that whoever it is about was not let in.
@@ -99,7 +99,8 @@ var forms = []form{
 	{regexp.MustCompile(`^process[A-Za-z]+ [A-Za-z ]+: ` + quoted + `$`), ProtocolError, says("it does not speak the protocol"), false},
 	{regexp.MustCompile(`^maximum (?:account active )?connections exceeded\b`), TooManyConnections, says("there are as many connections as there may be"), true},
 	{regexp.MustCompile(`^authentication error(?: - .*)?$`), Authentication, says("nobody is known by what it has shown"), true},
-	{regexp.MustCompile(`(?s)^TLS handshake error: (.*)$`), TLSHandshake, about("%s"), true},
+	{regexp.MustCompile(`(?s)^TLS handshake error: (tls: .*)$`), TLSHandshake, about("%s"), true},
+	{regexp.MustCompile(`(?s)^TLS handshake error: (.*)$`), "", about("%s"), true}, // the client has hung up
 	{regexp.MustCompile(`^TLS handshake timeout$`), TLSHandshake, says("the handshake was never finished"), true},
 }
 
@@ -127,7 +128,7 @@ func Parse(text string) (r Refusal, ok bool) {
 		}
 		r = Refusal{Reason: f.reason, Detail: f.say(caught)}
 		if f.stranger {
-			return r, true
+			return r, r.Reason != ""
 		}
 		if r.User, ok = userOf(who); ok {
 			return r, true

@@ -58,7 +58,7 @@ func TestTheLinesOfAServer(t *testing.T) {
 			t.Errorf("a notice, %s\nis %+v", line, got)
 		}
 	}
-	for _, line := range []string{"", "Server is ready", node + "Client Error 'x'", "JetStream cluster no metadata leader"} {
+	for _, line := range []string{"", "Server is ready", node + "Client Error 'x'", anybody + "TLS handshake error: remote error: tls: bad certificate", "JetStream cluster no metadata leader"} {
 		if got, ok := Parse(line); ok {
 			t.Errorf("%s\nis %+v", line, got)
 		}
