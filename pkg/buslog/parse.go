@@ -68,6 +68,8 @@ var (
 	head = regexp.MustCompile(`^\S+ - [a-z_]*id:\d+((?: - ` + quoted + `){0,2}) - `)
 	// user is what comes last there.
 	user = regexp.MustCompile(`(` + quoted + `)$`)
+	// label is account and user: of an account that a token is of both key and name.
+	label = regexp.MustCompile(`^[^/:]+(?:/[^/:]+)?/(?:user|jwt|nkey):(.+)$`)
 	// stamp is what the server writes before a line in a file.
 	stamp = regexp.MustCompile(`^(?:\[\d+\] )?(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d{6} )?\[ERR\] `)
 )
@@ -165,9 +167,11 @@ func userOf(who string) (name string, ok bool) {
 	if err != nil {
 		return "", false
 	}
-	_, label, found := strings.Cut(text, "/")
-	kind, name, named := strings.Cut(label, ":")
-	return name, found && named && (kind == "user" || kind == "jwt" || kind == "nkey")
+	caught := label.FindStringSubmatch(text)
+	if caught == nil {
+		return "", false
+	}
+	return caught[1], true
 }
 
 // ParseLine is Parse for a line of the server's log file, without its end.

@@ -20,7 +20,7 @@ func TestTheLinesOfAServer(t *testing.T) {
 		node    = `127.0.0.1:45092 - cid:10 - "v1.55.0:go:n" - "NODES/user:spiffe://fleet.example/a" - `
 		bare    = `127.0.0.1:45092 - cid:10 - "NODES/user:spiffe://fleet.example/a" - `
 		service = `127.0.0.1:45092 - cid:10 - "n" - "SERVICES/user:urn:fleetfold:service:planner" - `
-		token   = `[::1]:45092 - cid:10 - "n" - "NODES/jwt:UABC" - `
+		token   = `[::1]:45092 - cid:10 - "n" - "AABC/NODES/jwt:UABC" - `
 		anybody = `127.0.0.1:45092 - cid:10 - `
 	)
 	for line, want := range map[string]Refusal{
