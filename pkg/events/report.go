@@ -49,11 +49,11 @@ func checkReport(d *RefusalReported) error {
 }
 
 // RefusalDetail bounds what others wrote to what the detail of a refusal may have,
-// and leaves out what could move a cursor.
+// and leaves out what could move a cursor, or turn the direction of a line.
 func RefusalDetail(text string) string {
 	const more = "…"
 	text = strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) {
+		if !unicode.IsPrint(c) {
 			return unicode.ReplacementChar
 		}
 		return c

@@ -18,7 +18,9 @@ func TestWhatNoHandlerSeesIsRefusedAndCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler := http.HandlerFunc(func(answer http.ResponseWriter, _ *http.Request) { http.Error(answer, "of the handler", http.StatusBadRequest) })
+	handler := http.HandlerFunc(func(answer http.ResponseWriter, _ *http.Request) {
+		http.Error(answer, "of the handler", http.StatusBadRequest)
+	})
 	server := &http.Server{Handler: handler, MaxHeaderBytes: 4 << 10}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(w.Listener(l)) }()
