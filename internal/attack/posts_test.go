@@ -31,7 +31,7 @@ func TestAPostByABadCertificateIsRefused(t *testing.T) {
 			g.t = t
 			g.answers(g.post(g.holder("good", c.chain)), http.StatusUnauthorized, c.want)
 			counted[c.want]++
-			g.until(refusals(c.want, counted[c.want]))
+			g.until(counts(c.want, counted[c.want]))
 		})
 	}
 	g.t = t
@@ -47,6 +47,7 @@ func TestAPostByABadCertificateIsRefused(t *testing.T) {
 	g.answers(g.post(mixed), http.StatusUnauthorized, identity.ProofSignature)
 	g.answers(g.post(as), http.StatusUnauthorized, identity.SPIFFEIDMismatch)
 	g.answers(g.post(nil), http.StatusNoContent, "")
+	g.shown()
 }
 
 // What was revoked, and a copy of what was replaced, are refused as soon as the list
@@ -64,7 +65,7 @@ func TestAPostThatCameOrWhoseCredentialEndedIsRefused(t *testing.T) {
 	g.start()
 	g.until(fmt.Sprintf("fleetfold_receiver_posture_sequence %d", g.strict))
 	g.answers(again(), http.StatusUnauthorized, receiver.Replayed)
-	g.until(refusals(receiver.Replayed, 1))
+	g.until(counts(receiver.Replayed, 1))
 	g.answers(g.post(now), http.StatusNoContent, "")
 
 	g.revoke(1, identity.Revoked{Serial: serial(stolen), At: time.Now()}, identity.Revoked{Serial: serial(old), At: time.Now(), Superseded: true})
@@ -76,6 +77,7 @@ func TestAPostThatCameOrWhoseCredentialEndedIsRefused(t *testing.T) {
 	g.answers(again(), http.StatusUnauthorized, receiver.Replayed)
 	g.answers(g.post(stolen), http.StatusUnauthorized, identity.CertificateRevoked)
 	g.answers(g.post(old), http.StatusUnauthorized, identity.CertificateSuperseded)
+	g.shown()
 }
 
 // heeds posts until the receiver has heard of the list.
@@ -88,6 +90,7 @@ func (g *target) heeds(c *receiver.Credential, want fleet.Reason) {
 			g.t.Fatal(err)
 		}
 		got.Body.Close()
+		g.note(got)
 		if got.Header.Get(receiver.ReasonHeader) == string(want) && got.StatusCode == http.StatusUnauthorized {
 			return
 		}
@@ -121,11 +124,14 @@ func TestAPostThatIsTooMuchIsRefused(t *testing.T) {
 	g.answers(g.request(strings.NewReader(deep)), http.StatusBadRequest, receiver.BadEvent)
 	g.answers(binary("", 100), http.StatusRequestEntityTooLarge, receiver.TooLarge)
 	g.answers(binary("", 1000), http.StatusRequestEntityTooLarge, receiver.TooLarge)
-	g.until(refusals(receiver.TooLarge, 5))
-	if got := g.millionHeaders(); !strings.Contains(got, "431 Request Header Fields Too Large") {
+	g.until(counts(receiver.TooLarge, 5))
+	if got := g.millionHeaders(); !strings.Contains(got, "431 Request Header Fields Too Large") || !strings.Contains(got, `"reason":"too_large"`) {
 		t.Errorf("a million headers are answered %q", got)
 	}
+	g.until(counts(receiver.TooLarge, 6))
+	g.refused[receiver.TooLarge]++
 	g.answers(g.post(g.good()), http.StatusNoContent, "")
+	g.shown()
 }
 
 // millionHeaders sends what no client of net/http would, and returns the answer.

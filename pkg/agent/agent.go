@@ -220,9 +220,7 @@ func (a *Agent) Run(ctx context.Context, bus Bus) error {
 	cancel()
 	beats.Wait()
 	if !a.Stopping() { // or it is a node no more, and nobody would listen
-		if err := a.report(context.WithoutCancel(ctx), bus, lastReportTime); err != nil {
-			a.log.Debug().Err(err).Msg("what was refused last stays untold")
-		}
+		a.reportLast(context.WithoutCancel(ctx), bus)
 	}
 	if err := a.leave(context.WithoutCancel(ctx), bus); err != nil {
 		a.log.Warn().Err(err).Msg("farewell failed, the node will be called lost")

@@ -140,6 +140,25 @@ func (a *Agent) reportOn(ctx context.Context, bus Bus) {
 	}
 }
 
+// reasonTooMany is an executor's for a report that follows on another at once.
+const reasonTooMany fleet.Reason = "too_many_requests"
+
+// reportLast tells what there is before the farewell.
+func (a *Agent) reportLast(ctx context.Context, bus Bus) {
+	ctx, cancel := context.WithTimeout(ctx, lastReportTime)
+	defer cancel()
+	for {
+		err := a.report(ctx, bus, lastReportTime)
+		if fleet.ReasonOf(err) == reasonTooMany && sleep(ctx, lastReportTime/3) {
+			continue
+		}
+		if err != nil {
+			a.log.Debug().Err(err).Msg("what was refused last stays untold")
+		}
+		return
+	}
+}
+
 // report tells all that there is.
 func (a *Agent) report(ctx context.Context, bus Bus, limit time.Duration) error {
 	all := a.reports.all()
