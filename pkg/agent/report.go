@@ -124,7 +124,7 @@ func (a *Agent) reportOn(ctx context.Context, bus Bus) {
 			return
 		}
 		for wait := reportAfter; sleep(ctx, wait); {
-			err := a.report(ctx, bus, reportTime)
+			err := a.report(ctx, bus)
 			if err == nil {
 				failures = 0
 				if !sleep(ctx, backoff(0, reportEvery, reportEvery, a.cfg.Random)) {
@@ -143,31 +143,31 @@ func (a *Agent) reportOn(ctx context.Context, bus Bus) {
 // reasonTooMany is an executor's for a report that follows on another at once.
 const reasonTooMany fleet.Reason = "too_many_requests"
 
+// reportPause is longer than an executor wants between two requests of a node.
+const reportPause = 300 * time.Millisecond
+
 // reportLast tells what there is before the farewell.
 func (a *Agent) reportLast(ctx context.Context, bus Bus) {
+	all := a.reports.all()
+	if len(all) == 0 {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, lastReportTime)
 	defer cancel()
-	for {
-		err := a.report(ctx, bus, lastReportTime)
-		if fleet.ReasonOf(err) == reasonTooMany && sleep(ctx, lastReportTime/3) {
-			continue
-		}
-		if err != nil {
-			a.log.Debug().Err(err).Msg("what was refused last stays untold")
-		}
-		return
+	if err := Report(ctx, bus, a.speaker(), all); err != nil {
+		a.log.Debug().Err(err).Msg("what was refused last stays untold")
 	}
 }
 
 // report tells all that there is.
-func (a *Agent) report(ctx context.Context, bus Bus, limit time.Duration) error {
+func (a *Agent) report(ctx context.Context, bus Bus) error {
 	all := a.reports.all()
 	if len(all) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, reportTime)
 	defer cancel()
-	if err := Report(ctx, bus, a.speaker(), all); err != nil {
+	if err := reportOnce(ctx, bus, a.speaker(), all); err != nil {
 		return err
 	}
 	a.reports.told(all)
@@ -175,9 +175,19 @@ func (a *Agent) report(ctx context.Context, bus Bus, limit time.Duration) error 
 }
 
 // Report tells executors what a node has refused, at most events.MaxReported kinds,
-// and returns nil once one of them has taken it. It is for a program that has no
-// Agent, such as one whose folder Open refused: of the speaker it needs no key.
+// and returns nil once one of them has taken it. While they have too much to do it
+// tries again until ctx ends. It is for a program that has no Agent, such as one whose
+// folder Open refused: of the speaker it needs no key.
 func Report(ctx context.Context, bus Bus, by Speaker, refused []events.Refused) error {
+	for {
+		err := reportOnce(ctx, bus, by, refused)
+		if fleet.ReasonOf(err) != reasonTooMany || !sleep(ctx, reportPause) {
+			return err
+		}
+	}
+}
+
+func reportOnce(ctx context.Context, bus Bus, by Speaker, refused []events.Refused) error {
 	answer, err := bus.Request(ctx, by.Node, by.Event(events.TypeRefusalReported, events.NodeSource(by.Node), &events.RefusalReported{Refused: refused}))
 	if err != nil {
 		return fmt.Errorf("report refusals: %w", err)

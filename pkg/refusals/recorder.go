@@ -55,7 +55,7 @@ type Recorder struct {
 
 	mu    sync.Mutex
 	tally tally
-	told  chan struct{} // closed when something is told
+	tried chan struct{} // closed when Tell has told, or found that others have
 	// news is what the log says of refusals and was not taken in yet, last the
 	// sequence of the newest, and saying the id of what was said here last.
 	news   []eventlog.Record
@@ -73,7 +73,7 @@ func New(c Config) (*Recorder, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Recorder{Config: c, added: make(chan struct{}, 1), told: make(chan struct{})}, nil
+	return &Recorder{Config: c, added: make(chan struct{}, 1), tried: make(chan struct{})}, nil
 }
 
 // Add counts a message that was refused on a channel, such as "presence", in the
@@ -154,12 +154,12 @@ func (r *Recorder) Flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, flushTime)
 	defer cancel()
 	for {
-		told, owes := r.owes()
+		tried, owes := r.owes()
 		if !owes {
 			return
 		}
 		select {
-		case <-told:
+		case <-tried:
 		case <-ctx.Done():
 			return
 		}
@@ -167,12 +167,12 @@ func (r *Recorder) Flush(ctx context.Context) {
 }
 
 // owes says that there is something to tell that need not wait for a minute, and
-// what is closed when something is told.
-func (r *Recorder) owes() (told <-chan struct{}, owes bool) {
+// what is closed when that was tried.
+func (r *Recorder) owes() (tried <-chan struct{}, owes bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	_, c := r.tally.first()
-	return r.told, c != nil && !c.ready().After(r.Now())
+	return r.tried, c != nil && !c.ready().After(r.Now())
 }
 
 // Tell puts onto the log what is due. It is fenced on what others said of
@@ -184,11 +184,14 @@ func (r *Recorder) Tell(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()
-	if err := r.tell(ctx); err != nil {
-		r.mu.Lock()
+	err := r.tell(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(r.tried)
+	r.tried = make(chan struct{})
+	if err != nil {
 		r.saying = "" // should it be there all the same, it was said by somebody
 		r.tally.unsaid(r.Now())
-		r.mu.Unlock()
 		r.Logger.Debug().Err(err).Msg("could not record a refusal, trying again")
 	}
 }
@@ -222,8 +225,6 @@ func (r *Recorder) tell(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	r.tally.said(d, now)
-	close(r.told)
-	r.told = make(chan struct{})
 	r.mu.Unlock()
 	if r.Recorded != nil {
 		r.Recorded(d)
