@@ -44,7 +44,7 @@ func Table() []Right {
 
 var nodeRights = []Right{
 	{[]Role{Node}, Publish, []string{"<fleet>.presence.<node>", "<fleet>.credential.<node>"}, "its heartbeats and its proofs"},
-	{[]Role{Node}, Publish, []string{"<fleet>.request.<node>"}, "asking for a new credential"},
+	{[]Role{Node}, Publish, []string{"<fleet>.request.<node>"}, "asking for a new credential, and telling what it refused"},
 	{[]Role{Node}, Publish, []string{"$JS.API.DIRECT.GET.<FLEET>_TRUST", "$JS.API.DIRECT.GET.<FLEET>_TRUST.<fleet>.trust.>"}, "reading what is trusted now"},
 	{[]Role{Node}, Subscribe, []string{"<fleet>.command.<node>"}, "commands to its agent"},
 	{[]Role{Node}, Subscribe, []string{"<fleet>.trust.>"}, "hearing that what is trusted has changed"},
