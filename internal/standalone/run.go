@@ -38,7 +38,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	g.Go(func() error { f.saver.Run(ctx); return nil })
 	g.Go(func() error { f.refusals.Run(ctx); return nil })
 	g.Go(func() error { f.busRefusals.Run(ctx); return nil })
-	g.Go(func() error { f.busRefusals.HearBus(ctx, &f.refusedOn, nil); return nil })
+	g.Go(func() error { return f.hearBus(ctx) })
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():
@@ -53,6 +53,17 @@ func (f *Fleet) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// hearBus records what the server and its streams refuse.
+func (f *Fleet) hearBus(ctx context.Context) error {
+	stop, err := f.bus.WatchHeaders(ctx, f.busRefusals.Add)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	f.busRefusals.HearBus(ctx, &f.refusedOn, nil)
+	return nil
 }
 
 // publishTrust rotates issuers, and tells nodes and others whom to trust.

@@ -61,6 +61,7 @@ var serviceRights = []Right{
 	{[]Role{Planner}, Publish, []string{"$JS.API.CONSUMER.CREATE.<FLEET>_INGEST.*.<fleet>.credential.*", "$JS.API.CONSUMER.INFO.<FLEET>_INGEST.*", "$JS.API.CONSUMER.MSG.NEXT.<FLEET>_INGEST.*", "$JS.API.CONSUMER.DELETE.<FLEET>_INGEST.*", "$JS.API.STREAM.MSG.GET.<FLEET>_INGEST"}, "reading proofs"},
 	{[]Role{Planner}, Publish, []string{"$JS.API.CONSUMER.CREATE.<FLEET>_PRESENCE.*.<fleet>.presence.*", "$JS.API.CONSUMER.INFO.<FLEET>_PRESENCE.*", "$JS.API.CONSUMER.MSG.NEXT.<FLEET>_PRESENCE.*", "$JS.API.CONSUMER.DELETE.<FLEET>_PRESENCE.*", "$JS.API.DIRECT.GET.<FLEET>_PRESENCE.>"}, "reading leases"},
 	{[]Role{Planner}, Publish, []string{"$JS.API.STREAM.LEADER.STEPDOWN.<FLEET>_PRESENCE"}, "hearing leases again after the loss of a server of a cluster"},
+	{[]Role{Planner}, Subscribe, []string{"<fleet>.presence.*", "<fleet>.credential.*"}, "seeing headers that the stream refuses, as one of the queue group `planners`"},
 	{[]Role{Executor}, Publish, []string{"<fleet>.events.outcome.*", "<fleet>.events.node.*", "<fleet>.events.trust", "<fleet>.events.enforcement", "<fleet>.events.refusal"}, "outcomes and the facts that go with them"},
 	{[]Role{Executor}, Publish, []string{"<fleet>.command.*"}, "commands to agents"},
 	{[]Role{Executor}, Publish, []string{"$JS.API.CONSUMER.CREATE.<FLEET>.executor.<fleet>.actions.>", "$JS.ACK.<FLEET>.executor.>"}, "taking actions and acknowledging them"},

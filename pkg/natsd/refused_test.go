@@ -185,3 +185,41 @@ func (b *refusingBus) strangers() {
 		b.tells(why, c.want, "", c.detail)
 	}
 }
+
+// What a stream answers to a header only the node hears; the planner sees the
+// header on its way, from the account of the nodes, and disturbs no answer.
+func TestHeadersOfANodeAreSeen(t *testing.T) { inEachMode(t, headersOfANodeAreSeen) }
+
+func headersOfANodeAreSeen(t *testing.T, mode busconf.Mode) {
+	b := secureBusIn(t, mode, "a")
+	told := make(chan string, 100)
+	stop, err := b.planner.WatchHeaders(t.Context(), func(channel string, id fleet.NodeID, err error) { told <- fmt.Sprint(channel, " ", id, " ", err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	a := b.node("a")
+	for header, value := range map[string]string{
+		"Nats-Rollup": "all", "Nats-Schedule": "@every 1s", "Nats-Incr": "1", "Nats-Batch-Id": "x", "Nats-Expected-Stream": "FLEET", "Nats-Expected-Last-Sequence": "99",
+	} {
+		for _, channel := range []string{"presence", "credential"} {
+			m := nats.NewMsg("fleet." + channel + ".a")
+			m.Header.Set(header, value)
+			answer, err := a.RequestMsgWithContext(patience(t), m)
+			if err != nil || firstKey(answer.Data) != "error" {
+				t.Errorf("%s: %v, %v; want a refusal", header, answer, err)
+			}
+			select {
+			case got := <-told:
+				if want := fmt.Sprintf("%s a bad_header: header %q", channel, header); !strings.HasPrefix(got, want) {
+					t.Errorf("told %q, want %q", got, want)
+				}
+			case <-patience(t).Done():
+				t.Fatalf("nothing is told of %s", header)
+			}
+		}
+	}
+	if got := b.count("FLEET_INGEST", ">"); got != 0 || len(told) > 0 {
+		t.Errorf("%d messages were stored, %d more told of", got, len(told))
+	}
+}

@@ -13,7 +13,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/buslog"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
-	"github.com/fleetfold/fleetfold/pkg/planner"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 	"github.com/fleetfold/fleetfold/pkg/refusals"
 	"github.com/fleetfold/fleetfold/pkg/view"
@@ -36,24 +36,32 @@ func (f *busLogFlags) check() error {
 	return nil
 }
 
-// hearBus records what the server refuses until ctx ends; nil without a file. The
-// view must not run yet.
-func (w work) hearBus(log eventlog.Log, v *view.View) (func(context.Context) error, error) {
-	if len(w.busLogs.files) == 0 {
-		return nil, nil
-	}
-	recorder, err := refusals.New(refusals.Config{Log: log, View: v, Source: events.SourcePlanner, Logger: w.logger})
+// hearBus records what the server refuses until ctx ends, as its streams do for
+// headers and, with files, as its log says. The view must not run yet.
+func (w work) hearBus(bus *eventlog.Bus, v *view.View) (func(context.Context) error, error) {
+	recorder, err := refusals.New(refusals.Config{Log: bus.Log(), View: v, Source: events.SourcePlanner, Logger: w.logger})
 	if err != nil {
 		return nil, err
 	}
 	v.OnRecord(func(r eventlog.Record, _ projection.Change) { recorder.OnRecord(r) })
 	return func(ctx context.Context) error {
+		stop, err := bus.WatchHeaders(ctx, func(channel string, id fleet.NodeID, err error) {
+			w.metrics.Refused(channel, fleet.ReasonOf(err), 1)
+			recorder.Add(channel, id, err)
+		})
+		if err != nil {
+			return err
+		}
+		defer stop()
 		tally := new(buslog.Tally)
 		var g errgroup.Group
 		for _, path := range w.busLogs.files {
 			g.Go(func() error { return buslog.File{Path: path, Tell: tally.Add, Trouble: w.busLogTrouble(path)}.Run(ctx) })
 		}
-		g.Go(func() error { recorder.HearBus(ctx, tally, countBus(w.metrics)); return nil })
+		g.Go(func() error {
+			recorder.HearBus(ctx, tally, func(d buslog.Refused) { w.metrics.Refused(events.RefusedBus, d.Reason, d.Count) })
+			return nil
+		})
 		g.Go(func() error { recorder.Run(ctx); return nil })
 		return g.Wait()
 	}, nil
@@ -67,8 +75,4 @@ func (w work) busLogTrouble(path string) func(error) {
 		}
 		w.logger.Info().Str(field.Path, path).Msg("reading the log of the NATS server again")
 	}
-}
-
-func countBus(m *planner.Metrics) func(buslog.Refused) {
-	return func(d buslog.Refused) { m.RefusedOnBus(d.Reason, d.Count) }
 }

@@ -56,7 +56,7 @@ func (w work) run(ctx context.Context, bus *eventlog.Bus, ready *obs.Gate) error
 	if err != nil {
 		return err
 	}
-	hearBus, err := w.hearBus(bus.Log(), v)
+	hearBus, err := w.hearBus(bus, v)
 	if err != nil {
 		return err
 	}
@@ -71,12 +71,9 @@ func (w work) run(ctx context.Context, bus *eventlog.Bus, ready *obs.Gate) error
 
 // follow runs everything that works on the fold until one cannot go on.
 func (w work) follow(ctx context.Context, bus *eventlog.Bus, v *view.View, p *planner.Planner, saver *snapshot.Saver, hearBus func(context.Context) error) error {
-	all := []func(context.Context) error{p.Run, func(ctx context.Context) error { saver.Run(ctx); return nil }}
+	all := []func(context.Context) error{p.Run, hearBus, func(ctx context.Context) error { saver.Run(ctx); return nil }}
 	if w.inventory != "" {
 		all = append(all, func(ctx context.Context) error { return w.watch(ctx, bus, v, w.logger) })
-	}
-	if hearBus != nil {
-		all = append(all, hearBus)
 	}
 	if keeper := w.checkpoints.keeper(bus.Log(), w.signed, w.logger); keeper != nil {
 		all = append(all, keeper)
