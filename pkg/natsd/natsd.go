@@ -50,7 +50,7 @@ type Options struct {
 	// Refused hears of each client that was refused something, and must not wait:
 	// whoever is refused chooses how often. Logger has that at debug level then. Nil:
 	// Logger hears of it as of all errors.
-	Refused func(buslog.Refusal)
+	Refused func(buslog.Refusal) `json:"-"`
 }
 
 // Cluster is one server's part in a cluster on this machine. Streams with three
