@@ -117,7 +117,7 @@ func read(ctx context.Context, v *view.View, get func(context.Context, string) (
 
 // waitConverged returns once the plan is empty and nothing is in flight.
 func waitConverged(ctx context.Context, v *view.View, get func(context.Context, string) (*fleet.Inventory, error)) error {
-	return waitUntil(ctx, v, get, status.Converged)
+	return waitUntil(ctx, v, get, new(status.Again).Converged)
 }
 
 // waitUntil returns once something holds of the fold and the inventory in force.

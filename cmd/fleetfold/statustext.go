@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fleetfold/fleetfold/internal/logline"
 	"github.com/fleetfold/fleetfold/internal/render"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/engine"
@@ -64,16 +63,10 @@ func statusText(w io.Writer, s status.Status) error {
 
 func statusHead(w io.Writer, s status.Status) {
 	present, signing := s.Observed.Counts()
-	state := "not converged"
-	if s.Converged {
-		state = "converged"
-	}
-	inv := "none applied yet"
-	if s.Inventory.Digest != "" {
-		inv = fmt.Sprintf("generation %d, %s", s.Inventory.Generation, logline.Digest(s.Inventory.Digest))
-	}
-	fmt.Fprintf(w, "state        %s at sequence %d\ninventory    %s\nnodes        %d observed, %d present, %d signing\nenforcement  %s\n",
-		state, s.Sequence, inv, len(s.Observed.Nodes), present, signing, render.Posture(s.Observed.StrictEnforced))
+	headText(w, head{
+		converged: s.Converged, sequence: s.Sequence, digest: s.Inventory.Digest, generation: s.Inventory.Generation,
+		observed: len(s.Observed.Nodes), present: present, signing: signing, strict: s.Observed.StrictEnforced,
+	})
 }
 
 // withoutService is what does not happen while nobody of a kind runs.

@@ -56,7 +56,7 @@ func Actions(st *projection.State, inv *fleet.Inventory, now time.Time) []Action
 	stuck := make(map[fleet.Action]engine.Stuck)
 	var decided decide.Decided
 	if inv != nil {
-		decided = decide.Plan(st, inv, decide.Given{Settled: true, Now: now, Safeguards: decide.Safeguards(st), Policy: decide.Policy(st)})
+		decided = decide.Plan(st, inv, warm(st, now))
 	}
 	for _, s := range decided.Stuck {
 		stuck[s.Action] = s

@@ -60,10 +60,27 @@ type Flight struct {
 // Of is the status of a fold. inv is the inventory in force, nil for none; now
 // is for what time alone ends. The result shares nothing with st.
 func Of(st *projection.State, inv *fleet.Inventory, now time.Time) Status {
+	s := blank(st)
+	s.Observed.Nodes = append(s.Observed.Nodes, st.Observed().Nodes...)
+	if inv != nil {
+		plan := engine.Reconcile(inv, &s.Observed)
+		s.Plan.Actions = append(s.Plan.Actions, plan.Actions...)
+		s.BlockedBy = append(s.BlockedBy, engine.Blocking(inv, &s.Observed)...)
+		s.Held = append(s.Held, held(st, inv, plan, now)...)
+		s.Stuck = append(s.Stuck, stuck(st, plan)...)
+		s.Rotations = append(s.Rotations, rotations(st, inv)...)
+		s.Converged = settled(st, plan)
+	}
+	s.plain()
+	return s
+}
+
+// blank is what a fold tells without a look at nodes or inventory.
+func blank(st *projection.State) Status {
 	ref := st.Inventory()
 	s := Status{
 		Inventory: Inventory{ref.Digest, ref.Generation},
-		Observed:  *st.Observed(),
+		Observed:  fleet.ObservedState{Nodes: []fleet.ObservedNode{}, StrictEnforced: st.StrictEnforced()},
 		Plan:      fleet.Plan{Actions: []fleet.Action{}},
 		InFlight:  []Flight{},
 		Held:      []fleet.Held{},
@@ -75,28 +92,23 @@ func Of(st *projection.State, inv *fleet.Inventory, now time.Time) Status {
 		Rotations: []Rotation{},
 		Sequence:  st.Sequence(),
 	}
-	s.Observed.Nodes = append([]fleet.ObservedNode{}, s.Observed.Nodes...)
 	for _, f := range st.Ledger().Flights() {
 		s.InFlight = append(s.InFlight, Flight{
 			Type: f.Action.Type, ID: f.Action.ID, Action: f.ID, Plan: f.Plan,
 			Attempt: f.Attempt, Sequence: f.Sequence, Since: f.At.UTC(),
 		})
 	}
-	if inv != nil {
-		s.Plan.Actions = append(s.Plan.Actions, engine.Reconcile(inv, &s.Observed).Actions...)
-		s.BlockedBy = append(s.BlockedBy, engine.Blocking(inv, &s.Observed)...)
-		s.Held = append(s.Held, held(st, inv, s.Plan, now)...)
-		s.Stuck = append(s.Stuck, stuck(st, s.Plan)...)
-		s.Rotations = append(s.Rotations, rotations(st, inv)...)
-	}
+	return s
+}
+
+// plain has all times in UTC.
+func (s *Status) plain() {
 	for i := range s.Paused {
 		s.Paused[i].Since = s.Paused[i].Since.UTC()
 	}
 	for i, stuck := range s.Stuck {
 		s.Stuck[i].LastOutcome, s.Stuck[i].NextAttempt = stuck.LastOutcome.UTC(), stuck.NextAttempt.UTC()
 	}
-	s.Converged = Converged(st, inv)
-	return s
 }
 
 // Converged says whether a fold is as the inventory in force asks, with nothing

@@ -27,6 +27,8 @@ type decision struct {
 	cutShort bool
 	// enrolsLost says that somebody is enrolled who may have come back.
 	enrolsLost bool
+	// found is the fleet in numbers, but for what is held.
+	found eventlog.FleetReport
 }
 
 // decide reconciles and publishes what is to be done now; it reports whether
@@ -98,6 +100,7 @@ func (p *Planner) conclude(inv *fleet.Inventory, ref projection.InventoryRef) (d
 		ok = true
 		d = decision{basis: st.Sequence(), lastPlan: st.LastPlan(), inventory: ref, cutShort: st.InsidePlan()}
 		p.Metrics.observe(st)
+		d.found = found(st)
 		d.given = p.given(p.Now())
 		d.Decided = p.decider.Plan(st, p.desired(inv), d.given)
 		if p.sight.regained(d.Decided, d.given.Now) { // decided as if it had been known before
@@ -114,6 +117,7 @@ func (p *Planner) conclude(inv *fleet.Inventory, ref projection.InventoryRef) (d
 func (p *Planner) given(now time.Time) decide.Given {
 	now = now.Round(0).UTC()
 	g := decide.Given{Settled: p.sensor.settled(), SightSince: p.sight.since, Now: now, Safeguards: p.Safeguards, Policy: p.Policy}
+	g.Safeguards.LostWait = p.pacer.lostWait(g.Safeguards.LostWait)
 	if !g.Settled {
 		g.Waiting = "waiting until every present node was seen"
 		if p.sensor.caughtUp {
@@ -121,6 +125,14 @@ func (p *Planner) given(now time.Time) decide.Given {
 		}
 	}
 	return g
+}
+
+// found is what a fold says of the fleet in numbers.
+func found(st *projection.State) eventlog.FleetReport {
+	ref := st.Inventory()
+	f := eventlog.FleetReport{Sequence: st.Sequence(), Digest: ref.Digest, Generation: ref.Generation, Strict: st.StrictEnforced(), InFlight: st.Ledger().Outstanding()}
+	f.Observed, f.Present, f.Signing = st.Counts()
+	return f
 }
 
 // publish appends the plan as one batch: whole or not at all, and only if no
@@ -191,6 +203,10 @@ func (p *Planner) account(d decision) {
 		}
 	}
 	p.Metrics.account(len(d.Plan.Actions), byReason)
+	found := d.found
+	found.Wanted, found.Held, found.Stuck = len(d.Plan.Actions), byReason, len(d.Stuck)
+	found.Converged = d.Plan.Empty() && found.InFlight == 0
+	p.found.Store(&found)
 	reasons := slices.Sorted(maps.Keys(byReason))
 	var counts, why []string
 	for _, reason := range reasons {

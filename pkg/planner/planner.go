@@ -93,6 +93,8 @@ type Planner struct {
 	indexed *decide.Desired
 	// published counts plans; others read it.
 	published atomic.Uint64
+	// found is the fleet as the last decision found it; others read it.
+	found atomic.Pointer[eventlog.FleetReport]
 	// stuck are the needs that were logged as stuck.
 	stuck map[fleet.Action]bool
 	// cutShort is the sequence of the last plan that was reported as not whole.
@@ -100,7 +102,9 @@ type Planner struct {
 	// misfits are the messages of the log that do not fit and were not reported.
 	misfits misfits
 	sight   sight
-	pacer   pacer
+	// challenges are the certificates that wait for proof.
+	challenges challenges
+	pacer      pacer
 	// refusals puts on the log what the border refused.
 	refusals *refusals.Recorder
 	trouble  trouble
@@ -156,6 +160,10 @@ func (p *Planner) Settled() <-chan struct{} { return p.settled }
 // from any goroutine.
 func (p *Planner) Published() uint64 { return p.published.Load() }
 
+// Found is the fleet as the last decision found it; nil before the first. It may
+// be called from any goroutine, and nobody may change what it returns.
+func (p *Planner) Found() *eventlog.FleetReport { return p.found.Load() }
+
 // onStart does for the records that a snapshot stands for what onRecord does for
 // each: every observed node is news, and what was counted is counted.
 func (p *Planner) onStart(st *projection.State) {
@@ -166,6 +174,7 @@ func (p *Planner) onStart(st *projection.State) {
 func (p *Planner) onRecord(r eventlog.Record, c projection.Change) {
 	p.touched.add(c)
 	p.misfits.add(r)
+	p.challenges.add(r)
 	p.refusals.OnRecord(r)
 	p.Metrics.record(r)
 }

@@ -81,7 +81,7 @@ func (f *flags) addSafeguards(fs *pflag.FlagSet) {
 	fs.Float64Var(&g.RemovalFraction, "removal-fraction", g.RemovalFraction, "the same as a `PART` of the observed nodes, 0 to 1; the larger of both counts")
 	fs.Float64Var(&g.BlindFraction, "blind-fraction", g.BlindFraction, "when more than this `PART` of a region or the fleet is lost, 0 to 1, the planner takes itself to be blind; 1 means never")
 	fs.IntVar(&g.BlindMin, "blind-min", g.BlindMin, "fewest lost nodes, `N` of 1 to 1000000, for that")
-	fs.DurationVar(&g.LostWait, "lost-wait", g.LostWait, "`DURATION` for which a lost node is not enrolled again, 0s to 1h: the time between two heartbeats, a third of the lease")
+	fs.DurationVar(&g.LostWait, "lost-wait", g.LostWait, "`DURATION` for which a lost node is not enrolled again, 0s to 1h: the time between two heartbeats, a third of the lease. Where nodes are told a slower pace, it is the pace; 0s means never to wait")
 	fs.Float64Var(&g.FlapThreshold, "flap-threshold", g.FlapThreshold, "a node is not enrolled again above this `PENALTY`, 1 to 15; each loss adds 1")
 	fs.DurationVar(&g.FlapHalfLife, "flap-half-life", g.FlapHalfLife, "`DURATION` in which a penalty falls by half, 1s to 24h")
 }
