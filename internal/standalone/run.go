@@ -10,8 +10,10 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli/announce"
 	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/pkg/authority"
+	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor"
 	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
 // Run senses, plans and acts until ctx ends or something cannot go on.
@@ -57,7 +59,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 
 // hearBus records what the server and its streams refuse.
 func (f *Fleet) hearBus(ctx context.Context) error {
-	stop, err := f.bus.WatchHeaders(ctx, f.busRefusals.Add)
+	stop, err := f.bus.WatchHeaders(ctx, func(id fleet.NodeID, err error) { f.busRefusals.Add(events.RefusedBus, id, err) })
 	if err != nil {
 		return err
 	}

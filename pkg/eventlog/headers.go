@@ -11,7 +11,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
@@ -28,14 +27,17 @@ const (
 // the node's own message; what it does not store for them it does not tell, either.
 var forbidden = []string{"Nats-Rollup", "Nats-Schedule", "Nats-Incr", "Nats-Batch-", "Nats-Expected-"}
 
+// ReasonForbiddenHeader: a node has asked a stream for more than to store its message.
+const ReasonForbiddenHeader fleet.Reason = "forbidden_header"
+
 // forbiddenHeader is the refusal of a message with such a header; nil without one.
-func forbiddenHeader(header nats.Header) error {
-	if len(header) == 0 {
+func forbiddenHeader(m *nats.Msg) error {
+	if len(m.Header) == 0 {
 		return nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(header)) {
+	for _, name := range slices.Sorted(maps.Keys(m.Header)) {
 		if slices.ContainsFunc(forbidden, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
-			return &events.Refusal{Reason: events.ReasonBadHeader, Detail: fmt.Sprintf("header %.64q is none that a node may use", name)}
+			return &fleet.Refusal{Reason: ReasonForbiddenHeader, Detail: fmt.Sprintf("header %.64q on %q is none that a node may use", name, m.Subject)}
 		}
 	}
 	return nil
@@ -43,21 +45,20 @@ func forbiddenHeader(header nats.Header) error {
 
 // WatchHeaders looks at what nodes say on its way to the stream, for headers that
 // the stream refuses without a word to anybody but the node, and tells of each: the
-// channel, presence or credential, the node, and a *Refusal. Of all who watch one
-// sees each message, and nobody more than 5,000 a second of each channel. tell is
-// called from two goroutines, and must not wait. stop must be called, and may be
-// called twice.
-func (b *Bus) WatchHeaders(ctx context.Context, tell func(channel string, id fleet.NodeID, err error)) (stop func(), err error) {
+// node, and a *fleet.Refusal. Of all who watch one sees each message, and nobody more
+// than 5,000 a second of heartbeats and as many proofs. tell is called from two
+// goroutines, and must not wait. stop must be called, and may be called twice.
+func (b *Bus) WatchHeaders(ctx context.Context, tell func(id fleet.NodeID, err error)) (stop func(), err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	stop = func() { cancel(); watching.Wait() }
 	for _, w := range []headerWatch{
-		{bus: b, channel: "presence", subject: b.subjects.AllPresence(), nodeOf: b.subjects.PresenceNode, tell: tell},
-		{bus: b, channel: "credential", subject: b.subjects.AllCredentials(), nodeOf: b.subjects.CredentialNode, tell: tell},
+		{bus: b, subject: b.subjects.AllPresence(), nodeOf: b.subjects.PresenceNode, tell: tell},
+		{bus: b, subject: b.subjects.AllCredentials(), nodeOf: b.subjects.CredentialNode, tell: tell},
 	} {
 		if err := w.subscribe(); err != nil {
 			stop()
-			return nil, fmt.Errorf("watch headers of %s: %w", w.channel, plain(err))
+			return nil, fmt.Errorf("watch headers on %s: %w", w.subject, plain(err))
 		}
 		watching.Go(func() { w.run(ctx) })
 	}
@@ -66,13 +67,13 @@ func (b *Bus) WatchHeaders(ctx context.Context, tell func(channel string, id fle
 }
 
 type headerWatch struct {
-	bus              *Bus
-	channel, subject string
-	nodeOf           func(string) (fleet.NodeID, error)
-	tell             func(string, fleet.NodeID, error)
-	sub              *nats.Subscription
-	came             chan *nats.Msg
-	seen             int // by sub
+	bus     *Bus
+	subject string
+	nodeOf  func(string) (fleet.NodeID, error)
+	tell    func(fleet.NodeID, error)
+	sub     *nats.Subscription
+	came    chan *nats.Msg
+	seen    int // by sub
 }
 
 // subscribe has the server stop by itself after as many as may come in a second.
@@ -115,7 +116,7 @@ func (w *headerWatch) goOn() error {
 }
 
 func (w *headerWatch) look(m *nats.Msg) {
-	refusal := forbiddenHeader(m.Header)
+	refusal := forbiddenHeader(m)
 	if refusal == nil {
 		return
 	}
@@ -123,5 +124,5 @@ func (w *headerWatch) look(m *nats.Msg) {
 	if err != nil {
 		id = ""
 	}
-	w.tell(w.channel, id, refusal)
+	w.tell(id, refusal)
 }

@@ -193,7 +193,7 @@ func TestHeadersOfANodeAreSeen(t *testing.T) { inEachMode(t, headersOfANodeAreSe
 func headersOfANodeAreSeen(t *testing.T, mode busconf.Mode) {
 	b := secureBusIn(t, mode, "a")
 	told := make(chan string, 100)
-	stop, err := b.planner.WatchHeaders(t.Context(), func(channel string, id fleet.NodeID, err error) { told <- fmt.Sprint(channel, " ", id, " ", err) })
+	stop, err := b.planner.WatchHeaders(t.Context(), func(id fleet.NodeID, err error) { told <- fmt.Sprint(id, " ", err) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func headersOfANodeAreSeen(t *testing.T, mode busconf.Mode) {
 			}
 			select {
 			case got := <-told:
-				if want := fmt.Sprintf("%s a bad_header: header %q", channel, header); !strings.HasPrefix(got, want) {
+				if want := fmt.Sprintf("a forbidden_header: header %q on %q", header, m.Subject); !strings.HasPrefix(got, want) {
 					t.Errorf("told %q, want %q", got, want)
 				}
 			case <-patience(t).Done():

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
@@ -72,10 +73,9 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// Refused counts what was refused elsewhere than at the planner's border: by the NATS
-// server (events.RefusedBus), or by a stream, of which the planner heard.
-func (m *Metrics) Refused(channel string, reason fleet.Reason, n uint64) {
-	m.refused.WithLabelValues(channel, string(reason)).Add(float64(n))
+// RefusedOnBus counts what the NATS server refused, and the planner heard of.
+func (m *Metrics) RefusedOnBus(reason fleet.Reason, n uint64) {
+	m.refused.WithLabelValues(events.RefusedBus, string(reason)).Add(float64(n))
 }
 
 // begin counts what the fold begins with.

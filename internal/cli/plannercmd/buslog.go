@@ -45,9 +45,9 @@ func (w work) hearBus(bus *eventlog.Bus, v *view.View) (func(context.Context) er
 	}
 	v.OnRecord(func(r eventlog.Record, _ projection.Change) { recorder.OnRecord(r) })
 	return func(ctx context.Context) error {
-		stop, err := bus.WatchHeaders(ctx, func(channel string, id fleet.NodeID, err error) {
-			w.metrics.Refused(channel, fleet.ReasonOf(err), 1)
-			recorder.Add(channel, id, err)
+		stop, err := bus.WatchHeaders(ctx, func(id fleet.NodeID, err error) {
+			w.metrics.RefusedOnBus(fleet.ReasonOf(err), 1)
+			recorder.Add(events.RefusedBus, id, err)
 		})
 		if err != nil {
 			return err
@@ -59,7 +59,7 @@ func (w work) hearBus(bus *eventlog.Bus, v *view.View) (func(context.Context) er
 			g.Go(func() error { return buslog.File{Path: path, Tell: tally.Add, Trouble: w.busLogTrouble(path)}.Run(ctx) })
 		}
 		g.Go(func() error {
-			recorder.HearBus(ctx, tally, func(d buslog.Refused) { w.metrics.Refused(events.RefusedBus, d.Reason, d.Count) })
+			recorder.HearBus(ctx, tally, func(d buslog.Refused) { w.metrics.RefusedOnBus(d.Reason, d.Count) })
 			return nil
 		})
 		g.Go(func() error { recorder.Run(ctx); return nil })

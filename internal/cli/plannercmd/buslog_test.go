@@ -12,6 +12,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/clitest"
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/natsd"
 )
@@ -40,6 +41,36 @@ func TestThePlannerTellsWhomTheServerRefused(t *testing.T) {
 		t.Errorf("metrics:\n%s", metrics)
 	}
 	p.stop()
+}
+
+// A stream answers to nobody but the sender; the planner tells of it all the same.
+func TestThePlannerTellsOfHeadersThatAStreamRefused(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	server := serve(t, natsd.Options{})
+	p := startOn(ctx, t, server, oneNode)
+	attacker, err := eventlog.Connect(ctx, eventlog.Options{InProcess: server})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer attacker.Close()
+	told := make(chan *events.Event)
+	go func() { told <- p.next(events.TypeMessageRefused) }()
+	for {
+		answer, err := attacker.Post(ctx, events.Message{Subject: "fleet.presence.n1", Header: map[string][]string{"Nats-Rollup": {"all"}}})
+		if err != nil || !strings.Contains(string(answer.Data), "rollup not permitted") {
+			t.Fatalf("the stream says %s, %v", answer.Data, err)
+		}
+		select {
+		case e := <-told:
+			if d := e.Data.(*events.MessageRefused); e.Node != "n1" || d.Channel != events.RefusedBus || d.Reason != eventlog.ReasonForbiddenHeader || !strings.Contains(d.Detail, `"Nats-Rollup" on "fleet.presence.n1"`) {
+				t.Errorf("the log says %+v", d)
+			}
+			p.stop()
+			return
+		case <-time.After(50 * time.Millisecond): // it begins to watch at some time from now on
+		}
+	}
 }
 
 func keepWriting(ctx context.Context, path string) error {
