@@ -101,15 +101,15 @@ var forms = []form{
 	{regexp.MustCompile(`^process[A-Za-z]+ [A-Za-z ]+: ` + quoted + `$`), ProtocolError, says("it does not speak the protocol"), false},
 	{regexp.MustCompile(`^maximum (?:account active )?connections exceeded\b`), TooManyConnections, says("there are as many connections as there may be"), true},
 	{regexp.MustCompile(`^authentication error(?: - .*)?$`), Authentication, says("nobody is known by what it has shown"), true},
-	{regexp.MustCompile(`(?s)^TLS handshake error: (tls: .*)$`), TLSHandshake, about("%s"), true},
-	{regexp.MustCompile(`(?s)^TLS handshake error: (.*)$`), "", about("%s"), true}, // the client has hung up
+	{regexp.MustCompile(`(?s)^TLS (?:route )?handshake error: (tls: .*)$`), TLSHandshake, about("%s"), true},
+	{regexp.MustCompile(`(?s)^TLS (?:route )?handshake error: (.*)$`), "", about("%s"), true}, // the client has hung up
 	{regexp.MustCompile(`^TLS handshake timeout$`), TLSHandshake, says("the handshake was never finished"), true},
 }
 
 // marks are in every line that tells of a refusal, whatever else is in it.
 var marks = []string{
 	"Publish Violation - ", "Subscription Violation", "maximum payload exceeded", "maximum control line exceeded", "maximum subscriptions exceeded",
-	"parser ERROR", "connections exceeded", "authentication error", "TLS handshake ",
+	"parser ERROR", "connections exceeded", "authentication error", "TLS handshake ", "TLS route handshake ",
 }
 
 // Parse reads what the server says at the level of errors, without what a file has
