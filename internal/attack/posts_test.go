@@ -31,7 +31,7 @@ func TestAPostByABadCertificateIsRefused(t *testing.T) {
 			g.t = t
 			g.answers(g.post(g.holder("good", c.chain)), http.StatusUnauthorized, c.want)
 			counted[c.want]++
-			g.until(refusals(c.want, counted[c.want]))
+			g.until(counts(c.want, counted[c.want]))
 		})
 	}
 	g.t = t
@@ -49,6 +49,7 @@ func TestAPostByABadCertificateIsRefused(t *testing.T) {
 	g.answers(g.post(mixed), http.StatusUnauthorized, identity.ProofSignature)
 	g.answers(g.post(as), http.StatusUnauthorized, identity.SPIFFEIDMismatch)
 	g.answers(g.post(nil), http.StatusNoContent, "")
+	g.shown()
 }
 
 // twofold signs by the key of nyc's issuer, whose own certificate stands behind that
@@ -78,7 +79,7 @@ func TestAPostThatCameOrWhoseCredentialEndedIsRefused(t *testing.T) {
 	g.start()
 	g.until(fmt.Sprintf("fleetfold_receiver_posture_sequence %d", g.strict))
 	g.answers(again(), http.StatusUnauthorized, receiver.Replayed)
-	g.until(refusals(receiver.Replayed, 1))
+	g.until(counts(receiver.Replayed, 1))
 	g.answers(g.post(now), http.StatusNoContent, "")
 
 	g.revoke(1, identity.Revoked{Serial: serial(stolen), At: time.Now()}, identity.Revoked{Serial: serial(old), At: time.Now(), Superseded: true})
@@ -90,6 +91,7 @@ func TestAPostThatCameOrWhoseCredentialEndedIsRefused(t *testing.T) {
 	g.answers(again(), http.StatusUnauthorized, receiver.Replayed)
 	g.answers(g.post(stolen), http.StatusUnauthorized, identity.CertificateRevoked)
 	g.answers(g.post(old), http.StatusUnauthorized, identity.CertificateSuperseded)
+	g.shown()
 }
 
 // heeds posts until the receiver has heard of the list.
@@ -102,6 +104,7 @@ func (g *target) heeds(c *receiver.Credential, want fleet.Reason) {
 			g.t.Fatal(err)
 		}
 		got.Body.Close()
+		g.note(got)
 		if got.Header.Get(receiver.ReasonHeader) == string(want) && got.StatusCode == http.StatusUnauthorized {
 			return
 		}
@@ -140,11 +143,14 @@ func TestAPostThatIsTooMuchIsRefused(t *testing.T) {
 		plain.Header[fmt.Sprint("X-", n)] = []string{"1"}
 	}
 	g.answers(plain, http.StatusRequestEntityTooLarge, receiver.TooLarge)
-	g.until(refusals(receiver.TooLarge, 6))
-	if got := g.millionHeaders(); !strings.Contains(got, "431 Request Header Fields Too Large") {
+	g.until(counts(receiver.TooLarge, 6))
+	if got := g.millionHeaders(); !strings.Contains(got, "431 Request Header Fields Too Large") || !strings.Contains(got, `"reason":"too_large"`) {
 		t.Errorf("a million headers are answered %q", got)
 	}
+	g.until(counts(receiver.TooLarge, 7))
+	g.refused[receiver.TooLarge]++
 	g.answers(g.post(g.good()), http.StatusNoContent, "")
+	g.shown()
 }
 
 // millionHeaders sends what no client of net/http would, and returns the answer.

@@ -69,7 +69,7 @@ func (d *doors) config(observed []fleet.NodeID) busconf.Config {
 // startServer starts the embedded server; a secure one begins with the nodes of
 // the inventory that is going to be applied.
 func (f *Fleet) startServer(context.Context) (err error) {
-	o := natsd.Options{Dir: filepath.Join(f.options.Dir, "jetstream"), Port: port(f.options.Port), MonitorPort: f.options.MonitorPort, Logger: f.options.Logger}
+	o := natsd.Options{Dir: filepath.Join(f.options.Dir, "jetstream"), Port: port(f.options.Port), MonitorPort: f.options.MonitorPort, Logger: f.options.Logger, Refused: f.refusedOn.Add}
 	if f.options.Secure {
 		f.doors = &doors{dir: filepath.Join(f.options.Dir, "bus"), prefix: f.options.Prefix, mode: f.options.Mode}
 		if err := f.doors.open(f.options.Inventory, nil); err != nil {

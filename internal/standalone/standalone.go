@@ -23,6 +23,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/authority"
 	"github.com/fleetfold/fleetfold/pkg/busconf"
+	"github.com/fleetfold/fleetfold/pkg/buslog"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
@@ -94,6 +95,8 @@ type Fleet struct {
 	attest      *attest.Local
 	issuers     *authority.Issuers
 	refusals    *refusals.Recorder // the executor's
+	busRefusals *refusals.Recorder // the server's
+	refusedOn   buslog.Tally       // what it has refused and is not recorded
 	sightings   eventlog.Sightings
 	statements  eventlog.Statements
 	actions     eventlog.Actions
@@ -173,6 +176,11 @@ func (f *Fleet) assemble(context.Context) (err error) {
 		return err
 	}
 	f.view.OnRecord(func(r eventlog.Record, _ projection.Change) { f.refusals.OnRecord(r) })
+	f.busRefusals, err = refusals.New(refusals.Config{Log: f.log, View: f.view, Source: events.SourcePlanner, Logger: o.Logger})
+	if err != nil {
+		return err
+	}
+	f.view.OnRecord(func(r eventlog.Record, _ projection.Change) { f.busRefusals.OnRecord(r) })
 	if f.attest, err = attest.OpenLocal(filepath.Join(o.Dir, "ca"), nil); err != nil {
 		return err
 	}

@@ -174,11 +174,12 @@ func fingerprintIn(dir string) (string, error) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("read issuer's certificate: %w", err)
+		return "", &identity.FileError{Path: path, Reason: identity.FileDamaged, Err: fmt.Errorf("read issuer's certificate: %w", err)}
 	}
 	cert, err := parse(text)
 	if err != nil {
-		return "", fmt.Errorf("read issuer's certificate %s: %w: restore it from a backup", path, err)
+		err = fmt.Errorf("read issuer's certificate %s: %w: restore it from a backup", path, err)
+		return "", &identity.FileError{Path: path, Reason: identity.FileDamaged, Err: err}
 	}
 	return identity.Fingerprint(cert.PublicKey)
 }

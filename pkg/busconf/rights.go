@@ -44,7 +44,7 @@ func Table() []Right {
 
 var nodeRights = []Right{
 	{[]Role{Node}, Publish, []string{"<fleet>.presence.<node>", "<fleet>.credential.<node>"}, "its heartbeats and its proofs"},
-	{[]Role{Node}, Publish, []string{"<fleet>.request.<node>"}, "asking for a new credential"},
+	{[]Role{Node}, Publish, []string{"<fleet>.request.<node>"}, "asking for a new credential, and telling what it refused"},
 	{[]Role{Node}, Publish, []string{"$JS.API.DIRECT.GET.<FLEET>_TRUST", "$JS.API.DIRECT.GET.<FLEET>_TRUST.<fleet>.trust.>"}, "reading what is trusted now"},
 	{[]Role{Node}, Subscribe, []string{"<fleet>.command.<node>"}, "commands to its agent"},
 	{[]Role{Node}, Subscribe, []string{"<fleet>.trust.>"}, "hearing that what is trusted has changed"},
@@ -60,6 +60,7 @@ var serviceRights = []Right{
 	{[]Role{Planner}, Publish, []string{"$JS.API.CONSUMER.CREATE.<FLEET>_INGEST.*.<fleet>.credential.*", "$JS.API.CONSUMER.INFO.<FLEET>_INGEST.*", "$JS.API.CONSUMER.MSG.NEXT.<FLEET>_INGEST.*", "$JS.API.CONSUMER.DELETE.<FLEET>_INGEST.*", "$JS.API.STREAM.MSG.GET.<FLEET>_INGEST"}, "reading proofs"},
 	{[]Role{Planner}, Publish, []string{"$JS.API.CONSUMER.CREATE.<FLEET>_PRESENCE.*.<fleet>.presence.*", "$JS.API.CONSUMER.INFO.<FLEET>_PRESENCE.*", "$JS.API.CONSUMER.MSG.NEXT.<FLEET>_PRESENCE.*", "$JS.API.CONSUMER.DELETE.<FLEET>_PRESENCE.*", "$JS.API.DIRECT.GET.<FLEET>_PRESENCE.>"}, "reading leases"},
 	{[]Role{Planner}, Publish, []string{"$JS.API.STREAM.LEADER.STEPDOWN.<FLEET>_PRESENCE"}, "hearing leases again after the loss of a server of a cluster"},
+	{[]Role{Planner}, Subscribe, []string{"<fleet>.presence.*", "<fleet>.credential.*"}, "seeing headers that the stream refuses, as one of the queue group `planners`"},
 	{[]Role{Executor}, Publish, []string{"<fleet>.events.outcome.*", "<fleet>.events.node.*", "<fleet>.events.trust", "<fleet>.events.enforcement", "<fleet>.events.refusal"}, "outcomes and the facts that go with them"},
 	{[]Role{Executor}, Publish, []string{"<fleet>.command.*"}, "commands to agents"},
 	{[]Role{Executor}, Publish, []string{"$JS.API.CONSUMER.CREATE.<FLEET>.executor.<fleet>.actions.>", "$JS.ACK.<FLEET>.executor.>"}, "taking actions and acknowledging them"},

@@ -46,6 +46,8 @@ func checkData(e *Event) error {
 		return checkTarget(d.Target, e.Node)
 	case *RetryRequested:
 		return checkRequest(d.request(), e.Node)
+	case *RefusalReported:
+		return checkReport(d)
 	case *RenewalRequested:
 		return need(d.Serial != "" && d.CSRPEM != "" && d.Nonce != "", "a renewal needs a serial, a certificate request and a nonce")
 	case *ActionRequested:
@@ -77,7 +79,11 @@ func checkIssue(d *CredentialIssued) error {
 // checkAnswer lets an executor speak, too, where it refuses a request.
 func checkAnswer(e *Event, d *CommandAnswered) error {
 	if e.Source == SourceExecutor {
-		return need(d.Error != "" && d.Reason != "", "a refusal needs an error and a reason")
+		refused, taken := d.Error != "" && d.Reason != "" && !d.Taken, d.Error == "" && d.Reason == "" && d.Taken
+		return need(refused || taken, "a refusal needs an error and a reason, and a report that was taken has neither")
+	}
+	if d.Taken {
+		return refuse(ReasonBadData, "only an executor takes reports")
 	}
 	return checkSpeaker(e)
 }

@@ -121,6 +121,8 @@ var registry = []Descriptor{
 	{Type: TypeCredentialConfirmed, Channel: ChannelCommand, scope: scopeNode, fresh: payloadOf[CredentialConfirmed], tail: commandTail},
 	{Type: TypeCredentialRotationRequested, Channel: ChannelCommand, scope: scopeNode, fresh: payloadOf[CredentialRotationRequested], tail: commandTail},
 
+	{Type: TypeRefusalReported, Channel: ChannelRequest, scope: scopeNode, fresh: payloadOf[RefusalReported], tail: requestTail},
+
 	{Type: TypeRetryRequested, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[RetryRequested], tail: fixed("events.control")},
 }
 

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
+
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
 const (
@@ -167,19 +169,25 @@ func (c CAConfig) signer(ca *CA, certPath string) (crypto.Signer, error) {
 func (ca *CA) load(path string, td spiffeid.TrustDomain, now time.Time) (*x509.Certificate, error) {
 	data, _, err := readSmall(path)
 	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", ca.what(), err)
+		return nil, fault(path, FileDamaged, fmt.Errorf("load %s: %w", ca.what(), err))
 	}
 	cert, err := parseCertificate(data)
 	if err != nil {
-		return nil, fmt.Errorf("load %s %s: %w: restore it from a backup, or move it away to have a new one made for the same key", ca.what(), path, err)
+		return nil, fault(path, FileDamaged, fmt.Errorf("load %s %s: %w: restore it from a backup, or move it away to have a new one made for the same key", ca.what(), path, err))
 	}
-	if err := ca.check(cert, td, now); err != nil {
-		return nil, fmt.Errorf("load %s %s: %w", ca.what(), path, err)
+	if reason, err := ca.check(cert, td, now); err != nil {
+		err = fmt.Errorf("load %s %s: %w", ca.what(), path, err)
+		if reason != "" {
+			err = fault(path, reason, err)
+		}
+		return nil, err
 	}
 	return cert, nil
 }
 
-func (ca *CA) check(cert *x509.Certificate, td spiffeid.TrustDomain, now time.Time) error {
+// check says what is wrong with a certificate, and why its file is not taken; ""
+// where time alone is the reason.
+func (ca *CA) check(cert *x509.Certificate, td spiffeid.TrustDomain, now time.Time) (fleet.Reason, error) {
 	const moveAway = "move it away to have a new one made"
 	signedBy := cert
 	if ca.parent != nil {
@@ -187,23 +195,23 @@ func (ca *CA) check(cert *x509.Certificate, td spiffeid.TrustDomain, now time.Ti
 	}
 	switch {
 	case !cert.IsCA || !cert.BasicConstraintsValid || cert.KeyUsage&x509.KeyUsageCertSign == 0:
-		return errors.New("it may not sign certificates: " + moveAway)
+		return FileDamaged, errors.New("it may not sign certificates: " + moveAway)
 	case len(cert.URIs) != 1 || cert.URIs[0].String() != td.IDString():
-		return fmt.Errorf("it is not of trust domain %q but of %v: name that trust domain, or another folder", td.Name(), cert.URIs)
+		return FileMismatch, fmt.Errorf("it is not of trust domain %q but of %v: name that trust domain, or another folder", td.Name(), cert.URIs)
 	case RegionOf(cert) != RegionLabel(ca.region):
-		return fmt.Errorf("it is not of region %q but of %q: name that region, or another folder", ca.region, RegionOf(cert))
+		return FileMismatch, fmt.Errorf("it is not of region %q but of %q: name that region, or another folder", ca.region, RegionOf(cert))
 	case !sameKey(ca.signer.Public(), cert.PublicKey):
-		return errors.New("it is for another key than the ca.key beside it: restore both from one backup")
+		return FileMismatch, errors.New("it is for another key than the ca.key beside it: restore both from one backup")
 	case cert.CheckSignatureFrom(signedBy) != nil && ca.parent != nil:
-		return errors.New("another root has signed it: restore both from one backup, or " + moveAway)
+		return FileMismatch, errors.New("another root has signed it: restore both from one backup, or " + moveAway)
 	case cert.CheckSignatureFrom(signedBy) != nil:
-		return errors.New("its signature is wrong: " + moveAway)
+		return FileDamaged, errors.New("its signature is wrong: " + moveAway)
 	case now.Before(cert.NotBefore):
-		return fmt.Errorf("it is not valid before %s: check the clock", cert.NotBefore.Format(time.RFC3339))
+		return "", fmt.Errorf("it is not valid before %s: check the clock", cert.NotBefore.Format(time.RFC3339))
 	case now.After(cert.NotAfter):
-		return fmt.Errorf("it expired at %s: %s for the same key", cert.NotAfter.Format(time.RFC3339), moveAway)
+		return "", fmt.Errorf("it expired at %s: %s for the same key", cert.NotAfter.Format(time.RFC3339), moveAway)
 	}
-	return nil
+	return "", nil
 }
 
 // sameKey compares public keys of any kind.

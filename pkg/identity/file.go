@@ -90,8 +90,8 @@ func OwnFolder(dir string) error {
 			return fmt.Errorf("open folder: %w", err)
 		}
 		if len(entries) > 0 {
-			return fmt.Errorf("open folder %s: its mode is %04o, so others can write to it: if nobody did, run chmod 700 %s; otherwise move it away",
-				dir, info.Mode().Perm(), dir)
+			return fault(dir, FilePermissions, fmt.Errorf("open folder %s: its mode is %04o, so others can write to it: if nobody did, run chmod 700 %s; otherwise move it away",
+				dir, info.Mode().Perm(), dir))
 		}
 	}
 	// What others can only list may stay so where it cannot be changed.

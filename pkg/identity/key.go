@@ -62,16 +62,19 @@ func createKey(path string) (*ecdsa.PrivateKey, error) {
 
 func loadKey(path string) (*ecdsa.PrivateKey, error) {
 	data, mode, err := readSmall(path)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("load key %s: %w", path, err)
 	}
+	if err != nil {
+		return nil, fault(path, FileDamaged, fmt.Errorf("load key %s: %w", path, err))
+	}
 	if mode.Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("load key %s: its mode is %04o, so others can get at it: if none did, run chmod 600 %s; otherwise move it away and enroll with a new one", path, mode.Perm(), path)
+		return nil, fault(path, FilePermissions, fmt.Errorf("load key %s: its mode is %04o, so others can get at it: if none did, run chmod 600 %s; otherwise move it away and enroll with a new one", path, mode.Perm(), path))
 	}
 	key, ok := parseKey(data)
 	if !ok {
 		// The cause stays out of the message: it could quote the file.
-		return nil, fmt.Errorf("load key %s: it does not hold one PKCS#8 PEM private key for ECDSA P-256: restore it from a backup, or move it away to have a new one made", path)
+		return nil, fault(path, FileDamaged, fmt.Errorf("load key %s: it does not hold one PKCS#8 PEM private key for ECDSA P-256: restore it from a backup, or move it away to have a new one made", path))
 	}
 	return key, nil
 }

@@ -154,7 +154,7 @@ func (o *options) run(cmd *cobra.Command) error {
 // serve opens the folder before it looks for the server: what is wrong here is
 // said at once, also while the server is away.
 func (o *options) serve(ctx context.Context, cfg agent.Config, opts eventlog.Options, log zerolog.Logger) error {
-	a, err := agent.Open(cfg, log)
+	a, err := o.open(ctx, cfg, opts, log)
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ type flags struct {
 	safeguards        engine.Safeguards
 	snapshots         snapshots.Flags
 	checkpoints       checkpointFlags
+	busLogs           busLogFlags
 }
 
 // New returns the command.
@@ -70,6 +71,7 @@ is away.`,
 	f.addSafeguards(fs)
 	f.snapshots.AddTo(fs)
 	f.checkpoints.addTo(fs)
+	f.busLogs.addTo(fs)
 	return cmd
 }
 
@@ -96,7 +98,7 @@ func (f *flags) check() error {
 	if f.policy.StuckAfter == 0 {
 		return cli.Usagef("--stuck-after is 0, must be 1 to %d", engine.MaxStuckAfter)
 	}
-	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate(), f.monitor.Check(), f.checkpoints.check(), f.profiles.Check()))
+	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate(), f.monitor.Check(), f.checkpoints.check(), f.busLogs.check(), f.profiles.Check()))
 }
 
 func (f *flags) run(cmd *cobra.Command) error {

@@ -39,6 +39,7 @@ type Renewer struct {
 	requests   Requests
 	facts      *eventlog.Group // as an issuer's
 	limits     *limits
+	reports    *limits // apart, so that reports keep nobody from a renewal
 	metrics    *RenewalMetrics
 	confirming chan struct{} // a place for each proof that is waited for
 	work       sync.WaitGroup
@@ -61,7 +62,7 @@ func NewRenewer(c Config, requests Requests, metrics *RenewalMetrics) (*Renewer,
 		metrics = NewRenewalMetrics()
 	}
 	return &Renewer{
-		Config: c, requests: requests, facts: eventlog.NewGroup(c.Log), limits: newLimits(), metrics: metrics,
+		Config: c, requests: requests, facts: eventlog.NewGroup(c.Log), limits: newLimits(), reports: newLimits(), metrics: metrics,
 		confirming: make(chan struct{}, maxConfirming),
 	}, nil
 }
@@ -102,7 +103,11 @@ func (r *Renewer) Handle(ctx context.Context, request *events.Event) *events.Eve
 	if fleet.ReasonOf(err) == "" {
 		err = &fleet.Refusal{Reason: ReasonIssuer, Detail: err.Error()}
 	}
-	r.refuse(request.Node, err)
+	if _, report := request.Data.(*events.RefusalReported); report && fleet.ReasonOf(err) == RefusedTooMany {
+		r.metrics.count(resultRefused, RefusedTooMany) // it comes again, and is nobody's fault
+	} else {
+		r.refuse(request.Node, err)
+	}
 	return eventlog.RequestRefused(request.Node, request.ID, r.Now(), err)
 }
 
@@ -126,6 +131,9 @@ func (r *Renewer) refuse(id fleet.NodeID, err error) {
 // serve looks at the newest fold: an executor that lags behind would issue twice
 // what another one has issued already.
 func (r *Renewer) serve(ctx context.Context, e *events.Event) (*events.Event, error) {
+	if report, ok := e.Data.(*events.RefusalReported); ok {
+		return r.takeReport(ctx, e, report)
+	}
 	d, ok := e.Data.(*events.RenewalRequested)
 	if !ok {
 		return nil, &fleet.Refusal{Reason: events.ReasonUnknownType, Detail: fmt.Sprintf("a node may not request %s", e.Type)}
