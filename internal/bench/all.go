@@ -15,6 +15,14 @@ func All() []Benchmark {
 	)
 }
 
+// Rows are those of all benchmarks, in order.
+func Rows() (rows []Row) {
+	for _, b := range All() {
+		rows = append(rows, b.Rows...)
+	}
+	return rows
+}
+
 // ratio and value are shorthand for what a row must reach.
 func ratioAtLeast(must, aim float64) Bound {
 	return Bound{Must: must, Aim: aim, OfRatio: true, AtLeast: true}

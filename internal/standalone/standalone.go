@@ -22,6 +22,7 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/authority"
+	"github.com/fleetfold/fleetfold/pkg/busconf"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
@@ -50,6 +51,9 @@ type Options struct {
 	// an identity below Dir. Inventory is then the one that will be applied first.
 	Secure    bool
 	Inventory *fleet.Inventory
+	// Mode is how a secure server knows who somebody is; empty means that of Dir,
+	// and for a new one what the number of nodes asks for.
+	Mode busconf.Mode
 	// Lease of the agents, at least 1 s.
 	Lease time.Duration
 	// Concurrency of the executor.

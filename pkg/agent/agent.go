@@ -215,6 +215,10 @@ func (a *Agent) Run(ctx context.Context, bus Bus) error {
 	if err := a.leave(context.WithoutCancel(ctx), bus); err != nil {
 		a.log.Warn().Err(err).Msg("farewell failed, the node will be called lost")
 	}
+	if cause == causeDecommissioned {
+		// Who started it before the inventory was applied has to know what to do.
+		a.log.Warn().Str(field.Node, string(a.cfg.Node)).Msg("the inventory in force does not name this node: its credential is forgotten, start the agent again once it does")
+	}
 	a.log.Info().Str(field.Node, string(a.cfg.Node)).Str(field.Cause, cause).Msg("agent stopped")
 	return nil
 }

@@ -56,7 +56,6 @@ var serviceRights = []Right{
 	{[]Role{Planner}, Publish, []string{"<fleet>.events.inventory", "<fleet>.events.node.*", "<fleet>.events.plan", "<fleet>.events.refusal", "<fleet>.actions.>"}, "facts, plans and actions"},
 	{[]Role{Planner}, Publish, []string{"$O.<FLEET>_INVENTORIES.C.*", "$O.<FLEET>_INVENTORIES.M.*"}, "the texts of inventories"},
 	{[]Role{Planner}, Publish, []string{"$O.<FLEET>_SNAPSHOTS.C.*", "$O.<FLEET>_SNAPSHOTS.M.*"}, "snapshots of the fold"},
-	{[]Role{Planner}, Publish, []string{"$JS.API.STREAM.PURGE.OBJ_<FLEET>_SNAPSHOTS"}, "deleting old snapshots, which are a cache: the one thing that anybody may purge"},
 	{[]Role{Planner}, Publish, []string{"$JS.API.STREAM.CREATE.<FLEET>", "$JS.API.STREAM.CREATE.<FLEET>_INGEST", "$JS.API.STREAM.CREATE.<FLEET>_PRESENCE", "$JS.API.STREAM.CREATE.<FLEET>_TRUST", "$JS.API.STREAM.CREATE.OBJ_<FLEET>_INVENTORIES", "$JS.API.STREAM.CREATE.OBJ_<FLEET>_SNAPSHOTS"}, "making streams that are missing"},
 	{[]Role{Planner}, Publish, []string{"$JS.API.CONSUMER.CREATE.<FLEET>_INGEST.*.<fleet>.credential.*", "$JS.API.CONSUMER.INFO.<FLEET>_INGEST.*", "$JS.API.CONSUMER.MSG.NEXT.<FLEET>_INGEST.*", "$JS.API.CONSUMER.DELETE.<FLEET>_INGEST.*", "$JS.API.STREAM.MSG.GET.<FLEET>_INGEST"}, "reading proofs"},
 	{[]Role{Planner}, Publish, []string{"$JS.API.CONSUMER.CREATE.<FLEET>_PRESENCE.*.<fleet>.presence.*", "$JS.API.CONSUMER.INFO.<FLEET>_PRESENCE.*", "$JS.API.CONSUMER.MSG.NEXT.<FLEET>_PRESENCE.*", "$JS.API.CONSUMER.DELETE.<FLEET>_PRESENCE.*", "$JS.API.DIRECT.GET.<FLEET>_PRESENCE.>"}, "reading leases"},

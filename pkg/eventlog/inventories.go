@@ -54,7 +54,7 @@ func (b *Bus) PutInventory(ctx context.Context, text []byte) (digest string, err
 	if len(text) > largeInventory {
 		chunk = snapshotChunk
 	}
-	if err := b.putObject(ctx, b.inventoriesBucket(), name, chunk, bytes.NewReader(text)); err != nil {
+	if _, err := b.putObject(ctx, b.inventoriesBucket(), name, chunk, bytes.NewReader(text)); err != nil {
 		return "", fmt.Errorf("store inventory %s: %w", name, plain(err))
 	}
 	return digestPrefix + name, nil
@@ -73,27 +73,21 @@ func (b *Bus) GetInventory(ctx context.Context, digest string) ([]byte, error) {
 	return text, nil
 }
 
-// readInventory reads a text. When two planners store the same one at once, the
-// second replaces the parts that the first has stored, and whoever is about to
-// read those would find them missing. So what has changed meanwhile is read anew.
+// readInventory reads a text. When two store the same one at once the last one's
+// parts count, and the others stay where they are.
 func (b *Bus) readInventory(ctx context.Context, name string) ([]byte, error) {
-	for before := ""; ; {
-		info, err := b.objectInfo(ctx, b.inventoriesBucket(), name)
-		if errors.Is(err, errNoObject) {
-			return nil, ErrNoInventory
-		}
-		if err != nil {
-			return nil, damagedInventory(err)
-		}
-		text, err := b.readText(ctx, info)
-		if !errors.Is(err, errObjectIncomplete) || info.NUID == before {
-			if err == nil && hashName(text) != name {
-				err = ErrInventoryDamaged
-			}
-			return text, damagedInventory(err)
-		}
-		before = info.NUID
+	info, err := b.objectInfo(ctx, b.inventoriesBucket(), name)
+	if errors.Is(err, errNoObject) {
+		return nil, ErrNoInventory
 	}
+	if err != nil {
+		return nil, damagedInventory(err)
+	}
+	text, err := b.readText(ctx, info)
+	if err == nil && hashName(text) != name {
+		err = ErrInventoryDamaged
+	}
+	return text, damagedInventory(err)
 }
 
 func damagedInventory(err error) error {

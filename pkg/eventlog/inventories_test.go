@@ -53,7 +53,7 @@ func TestADamagedInventoryIsNotReturnedAndCanBeStoredAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.putObject(within(t), b.inventoriesBucket(), strings.TrimPrefix(digest, digestPrefix), objectChunk, strings.NewReader("wrong")); err != nil {
+	if _, err := b.putObject(within(t), b.inventoriesBucket(), strings.TrimPrefix(digest, digestPrefix), objectChunk, strings.NewReader("wrong")); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := b.GetInventory(within(t), digest); !errors.Is(err, ErrInventoryDamaged) {

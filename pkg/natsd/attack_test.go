@@ -295,20 +295,20 @@ func administration(stream string) []string {
 	return append(all, "$JS.API.ACCOUNT.PURGE.SERVICES", "$JS.API.SERVER.REMOVE", "$JS.API.META.LEADER.STEPDOWN", "$SYS.REQ.SERVER.PING")
 }
 
-// exceptions are what of it a planner may: snapshots are a cache, and leases must
-// be heard again after the loss of a server.
-var exceptions = []string{"$JS.API.STREAM.PURGE.OBJ_FLEET_SNAPSHOTS", "$JS.API.STREAM.LEADER.STEPDOWN.FLEET_PRESENCE"}
+// exception is what of it a planner may: leases must be heard again after the loss
+// of a server.
+const exception = "$JS.API.STREAM.LEADER.STEPDOWN.FLEET_PRESENCE"
 
 func TestNoServiceAdministersStreams(t *testing.T) { inEachMode(t, noServiceAdministersStreams) }
 
 func noServiceAdministersStreams(t *testing.T, mode busconf.Mode) {
 	b := secureBusIn(t, mode, "a")
-	streams := []string{"FLEET", "FLEET_INGEST", "FLEET_PRESENCE", "OBJ_FLEET_INVENTORIES", "OBJ_FLEET_SNAPSHOTS"}
+	streams := []string{"FLEET", "FLEET_INGEST", "FLEET_PRESENCE", "FLEET_TRUST", "OBJ_FLEET_INVENTORIES", "OBJ_FLEET_SNAPSHOTS", "KV_FLEET_TOKENS"}
 	for _, r := range busconf.Services {
 		c := b.as(r)
 		for _, s := range streams {
 			c.mustNotPublish(slices.DeleteFunc(administration(s), func(subject string) bool {
-				return r == busconf.Planner && slices.Contains(exceptions, subject)
+				return r == busconf.Planner && subject == exception
 			})...)
 			if r != busconf.Planner {
 				c.mustNotPublish("$JS.API.STREAM.CREATE." + s)
