@@ -42,11 +42,25 @@ func TestAPostByABadCertificateIsRefused(t *testing.T) {
 	as.ID = "spiffe://" + domain + "/somebody"
 	g.answers(g.post(as), http.StatusUnauthorized, identity.SPIFFEIDMismatch)
 	g.answers(g.post(g.holder("stray", func(n *node) string { return g.nyc.issue(n.id, n.key, time.Now()) })), http.StatusUnauthorized, identity.IssuerRegion)
+	g.answers(g.post(g.twofold("elsewhere")), http.StatusUnauthorized, identity.CertificateUnparsable)
 
 	g.be(false)
+	g.answers(g.post(g.twofold("elsewhere")), http.StatusUnauthorized, identity.CertificateUnparsable)
 	g.answers(g.post(mixed), http.StatusUnauthorized, identity.ProofSignature)
 	g.answers(g.post(as), http.StatusUnauthorized, identity.SPIFFEIDMismatch)
 	g.answers(g.post(nil), http.StatusNoContent, "")
+}
+
+// twofold signs by the key of nyc's issuer, whose own certificate stands behind that
+// of a node of no region, so that two readers could take either for the leaf.
+func (g *target) twofold(id fleet.NodeID) *receiver.Credential {
+	g.t.Helper()
+	c := g.holder(id, func(n *node) string {
+		leaf := strings.TrimSpace(g.root.issue(n.id, n.key, time.Now()))
+		return leaf + "\u00a0\n" + string(g.nyc.ca.CertificatePEM())
+	})
+	c.Key = g.nyc.key
+	return c
 }
 
 // What was revoked, and a copy of what was replaced, are refused as soon as the list
@@ -121,7 +135,12 @@ func TestAPostThatIsTooMuchIsRefused(t *testing.T) {
 	g.answers(g.request(strings.NewReader(deep)), http.StatusBadRequest, receiver.BadEvent)
 	g.answers(binary("", 100), http.StatusRequestEntityTooLarge, receiver.TooLarge)
 	g.answers(binary("", 1000), http.StatusRequestEntityTooLarge, receiver.TooLarge)
-	g.until(refusals(receiver.TooLarge, 5))
+	plain := g.post(g.good()) // headers that are no attributes are not read for nothing, either
+	for n := range 300 {
+		plain.Header[fmt.Sprint("X-", n)] = []string{"1"}
+	}
+	g.answers(plain, http.StatusRequestEntityTooLarge, receiver.TooLarge)
+	g.until(refusals(receiver.TooLarge, 6))
 	if got := g.millionHeaders(); !strings.Contains(got, "431 Request Header Fields Too Large") {
 		t.Errorf("a million headers are answered %q", got)
 	}

@@ -4,6 +4,7 @@ package benchgate
 
 import (
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -57,6 +58,17 @@ func TestReconcileIsLinear(t *testing.T) {
 		}) / float64(nodes)
 	}
 	atMost(t, 8, "a node of 100000 to one of 1000", perNode(large, 3), perNode(small, 300))
+}
+
+// Who is who is found out once: from then on only that it is still so.
+func TestReconcileOfTheSameNodesLooksNobodyUp(t *testing.T) {
+	s := newSite(t, large)
+	var again, anew engine.Reconciler
+	observed, turned := s.shuffled(), s.shuffled()
+	slices.Reverse(turned.Nodes)
+	next := func() *fleet.ObservedState { observed, turned = turned, observed; return turned }
+	atMost(t, 0.3, "a fleet that was seen to one in another order", cost(10, func() { again.Reconcile(s.desired.Inventory, observed) }),
+		cost(10, func() { anew.Reconcile(s.desired.Inventory, next()) }))
 }
 
 func TestReconcileOfAConvergedFleetAllocatesNothing(t *testing.T) {

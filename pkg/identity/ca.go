@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -98,6 +99,8 @@ func LoadOrCreateCA(dir, trustDomain string, now time.Time) (ca *CA, created boo
 // the folder get the same issuer. A root is made to be valid for ten years, an
 // intermediate for one, and for no longer than its root.
 //
+// The folder is made, or becomes, its owner's alone; see OwnFolder.
+//
 // A certificate of another trust domain or region, one that is not valid at
 // now, one that is damaged, one by another root, and one without its key are
 // errors that name the file; nothing is ever overwritten.
@@ -110,6 +113,9 @@ func OpenCA(c CAConfig, now time.Time) (ca *CA, created bool, err error) {
 		return nil, false, err
 	}
 	ca = &CA{trustDomain: c.TrustDomain, region: c.Region, parent: c.Parent}
+	if err := OwnFolder(c.Dir); err != nil {
+		return nil, false, fmt.Errorf("open issuer: %w", err)
+	}
 	path := filepath.Join(c.Dir, "ca.crt")
 	if ca.signer, err = c.signer(ca, path); err != nil {
 		return nil, false, err
@@ -134,6 +140,8 @@ func (c CAConfig) checkParent() error {
 		return errors.New("open issuer: an intermediate cannot certify another one")
 	case c.Parent != nil && c.Parent.trustDomain != c.TrustDomain:
 		return fmt.Errorf("open issuer: the root is of trust domain %q, the intermediate of %q", c.Parent.trustDomain, c.TrustDomain)
+	case c.Parent != nil && net.ParseIP(c.TrustDomain) != nil:
+		return fmt.Errorf("open issuer: an intermediate cannot be confined to trust domain %q, which is an IP address: name the trust domain otherwise, or leave intermediate_ca out", c.TrustDomain)
 	}
 	return nil
 }
@@ -142,7 +150,7 @@ func (c CAConfig) checkParent() error {
 // written first, so a certificate that stands alone has lost its key.
 func (c CAConfig) signer(ca *CA, certPath string) (crypto.Signer, error) {
 	if c.Signer != nil {
-		return c.Signer, os.MkdirAll(c.Dir, 0o700)
+		return c.Signer, nil
 	}
 	keyPath := filepath.Join(c.Dir, "ca.key")
 	if _, err := os.Stat(certPath); errors.Is(err, fs.ErrNotExist) {

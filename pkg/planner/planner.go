@@ -102,7 +102,9 @@ type Planner struct {
 	// misfits are the messages of the log that do not fit and were not reported.
 	misfits misfits
 	sight   sight
-	pacer   pacer
+	// challenges are the certificates that wait for proof.
+	challenges challenges
+	pacer      pacer
 	// refusals puts on the log what the border refused.
 	refusals *refusals.Recorder
 	trouble  trouble
@@ -172,6 +174,7 @@ func (p *Planner) onStart(st *projection.State) {
 func (p *Planner) onRecord(r eventlog.Record, c projection.Change) {
 	p.touched.add(c)
 	p.misfits.add(r)
+	p.challenges.add(r)
 	p.refusals.OnRecord(r)
 	p.Metrics.record(r)
 }

@@ -64,17 +64,22 @@ func (s *State) Apply(seq uint64, at time.Time, e *events.Event) (Change, error)
 		s.planEnd = seq
 		return Change{}, nil
 	}
-	concernsNode := s.moveFence(seq, e)
 	if at.After(s.at) {
 		s.at = at
 	}
+	if changed, isFact := s.applyNodeFact(seq, at, e); isFact {
+		s.planEnd = seq
+		if !changed {
+			s.ignore(e.Type)
+			return Change{}, nil
+		}
+		return Change{Nodes: s.recent.add(seq, e.Node)}, nil
+	}
+	s.moveFence(seq, e)
 	if !e.Type.IsAction() {
 		s.planEnd = seq // a plan is one piece: whatever it announced has come or never will
 	}
 	change, fits := s.apply(seq, at, e)
-	if concernsNode {
-		s.keep()
-	}
 	switch {
 	case !fits:
 		s.unfit++
@@ -97,9 +102,8 @@ func (s *State) advance(seq uint64) error {
 }
 
 // moveFence notes the sequence on the event's subject, whether or not the
-// event counts for anything: whoever appends there has to know. It says whether
-// the subject is a node's, whose record then lies on the desk.
-func (s *State) moveFence(seq uint64, e *events.Event) (concernsNode bool) {
+// event counts for anything: whoever appends there has to know.
+func (s *State) moveFence(seq uint64, e *events.Event) {
 	switch e.Type {
 	case events.TypePlanDecided:
 		s.last.plan = seq
@@ -112,10 +116,9 @@ func (s *State) moveFence(seq uint64, e *events.Event) (concernsNode bool) {
 		s.last.trust = seq
 	case events.TypeNodeBundleReported, events.TypeNodeAppeared, events.TypeNodeLost, events.TypeNodeLeft, events.TypeNodeRemoved,
 		events.TypeCredentialIssued, events.TypeCredentialProved, events.TypeCredentialExpired, events.TypeCredentialRevoked:
-		s.open(e.Node).last = seq
-		return true
+		_, c := s.open(e.Node)
+		c.last = seq
 	}
-	return false
 }
 
 // apply says what the event changed, and whether type and data belong together.
@@ -160,11 +163,9 @@ func (s *State) apply(seq uint64, at time.Time, e *events.Event) (c Change, fits
 		_, ok := data[events.CheckpointSigned](e)
 		return Change{}, ok
 	}
-	changed, fits := s.applyNodeFact(at, e)
-	if changed {
-		c.Nodes = s.recent.add(seq, e.Node)
-	}
-	return c, fits
+	// A fact on a node that fits is none of those that come here.
+	d, known := events.Describe(e.Type)
+	return Change{}, known && d.Channel > events.ChannelAction
 }
 
 // data is the payload of e when it is a T, as the event's type demands.

@@ -2,45 +2,39 @@ package projection
 
 import "strings"
 
-// certificateText is a certificate as PEM, and behind it the chain that it came
-// with: that is the same for all of a region, and kept once.
-type certificateText struct{ leaf, chain string }
-
 const pemEnd = "-----END CERTIFICATE-----\n"
 
-// textOf takes a text apart; nil for an empty one.
-func (c *cells) textOf(pem string) *certificateText {
-	if pem == "" {
-		return nil
+// cut takes a certificate as PEM apart from the chain that it came with: that is
+// the same for all of a region, and kept once, under a number. near is a number
+// that it may have.
+func (n *names) cut(pem string, near uint32) (leaf string, chain uint32) {
+	leaf, behind, found := strings.Cut(pem, pemEnd)
+	if !found || behind == "" {
+		return pem, 0
 	}
-	leaf, chain, found := strings.Cut(pem, pemEnd)
-	if !found || chain == "" {
-		return &certificateText{leaf: pem}
+	if chain = n.number(behind, near); chain == 0 {
+		return pem, 0 // no room
 	}
-	leaf = strings.Clone(pem[:len(leaf)+len(pemEnd)]) // without what stood behind it
-	return &certificateText{leaf: leaf, chain: c.names.shared(chain)}
+	return strings.Clone(pem[:len(leaf)+len(pemEnd)]), chain // without what stood behind it
 }
 
-// same says that two texts are the same, however they lie.
-func (t *certificateText) same(other *certificateText) bool {
-	return t == other || t.String() == other.String()
+func (n *names) pem(of *credential) string {
+	if of.chain == 0 {
+		return of.leaf
+	}
+	return of.leaf + n.of(of.chain)
 }
 
-func (t *certificateText) String() string {
-	switch {
-	case t == nil:
-		return ""
-	case t.chain == "":
-		return t.leaf
+// sameText says that two certificates are the same, however they lie.
+func (n *names) sameText(a, b *credential) bool {
+	if a.chain == b.chain {
+		return a.leaf == b.leaf
 	}
-	return t.leaf + t.chain
+	return n.pem(a) == n.pem(b)
 }
 
-// is says that the text is that one.
-func (t *certificateText) is(pem string) bool {
-	if t == nil {
-		return pem == ""
-	}
-	leaf, found := strings.CutSuffix(pem, t.chain)
-	return found && leaf == t.leaf
+// hasText says that the certificate is that one.
+func (n *names) hasText(of *credential, pem string) bool {
+	leaf, found := strings.CutSuffix(pem, n.of(of.chain))
+	return found && leaf == of.leaf
 }

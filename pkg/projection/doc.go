@@ -25,7 +25,9 @@
 //   - An inventory counts if its generation is higher than the one in force.
 //
 //   - An action is in flight from its event to its first outcome; a second
-//     outcome, or the same action again, counts for nothing.
+//     outcome, or the same action again, counts for nothing. The first outcome
+//     is one of its need, if anything is remembered then of attempts at that
+//     need at the action's epoch and generation.
 //
 //   - control.paused and control.resumed begin and end the pause of exactly
 //     their target; the first pause counts.

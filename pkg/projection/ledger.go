@@ -106,7 +106,7 @@ func (l *Ledger) InFlight(id fleet.NodeID) (fleet.ActionID, fleet.ActionType, bo
 
 // Epoch is the present epoch of a node id, 1 for one never heard of. The fleet,
 // the empty id, has one life only.
-func (l *Ledger) Epoch(id fleet.NodeID) uint64 { return l.ids.get(id).head().epoch }
+func (l *Ledger) Epoch(id fleet.NodeID) uint64 { return l.ids.get(id).epochNow() }
 
 // Attempts is what was tried for a need, at the newest epoch and generation it
 // was tried at. The zero value means never.

@@ -25,6 +25,8 @@ type foldMachine struct {
 	count map[string]int // what counted for nothing, by type
 	// silent: the oracle is not asked; the machine only makes histories.
 	silent bool
+	dress  dress
+	held   []held
 }
 
 // answers is all that a state is asked for decisions, told of the few ids that
@@ -178,6 +180,9 @@ func (c chronicle) place(ignored map[string]int) place {
 // tell hands the next message to both. With a subject and no event it is
 // skipped.
 func (m *foldMachine) tell(t *rapid.T, e *events.Event, subject string) {
+	if e != nil {
+		m.dress.on(e)
+	}
 	seq := uint64(len(m.log) + 1)
 	next := message{seq: seq, at: storedAt(seq), event: e, subject: subject, fits: fits(e)}
 	m.log = append(m.log, next)
@@ -262,13 +267,15 @@ func (m *foldMachine) compare(t *rapid.T, what string, want, got any) {
 
 func TestTheFoldAgreesWithANaiveOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := &foldMachine{state: projection.New(), count: map[string]int{}}
+		m := &foldMachine{state: projection.New(), count: map[string]int{}, dress: drawDress(t)}
 		m.facts = m.log.answers()
 		moves := m.moves()
 		for _, name := range slices.Sorted(maps.Keys(moves)) {
 			moves[name+", again"] = moves[name] // so that "anything" and misfits stay the smaller part
 		}
-		moves["anything"], moves["a misfit"] = m.anything, m.misfit
+		moves["anything"], moves["a misfit"], moves["hold still"] = m.anything, m.misfit, m.hold
 		t.Repeat(moves)
+		m.checkHeld(t)
+		m.checkRestored(t)
 	})
 }

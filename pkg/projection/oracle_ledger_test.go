@@ -152,7 +152,7 @@ func (c chronicle) attempts(need fleet.Action, all []trip) projection.Attempts {
 	}
 	last := tried[len(tried)-1]
 	tried = slices.DeleteFunc(tried, func(t trip) bool { return t.Generation != last.Generation })
-	a := outcomesOf(tried)
+	a := outcomesOf(noted(all, tried))
 	a.Published, a.Epoch, a.Generation = last.Attempt, last.Epoch, last.Generation
 	a.Retry = c.retried(last, all, a)
 	return a
@@ -175,9 +175,23 @@ func (c chronicle) retried(last trip, all []trip, a projection.Attempts) bool {
 	return false
 }
 
+// noted are the attempts whose outcome came while something was remembered of the
+// need at their epoch and generation. What was forgotten meanwhile may be among
+// them: it was an attempt at the same, and says how that went.
+func noted(all, tried []trip) (list []trip) {
+	for _, t := range all {
+		stood := func(u trip) bool {
+			return u.Action == t.Action && u.Epoch == t.Epoch && u.Generation == t.Generation && u.Sequence < t.end.seq
+		}
+		if t.end != nil && slices.ContainsFunc(tried, stood) {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
 // outcomesOf tells how the attempts ended, in the order in which they did.
 func outcomesOf(tried []trip) (a projection.Attempts) {
-	tried = slices.DeleteFunc(slices.Clone(tried), func(t trip) bool { return t.end == nil })
 	slices.SortFunc(tried, func(a, b trip) int { return cmp.Compare(a.end.seq, b.end.seq) })
 	for _, t := range tried {
 		a.LastOutcome, a.LastRefused, a.LastError = t.end.at, false, ""

@@ -33,8 +33,8 @@ func (s *State) Skip(seq uint64, subjects events.Subjects, subject string) error
 			return nil
 		}
 		if id, err := events.ParseToken(token); err == nil {
-			s.open(id).last = seq
-			s.keep()
+			_, c := s.open(id)
+			c.last = seq
 		}
 	}
 	return nil

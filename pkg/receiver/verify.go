@@ -101,7 +101,7 @@ func (e *evidence) signature() error {
 	if e.pem, err = base64.RawURLEncoding.Strict().DecodeString(text); err != nil {
 		return refuse(identity.CertificateUnparsable, ChainAttribute+" is not base64 for URLs")
 	}
-	if e.chain, err = parseChain(e.pem); err != nil {
+	if e.chain, err = identity.ParseChain(e.pem); err != nil {
 		return err
 	}
 	signed, err := identity.Verify(e.post.Proof, e.chain[0].PublicKey, e.post.core(), e.post.extension)

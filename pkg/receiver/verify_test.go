@@ -242,7 +242,7 @@ func TestACredentialThatLapsesAfterTheFlipIsWarnedOf(t *testing.T) {
 
 // keyID of the root, as leaves name it.
 func (w *world) keyID() string {
-	chain, err := parseChain(w.ca.CertificatePEM())
+	chain, err := identity.ParseChain(w.ca.CertificatePEM())
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -292,7 +292,7 @@ func TestAnIntermediatesListIsReadByItsOwnKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chain, err := parseChain(gone.ChainPEM)
+	chain, err := identity.ParseChain(gone.ChainPEM)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -157,11 +157,11 @@ func (r *Renewer) decide(ctx context.Context, c *claim) (*events.Event, error) {
 		r.metrics.count(resultConfirmed, "")
 		return r.answer(c, events.TypeCredentialConfirmed, &events.CredentialConfirmed{Serial: proved.Serial}), nil
 	case c.Serial != proved.Serial: // it has lost what it proved
-		return r.redeliver(c, proved), nil
+		return r.redeliver(ctx, c, proved)
 	case c.PendingSerial != "" && (issued == nil || issued.Serial != c.PendingSerial):
 		return nil, &fleet.Refusal{Reason: RefusedSuperseded, Detail: "another credential was issued since the pending one"}
 	case c.waiting():
-		return r.redeliver(c, issued), nil
+		return r.redeliver(ctx, c, issued)
 	}
 	if early := c.tooEarly(r.Now()); early != nil {
 		return nil, early
@@ -169,9 +169,13 @@ func (r *Renewer) decide(ctx context.Context, c *claim) (*events.Event, error) {
 	return r.issue(ctx, c)
 }
 
-func (r *Renewer) redeliver(c *claim, held *projection.Credential) *events.Event {
+func (r *Renewer) redeliver(ctx context.Context, c *claim, held *projection.Credential) (*events.Event, error) {
+	issued, err := eventlog.IssuedAt(ctx, r.Log, held.Sequence)
+	if err != nil {
+		return nil, fmt.Errorf("get certificate of node %s: %w", c.desired.ID, err)
+	}
 	r.metrics.count(resultRepeated, "")
-	return r.delivery(c, held.Serial, held.Nonce, held.CertificatePEM)
+	return r.delivery(c, held.Serial, held.Nonce, issued.CertificatePEM), nil
 }
 
 // issue appends credential.issued on the condition that nothing was said of the
