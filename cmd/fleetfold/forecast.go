@@ -34,7 +34,9 @@ type candidate struct {
 // readCandidate reads an inventory that must be valid. Problems and warnings are
 // said on standard error.
 func readCandidate(cmd *cobra.Command, name string) (candidate, error) {
+	end := busy(cmd, "reading "+shown(name))
 	text, inv, rep := inventory.Read(input(cmd, name))
+	end()
 	if err := printReport(cmd.ErrOrStderr(), name, rep); err != nil {
 		return candidate{}, err
 	}

@@ -59,6 +59,7 @@ func follow(ctx context.Context, cmd *cobra.Command, flags *cli.NATSFlags) (*liv
 	l := &live{bus: bus, view: snapshots.ForCommand(bus, cmd.ErrOrStderr()), inventories: view.NewInventories(bus.GetInventory), done: make(chan error, 1)}
 	ctx, l.stop = context.WithCancel(ctx)
 	go func() { l.done <- l.view.Run(ctx) }()
+	defer busy(cmd, "folding the log")()
 	if err := l.view.CatchUp(ctx); err != nil {
 		l.close()
 		return nil, fmt.Errorf("fold the log: %w", err)

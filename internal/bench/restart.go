@@ -27,7 +27,7 @@ func restartBenchmark(n int) Benchmark {
 				Help: "the same until its first decision, for which it reads the inventory, too",
 			},
 		},
-		Slow: n > 100_000,
+		Slow: n >= 100_000,
 		run:  func(ctx context.Context, r *run) error { return r.restart(ctx, n) },
 	}
 }

@@ -141,7 +141,7 @@ func (r *run) incremental(ctx context.Context, n int) error {
 	c := changer{state: state, nodes: n, step: coprime(n)}
 	best := math.Inf(1)
 	for range 5 {
-		took, err := c.decide(ctx, r.pick(20_000, 20_000, 100), func() decide.Decided { return decider.Plan(state, desired, given) })
+		took, err := c.decide(ctx, r.pick(20_000, 4_000, 100), func() decide.Decided { return decider.Plan(state, desired, given) })
 		if err != nil {
 			return err
 		}
