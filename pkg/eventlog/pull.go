@@ -118,6 +118,22 @@ func (p *pull) next(ctx context.Context) (m *nats.Msg, err error) {
 	return m, err
 }
 
+// some waits for the next message and returns it with those that are here
+// already, at most limit. Messages may come along with an error.
+func (p *pull) some(ctx context.Context, limit int) (got []*nats.Msg, err error) {
+	m, err := p.next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	got = append(make([]*nats.Msg, 0, min(limit, 1+len(p.messages))), m)
+	for err == nil && len(got) < limit && p.waiting() {
+		if m, err = p.wait(ctx); m != nil {
+			got = append(got, m)
+		}
+	}
+	return got, err
+}
+
 // wait is next, but for a request that ended after it had brought messages:
 // that is no silence to look behind, and the next request follows.
 func (p *pull) wait(ctx context.Context) (*nats.Msg, error) {
@@ -248,6 +264,36 @@ func (b *Bus) pauseUnless(ctx context.Context, n int, stop <-chan struct{}) erro
 		return nats.ErrConnectionClosed
 	}
 	return nil
+}
+
+// placeOf reads the place of a message in its stream, and when it was stored.
+func placeOf(m *nats.Msg) (seq uint64, at time.Time, err error) {
+	if seq, at, ok := quickPlace(m.Reply); ok {
+		return seq, at, nil
+	}
+	meta, err := metadata(m)
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	return meta.Sequence.Stream, meta.Timestamp, nil
+}
+
+// quickPlace reads the acknowledgement subjects of a server without a domain,
+// $JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.<of the consumer>.<time>.<pending>.
+func quickPlace(reply string) (seq uint64, at time.Time, ok bool) {
+	rest, ok := strings.CutPrefix(reply, "$JS.ACK.")
+	if !ok || strings.Count(rest, ".") != 6 {
+		return 0, time.Time{}, false
+	}
+	for range 3 {
+		_, rest, _ = strings.Cut(rest, ".")
+	}
+	sequence, rest, _ := strings.Cut(rest, ".")
+	_, rest, _ = strings.Cut(rest, ".")
+	stored, _, _ := strings.Cut(rest, ".")
+	seq, wrong := strconv.ParseUint(sequence, 10, 64)
+	nanos, bad := strconv.ParseInt(stored, 10, 64)
+	return seq, time.Unix(0, nanos), wrong == nil && bad == nil
 }
 
 // metadata reads the place of a message from its acknowledgement subject.
