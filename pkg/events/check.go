@@ -99,6 +99,10 @@ var inURI = func() (in [256]bool) {
 
 // checkSource checks for the characters of a URI reference.
 func checkSource(s string) error {
+	switch s {
+	case SourcePlanner, SourceExecutor, SourceOperator:
+		return nil
+	}
 	if err := checkText("source", s); err != nil {
 		return err
 	}

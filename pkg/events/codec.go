@@ -200,9 +200,6 @@ func (s Subjects) check(subject string, e *Event, f *form) error {
 // decode reads data strictly: no unknown, missing, doubled, null or
 // differently spelled field, nothing behind the object, only UTF-8.
 func (f *form) decode(body []byte) (Payload, error) {
-	if !utf8.Valid(body) {
-		return nil, refuse(ReasonBadData, "data of %s is not valid UTF-8", f.Type)
-	}
 	if data, ok := f.quick(body); ok {
 		return data, nil
 	}
@@ -221,6 +218,9 @@ func (f *form) quick(body []byte) (Payload, bool) {
 
 // slow decides what is read, and says what is wrong.
 func (f *form) slow(body []byte) (Payload, error) {
+	if !utf8.Valid(body) { // encoding/json would read something else
+		return nil, refuse(ReasonBadData, "data of %s is not valid UTF-8", f.Type)
+	}
 	data := f.fresh()
 	if err := json.Unmarshal(body, data); err != nil {
 		return nil, refuse(ReasonBadData, "data of %s: %v", f.Type, err)

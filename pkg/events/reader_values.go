@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // space skips white space.
@@ -28,19 +29,23 @@ func skip(text []byte, c byte) ([]byte, bool) {
 	return text[1:], true
 }
 
-// quoted cuts off a string, still with its quotes and escapes. That it is UTF-8
-// has been looked at.
+// quoted cuts off a string, still with its quotes and escapes, if it is UTF-8.
 func quoted(text []byte) (raw, rest []byte, escaped, ok bool) {
 	if len(text) == 0 || text[0] != '"' {
 		return nil, nil, false, false
 	}
+	ascii := true
 	for i := special(text, 1); i < len(text); i = special(text, i) {
-		switch text[i] {
-		case '"':
-			return text[:i+1], text[i+1:], escaped, true
-		case '\\':
+		switch c := text[i]; {
+		case c == '"':
+			raw, rest = text[:i+1], text[i+1:]
+			return raw, rest, escaped, ascii || utf8.Valid(raw)
+		case c == '\\':
 			escaped = true
 			i += 2
+		case c >= utf8.RuneSelf:
+			ascii = false
+			i++
 		default:
 			return nil, nil, false, false
 		}
@@ -48,20 +53,20 @@ func quoted(text []byte) (raw, rest []byte, escaped, ok bool) {
 	return nil, nil, false, false
 }
 
-// special is the first place from i on of a quote, a backslash or a control
-// character; len(text) or more without one. It looks at eight bytes at a time:
-// in each mask the lowest bit set is that of a true hit.
+// special is the first place from i on of a quote, a backslash, a control
+// character or one beyond ASCII; len(text) or more without one. It looks at eight
+// bytes at a time: the lowest bit set in each mask is that of a true hit.
 func special(text []byte, i int) int {
 	const each, high = 0x0101010101010101, 0x8080808080808080
 	for ; i+8 <= len(text); i += 8 {
 		word := binary.LittleEndian.Uint64(text[i:])
 		quote, backslash := word^each*'"', word^each*'\\'
-		if hit := ((word-each*' ')&^word | (quote-each)&^quote | (backslash-each)&^backslash) & high; hit != 0 {
+		if hit := (word | (word - each*' ') | (quote-each)&^quote | (backslash-each)&^backslash) & high; hit != 0 {
 			return i + bits.TrailingZeros64(hit)/8
 		}
 	}
 	for ; i < len(text); i++ {
-		if c := text[i]; c == '"' || c == '\\' || c < ' ' {
+		if c := text[i]; c == '"' || c == '\\' || c < ' ' || c >= utf8.RuneSelf {
 			return i
 		}
 	}
