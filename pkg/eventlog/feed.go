@@ -10,13 +10,16 @@ import (
 const (
 	// feedSlice is how many messages are handed on at a time at most: few enough
 	// to be still in the processor's cache when the next stage works on them.
-	feedSlice = 256
+	feedSlice = 128
 	// feedBuffer is how many such slices wait for the next Next.
 	feedBuffer = 4
-	// feedBatch is how many messages one request asks for: so many that the wait
-	// between two requests does not count on a long history. What they may weigh
-	// together is bounded besides.
+	// feedBatch is how many messages one request asks for at most: so many that
+	// the wait between two requests does not count on a long history, however far
+	// away the server is. What they may weigh together is bounded besides.
 	feedBatch = 4000
+	// feedLeast is how many it asks for where they come faster than they are
+	// worked on: then those that wait only fall out of the processor's cache.
+	feedLeast = 500
 )
 
 // feed is one consumer, for as long as nothing is wrong with it. It asks for
@@ -42,7 +45,8 @@ func (b *Bus) startFeed(stream, consumer string, back <-chan struct{}) (*feed, e
 		return nil, err
 	}
 	// Two requests are open at a time.
-	p.ahead, p.maxBytes = feedBatch/2, readBytes/2
+	p.batch, p.ahead, p.maxBytes = feedLeast, feedLeast/2, readBytes/2
+	p.least, p.most = feedLeast, feedBatch
 	f := &feed{
 		messages: make(chan []*nats.Msg, feedBuffer), broken: make(chan error, 1), back: back, pull: p,
 		ended: make(chan struct{}),

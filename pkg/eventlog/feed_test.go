@@ -3,6 +3,7 @@ package eventlog
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -154,5 +155,47 @@ func TestPlacesAreReadAsTheClientLibraryReadsThem(t *testing.T) {
 		if _, _, ok := quickPlace(reply); ok {
 			t.Errorf("%q was read the quick way", reply)
 		}
+	}
+}
+
+// Where messages wait for their reader, less is asked for at a time, and more
+// where the reader waits for them.
+func TestRequestsGrowAndShrinkWithWhoWaits(t *testing.T) {
+	p := &pull{messages: make(chan *nats.Msg, feedBatch), batch: feedLeast, least: feedLeast, most: feedBatch, brought: true}
+	sizes := func(open, here, times int) (all []int) {
+		for len(p.messages) > 0 {
+			<-p.messages
+		}
+		for range here {
+			p.messages <- &nats.Msg{}
+		}
+		for range times {
+			p.open = open
+			p.adapt()
+			if p.ahead != p.batch/2 {
+				t.Errorf("asks with %d to come, of %d", p.ahead, p.batch)
+			}
+			all = append(all, p.batch)
+		}
+		return all
+	}
+	for _, c := range []struct {
+		why               string
+		open, here, times int
+		want              []int
+	}{
+		{"all are on their way", 250, 0, 4, []int{1000, 2000, 4000, 4000}},
+		{"most are here", 2000, 1900, 4, []int{2000, 1000, 500, 500}},
+		{"none is open", 0, 0, 1, []int{1000}},
+	} {
+		if got := sizes(c.open, c.here, c.times); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.why, got, c.want)
+		}
+	}
+	if p.brought = false; p.batch != sizes(0, 0, 1)[0] {
+		t.Error("a silence made requests grow")
+	}
+	if p.brought, p.most = true, 0; p.batch != sizes(0, 0, 1)[0] {
+		t.Error("a pull of a fixed size changed it")
 	}
 }

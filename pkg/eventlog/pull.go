@@ -36,6 +36,8 @@ type pull struct {
 	bus     *Bus
 	request string // subject of the requests
 	batch   int
+	// least and most bound what batch is adapted to; 0: it stays as it is.
+	least, most int
 	// ahead is with how many messages to come the next request goes out: the
 	// server then reads on while those are worked on. 0: with none.
 	ahead int
@@ -171,7 +173,22 @@ func (p *pull) wait(ctx context.Context) (*nats.Msg, error) {
 // waiting says whether the next message is already here.
 func (p *pull) waiting() bool { return len(p.messages) > 0 }
 
+// adapt asks for more at a time where what is open is still on its way, and for
+// less where it is already here.
+func (p *pull) adapt() {
+	if p.most == 0 || !p.brought {
+		return
+	}
+	if len(p.messages) > p.open/2 {
+		p.batch = max(p.batch/2, p.least)
+	} else {
+		p.batch = min(p.batch*2, p.most)
+	}
+	p.ahead = p.batch / 2
+}
+
 func (p *pull) ask() error {
+	p.adapt()
 	asked := p.batch
 	if p.large {
 		asked = 1
