@@ -33,6 +33,12 @@ func StillAsked(s *projection.State, d *Desired, a fleet.Action) bool {
 	if !a.Type.ConcernsNode() {
 		return Wanted(s, d, a)
 	}
+	return AskedOfNode(d, a)
+}
+
+// AskedOfNode is StillAsked for an action of a node, which hangs on nothing but
+// the inventory.
+func AskedOfNode(d *Desired, a fleet.Action) bool {
 	return (d.Node(a.ID) != nil) == (a.Type != fleet.DecommissionNode)
 }
 

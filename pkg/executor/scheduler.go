@@ -19,22 +19,54 @@ type held struct {
 	seq     uint64
 	event   *events.Event
 	request *events.ActionRequested
-	running bool
 	// delivery is the newest one of this action: an older one may be superseded.
 	delivery atomic.Pointer[eventlog.Delivery]
 	// settled is set when the delivery was acknowledged or given back.
 	settled atomic.Bool
+
+	// The loop's: whether it takes a slot, and the plan, once the fold has told.
+	slot bool
+	plan fleet.PlanID
+
+	// What follows is the worker's, of which there is one at a time. The first turn
+	// began at began, and until is when the time for all is over. stands is the last
+	// sequence where the outcome belongs, as far as a lost race has shown it.
+	began, until time.Time
+	stands       uint64
 }
+
+// note is what a worker tells the loop of its action.
+type note struct {
+	held *held
+	what turn
+}
+
+type turn int
+
+const (
+	handlerEnded turn = iota // the outcome is on its way
+	actionEnded              // nothing is left to do but to acknowledge
+	raceLost                 // to be decided again
+)
 
 // scheduler decides which of the held deliveries starts when. All its fields
 // belong to the goroutine of loop.
 type scheduler struct {
 	*Executor
-	held     []*held // by sequence
-	free     int     // slots
+	held     map[uint64]*held // by sequence
+	waiting  []*held          // those that have not started, by sequence
+	busy     map[fleet.NodeID]*held
+	free     int // slots
 	arrivals chan eventlog.Delivery
-	ended    chan *held
+	notes    chan note
 	workers  sync.WaitGroup
+}
+
+func newScheduler(e *Executor) *scheduler {
+	return &scheduler{
+		Executor: e, free: e.Concurrency, held: make(map[uint64]*held), busy: make(map[fleet.NodeID]*held),
+		arrivals: make(chan eventlog.Delivery, e.Concurrency), notes: make(chan note, e.Concurrency),
+	}
 }
 
 func (s *scheduler) loop(ctx context.Context, lost <-chan error) error {
@@ -53,11 +85,26 @@ func (s *scheduler) loop(ctx context.Context, lost <-chan error) error {
 			return err
 		case d := <-s.arrivals:
 			s.hold(ctx, d)
-		case h := <-s.ended:
-			s.drop(h)
+		case n := <-s.notes:
+			s.take(n)
 		case <-beat.C:
 			s.askForTime()
 		case <-changed:
+		}
+		s.drain(ctx)
+	}
+}
+
+// drain takes what else has come: looking at all that waits costs more than that.
+func (s *scheduler) drain(ctx context.Context) {
+	for {
+		select {
+		case d := <-s.arrivals:
+			s.hold(ctx, d)
+		case n := <-s.notes:
+			s.take(n)
+		default:
+			return
 		}
 	}
 }
@@ -65,11 +112,8 @@ func (s *scheduler) loop(ctx context.Context, lost <-chan error) error {
 // hold files a delivery. One that is held already was handed out again while
 // its first run still works; only its acknowledgement is new.
 func (s *scheduler) hold(ctx context.Context, d eventlog.Delivery) {
-	at, found := slices.BinarySearchFunc(s.held, d.Record.Sequence, func(h *held, seq uint64) int {
-		return int(int64(h.seq) - int64(seq))
-	})
-	if found {
-		s.held[at].delivery.Store(&d)
+	if h := s.held[d.Record.Sequence]; h != nil {
+		h.delivery.Store(&d)
 		return
 	}
 	h := &held{seq: d.Record.Sequence, event: d.Record.Event}
@@ -80,7 +124,16 @@ func (s *scheduler) hold(ctx context.Context, d eventlog.Delivery) {
 		return
 	}
 	h.request = request
-	s.held = slices.Insert(s.held, at, h)
+	s.held[h.seq] = h
+	s.wait(h)
+}
+
+// wait files a delivery among those that are to start.
+func (s *scheduler) wait(h *held) {
+	at, _ := slices.BinarySearchFunc(s.waiting, h.seq, func(h *held, seq uint64) int {
+		return int(int64(h.seq) - int64(seq))
+	})
+	s.waiting = slices.Insert(s.waiting, at, h)
 }
 
 // requestOf reads an action from its record, or says why it is none.
@@ -103,70 +156,94 @@ func requestOf(r eventlog.Record) (request *events.ActionRequested, misfit strin
 
 // startReady starts what may start, in the order of the log.
 func (s *scheduler) startReady(ctx context.Context) {
-	if s.free == 0 || len(s.held) == 0 {
+	if s.free == 0 || len(s.waiting) == 0 {
 		return
 	}
-	folded, barred := s.barriers()
-	busy := make(map[fleet.NodeID]bool, len(s.held))
-	for _, h := range s.held {
-		if h.running {
-			busy[h.request.ID] = true
-		}
-	}
-	for _, h := range s.held {
-		if h.running {
-			continue
-		}
-		if s.free == 0 || h.seq > folded {
-			return
-		}
-		if barred[h] || busy[h.request.ID] {
-			if s.Concurrency == 1 {
-				return
-			}
-			// Two actions of one node keep their order even when both wait.
-			busy[h.request.ID] = true
-			continue
-		}
-		busy[h.request.ID] = true
+	var ready []*held
+	s.View.Read(func(state *projection.State) { ready = s.ready(state) })
+	for _, h := range ready {
 		s.start(ctx, h)
 	}
 }
 
-// barriers says how far the fold has come and which of the held must wait for
-// an earlier phase of their own plan.
-func (s *scheduler) barriers() (folded uint64, barred map[*held]bool) {
-	barred = make(map[*held]bool)
-	s.View.Read(func(state *projection.State) {
-		folded = state.Sequence()
-		for _, h := range s.held {
-			if h.running {
-				continue
-			}
-			if f, ok := state.Ledger().Flight(h.request.Action); ok {
-				earliest, _ := state.Ledger().EarliestPhase(f.Plan)
-				barred[h] = earliest < f.Action.Type.Phase()
-			}
+// ready are those of the waiting that may start on this fold, in the order of the
+// log. They wait no longer.
+func (s *scheduler) ready(state *projection.State) (ready []*held) {
+	phases := phases{ledger: state.Ledger()}
+	behind := make(map[fleet.NodeID]bool) // nodes of which one waits on
+	left := s.waiting[:0]
+	for i, h := range s.waiting {
+		if len(ready) == s.free || h.seq > state.Sequence() || s.Concurrency == 1 && len(left) > 0 {
+			left = append(left, s.waiting[i:]...)
+			break
 		}
-	})
-	return folded, barred
+		id := h.request.ID
+		if s.busy[id] != nil || behind[id] || phases.bar(h) {
+			behind[id] = true // two actions of one node keep their order even when both wait
+			left = append(left, h)
+			continue
+		}
+		s.busy[id] = h
+		ready = append(ready, h)
+	}
+	clear(s.waiting[len(left):])
+	s.waiting = left
+	return ready
+}
+
+// phases says which actions must wait for an earlier phase of their own plan.
+type phases struct {
+	ledger   *projection.Ledger
+	earliest map[fleet.PlanID]fleet.Phase
+}
+
+func (p *phases) bar(h *held) bool {
+	if h.plan == "" {
+		f, ok := p.ledger.Flight(h.request.Action)
+		if !ok {
+			return false // it is over, or was never counted
+		}
+		h.plan = f.Plan
+	}
+	earliest, known := p.earliest[h.plan]
+	if !known {
+		if p.earliest == nil {
+			p.earliest = make(map[fleet.PlanID]fleet.Phase)
+		}
+		earliest, _ = p.ledger.EarliestPhase(h.plan)
+		p.earliest[h.plan] = earliest
+	}
+	return earliest != 0 && earliest < h.request.Type.Phase()
 }
 
 func (s *scheduler) start(ctx context.Context, h *held) {
-	h.running = true
+	h.slot = true
 	s.free--
-	s.workers.Go(func() {
-		s.work(ctx, h)
-		select {
-		case s.ended <- h:
-		case <-ctx.Done():
-		}
-	})
+	s.workers.Go(func() { s.work(ctx, h) })
 }
 
-func (s *scheduler) drop(h *held) {
-	s.free++
-	s.held = slices.DeleteFunc(s.held, func(other *held) bool { return other == h })
+// tell is for workers.
+func (s *scheduler) tell(ctx context.Context, h *held, what turn) {
+	select {
+	case s.notes <- note{h, what}:
+	case <-ctx.Done():
+	}
+}
+
+func (s *scheduler) take(n note) {
+	h := n.held
+	if h.slot {
+		h.slot = false
+		s.free++
+	}
+	switch n.what {
+	case actionEnded:
+		delete(s.busy, h.request.ID)
+		delete(s.held, h.seq)
+	case raceLost:
+		delete(s.busy, h.request.ID)
+		s.wait(h)
+	}
 }
 
 // askForTime keeps every held delivery ours, also those that only wait.
@@ -185,6 +262,10 @@ func (s *scheduler) askForTime() {
 
 // giveBack lets the next executor have at once what was not finished.
 func (s *scheduler) giveBack() {
+	for len(s.arrivals) > 0 {
+		d := <-s.arrivals
+		_ = d.Retry(0)
+	}
 	for _, h := range s.held {
 		if !h.settled.Load() {
 			_ = h.delivery.Load().Retry(0) // without it, the server hands out again after AckWait
