@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -24,6 +25,8 @@ type held struct {
 	// settled is set when the delivery was acknowledged or given back.
 	settled atomic.Bool
 
+	// enter is closed when it has a slot, and its handler may begin.
+	enter chan struct{}
 	// The loop's: whether it takes a slot, and the plan, once the fold has told.
 	slot bool
 	plan fleet.PlanID
@@ -55,6 +58,7 @@ type scheduler struct {
 	*Executor
 	held     map[uint64]*held // by sequence
 	waiting  []*held          // those that have not started, by sequence
+	ahead    []*held          // those that have started without a slot, by sequence
 	busy     map[fleet.NodeID]*held
 	free     int // slots
 	arrivals chan eventlog.Delivery
@@ -129,11 +133,14 @@ func (s *scheduler) hold(ctx context.Context, d eventlog.Delivery) {
 }
 
 // wait files a delivery among those that are to start.
-func (s *scheduler) wait(h *held) {
-	at, _ := slices.BinarySearchFunc(s.waiting, h.seq, func(h *held, seq uint64) int {
-		return int(int64(h.seq) - int64(seq))
+func (s *scheduler) wait(h *held) { s.waiting = insert(s.waiting, h) }
+
+// insert keeps the order of the log.
+func insert(list []*held, h *held) []*held {
+	at, _ := slices.BinarySearchFunc(list, h.seq, func(h *held, seq uint64) int {
+		return cmp.Compare(h.seq, seq)
 	})
-	s.waiting = slices.Insert(s.waiting, at, h)
+	return slices.Insert(list, at, h)
 }
 
 // requestOf reads an action from its record, or says why it is none.
@@ -156,7 +163,8 @@ func requestOf(r eventlog.Record) (request *events.ActionRequested, misfit strin
 
 // startReady starts what may start, in the order of the log.
 func (s *scheduler) startReady(ctx context.Context) {
-	if s.free == 0 || len(s.waiting) == 0 {
+	s.enter()
+	if s.room() == 0 || len(s.waiting) == 0 {
 		return
 	}
 	var ready []*held
@@ -164,6 +172,28 @@ func (s *scheduler) startReady(ctx context.Context) {
 	for _, h := range ready {
 		s.start(ctx, h)
 	}
+	s.enter()
+}
+
+// room is how many may start now. As many as may run are decided on ahead of their
+// turn, since the log may take its time to say where it ends. Strictly one by one,
+// nothing is.
+func (s *scheduler) room() int {
+	if s.Concurrency == 1 {
+		return s.free
+	}
+	return s.free + s.Concurrency - len(s.ahead)
+}
+
+// enter gives the free slots to those that have started.
+func (s *scheduler) enter() {
+	n := min(s.free, len(s.ahead))
+	for _, h := range s.ahead[:n] {
+		h.slot = true
+		close(h.enter)
+	}
+	s.free -= n
+	s.ahead = slices.Delete(s.ahead, 0, n)
 }
 
 // ready are those of the waiting that may start on this fold, in the order of the
@@ -171,9 +201,9 @@ func (s *scheduler) startReady(ctx context.Context) {
 func (s *scheduler) ready(state *projection.State) (ready []*held) {
 	phases := phases{ledger: state.Ledger()}
 	behind := make(map[fleet.NodeID]bool) // nodes of which one waits on
-	left := s.waiting[:0]
+	room, left := s.room(), s.waiting[:0]
 	for i, h := range s.waiting {
-		if len(ready) == s.free || h.seq > state.Sequence() || s.Concurrency == 1 && len(left) > 0 {
+		if len(ready) == room || h.seq > state.Sequence() || s.Concurrency == 1 && len(left) > 0 {
 			left = append(left, s.waiting[i:]...)
 			break
 		}
@@ -217,8 +247,8 @@ func (p *phases) bar(h *held) bool {
 }
 
 func (s *scheduler) start(ctx context.Context, h *held) {
-	h.slot = true
-	s.free--
+	h.enter = make(chan struct{})
+	s.ahead = insert(s.ahead, h)
 	s.workers.Go(func() { s.work(ctx, h) })
 }
 
@@ -235,6 +265,8 @@ func (s *scheduler) take(n note) {
 	if h.slot {
 		h.slot = false
 		s.free++
+	} else { // it may have ended without one
+		s.ahead = slices.DeleteFunc(s.ahead, func(other *held) bool { return other == h })
 	}
 	switch n.what {
 	case actionEnded:

@@ -39,6 +39,9 @@ func (e *Executor) settle(ctx context.Context, h *held, handled func()) (Outcome
 	if h.began.IsZero() {
 		h.began, h.until = e.Now(), time.Now().Add(timeout)
 	}
+	if err := e.enter(ctx, h.enter); err != nil {
+		return Outcome{}, err
+	}
 	d, err := e.decide(ctx, h.request.Action)
 	if err != nil {
 		return Outcome{}, err
@@ -57,10 +60,11 @@ func (e *Executor) settle(ctx context.Context, h *held, handled func()) (Outcome
 	if ctx.Err() != nil {
 		return Outcome{}, ctx.Err() // told to stop: what was done counts for nothing yet
 	}
+	stored := e.outcomes.Queue(ctx, entries...)
 	if e.Concurrency > 1 {
 		handled()
 	}
-	_, err = e.outcomes.Append(ctx, entries...)
+	_, err = stored.Wait()
 	if !errors.Is(err, eventlog.ErrConflict) {
 		return out, wrapAppend(err)
 	}
