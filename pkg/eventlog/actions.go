@@ -184,6 +184,7 @@ func (a *actions) delivery(ctx context.Context, m *nats.Msg, meta *nats.MsgMetad
 	reply := m.Reply
 	return Delivery{
 		Record:     r,
+		Again:      meta.NumDelivered > 1,
 		Ack:        func(ctx context.Context) error { return a.acks.send(ctx, reply) },
 		InProgress: func() error { return wrapSend("ask for more time", a.bus.nc.Publish(reply, []byte("+WPI"))) },
 		Retry: func(delay time.Duration) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Appender is what a Group needs of a Log.
@@ -34,6 +35,7 @@ func NewGroup(log Appender) *Group { return &Group{log: log} }
 type Queued struct {
 	ctx     context.Context
 	entries []Entry
+	sent    time.Time
 	last    uint64
 	err     error
 	done    chan struct{}
@@ -62,10 +64,13 @@ func (g *Group) Queue(ctx context.Context, entries ...Entry) *Queued {
 	q := g.queue(ctx, entries)
 	if !g.busy {
 		g.busy = true
-		go g.serve()
+		go g.serve(g.take())
 	}
 	return q
 }
+
+// Sent is a time before which nothing was sent. It is for after Wait.
+func (q *Queued) Sent() time.Time { return q.sent }
 
 func (g *Group) queue(ctx context.Context, entries []Entry) *Queued {
 	q := &Queued{ctx: ctx, entries: entries, done: make(chan struct{})}
@@ -91,14 +96,11 @@ func (g *Group) next() {
 		g.busy = false
 		return
 	}
-	go g.serve()
+	go g.serve(g.take())
 }
 
-func (g *Group) serve() {
+func (g *Group) serve(some []*Queued) {
 	defer g.next()
-	g.mu.Lock()
-	some := g.take()
-	g.mu.Unlock()
 	g.append(some)
 	for _, m := range some {
 		close(m.done)
@@ -125,6 +127,10 @@ func (q *Queued) alone() bool { return len(q.entries) > 0 && q.entries[0].Fence.
 
 func (g *Group) append(some []*Queued) {
 	some = present(some)
+	now := time.Now()
+	for _, m := range some {
+		m.sent = now
+	}
 	if len(some) >= worthwhile && g.together(some) {
 		return
 	}

@@ -3,7 +3,6 @@ package executor
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/decide"
 	"github.com/fleetfold/fleetfold/pkg/engine"
@@ -23,30 +22,6 @@ type decision struct {
 	digest     string
 	generation uint64
 	desired    *decide.Desired
-}
-
-// goodFor is for how long an action may wait for its turn after the log was asked
-// where it ends.
-const goodFor = 10 * time.Millisecond
-
-// enter returns when it is an action's turn and everything is folded that was on
-// the log a moment ago. The log is asked while others still have their turn: its
-// answer takes a while.
-func (e *Executor) enter(ctx context.Context, turn <-chan struct{}) error {
-	for {
-		if err := e.View.CatchUp(ctx); err != nil {
-			return fmt.Errorf("fold to the end of the log: %w", err)
-		}
-		folded := time.Now()
-		select {
-		case <-turn:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if time.Since(folded) <= goodFor {
-			return nil
-		}
-	}
 }
 
 // decide decides again on the newest fold. Fetching an inventory takes time, so

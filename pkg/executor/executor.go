@@ -21,6 +21,7 @@ type Executor struct {
 	outcomes *eventlog.Group
 	inForce  inForce
 	holds    decide.Holds
+	heard    heard
 	wanted   wanted
 	overdue  overdue
 }

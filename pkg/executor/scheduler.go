@@ -25,23 +25,28 @@ type held struct {
 	// settled is set when the delivery was acknowledged or given back.
 	settled atomic.Bool
 
-	// enter is closed when it has a slot, and its handler may begin.
-	enter chan struct{}
-	// The loop's: whether it takes a slot, and the plan, once the fold has told.
-	slot bool
-	plan fleet.PlanID
+	// The loop's: whether it takes a slot, the plan, once the fold has told, and
+	// where the outcome was stored.
+	slot   bool
+	plan   fleet.PlanID
+	stored uint64
 
 	// What follows is the worker's, of which there is one at a time. The first turn
 	// began at began, and until is when the time for all is over. stands is the last
 	// sequence where the outcome belongs, as far as a lost race has shown it.
 	began, until time.Time
 	stands       uint64
+	// whole is when the fold was last known to be, as the worker started. again says
+	// that this does not do: it was handed out before, or a race was lost.
+	whole time.Time
+	again bool
 }
 
 // note is what a worker tells the loop of its action.
 type note struct {
-	held *held
-	what turn
+	held   *held
+	what   turn
+	stored uint64
 }
 
 type turn int
@@ -58,9 +63,10 @@ type scheduler struct {
 	*Executor
 	held     map[uint64]*held // by sequence
 	waiting  []*held          // those that have not started, by sequence
-	ahead    []*held          // those that have started without a slot, by sequence
 	busy     map[fleet.NodeID]*held
-	free     int // slots
+	unread   []*held   // those that have ended, and the fold has not seen it
+	whole    time.Time // when the fold was last known to be
+	free     int       // slots
 	arrivals chan eventlog.Delivery
 	notes    chan note
 	workers  sync.WaitGroup
@@ -120,7 +126,7 @@ func (s *scheduler) hold(ctx context.Context, d eventlog.Delivery) {
 		h.delivery.Store(&d)
 		return
 	}
-	h := &held{seq: d.Record.Sequence, event: d.Record.Event}
+	h := &held{seq: d.Record.Sequence, event: d.Record.Event, again: d.Again}
 	h.delivery.Store(&d)
 	request, misfit := requestOf(d.Record)
 	if misfit != "" {
@@ -133,14 +139,11 @@ func (s *scheduler) hold(ctx context.Context, d eventlog.Delivery) {
 }
 
 // wait files a delivery among those that are to start.
-func (s *scheduler) wait(h *held) { s.waiting = insert(s.waiting, h) }
-
-// insert keeps the order of the log.
-func insert(list []*held, h *held) []*held {
-	at, _ := slices.BinarySearchFunc(list, h.seq, func(h *held, seq uint64) int {
+func (s *scheduler) wait(h *held) {
+	at, _ := slices.BinarySearchFunc(s.waiting, h.seq, func(h *held, seq uint64) int {
 		return cmp.Compare(h.seq, seq)
 	})
-	return slices.Insert(list, at, h)
+	s.waiting = slices.Insert(s.waiting, at, h)
 }
 
 // requestOf reads an action from its record, or says why it is none.
@@ -163,37 +166,32 @@ func requestOf(r eventlog.Record) (request *events.ActionRequested, misfit strin
 
 // startReady starts what may start, in the order of the log.
 func (s *scheduler) startReady(ctx context.Context) {
-	s.enter()
-	if s.room() == 0 || len(s.waiting) == 0 {
+	if s.free == 0 || len(s.waiting) == 0 {
 		return
 	}
 	var ready []*held
-	s.View.Read(func(state *projection.State) { ready = s.ready(state) })
+	last, at := s.heard.get()
+	s.View.Read(func(state *projection.State) {
+		if state.Sequence() >= last {
+			s.whole = at
+		}
+		s.forget(state.Sequence())
+		ready = s.ready(state)
+	})
 	for _, h := range ready {
 		s.start(ctx, h)
 	}
-	s.enter()
 }
 
-// room is how many may start now. As many as may run are decided on ahead of their
-// turn, since the log may take its time to say where it ends. Strictly one by one,
-// nothing is.
-func (s *scheduler) room() int {
-	if s.Concurrency == 1 {
-		return s.free
-	}
-	return s.free + s.Concurrency - len(s.ahead)
-}
-
-// enter gives the free slots to those that have started.
-func (s *scheduler) enter() {
-	n := min(s.free, len(s.ahead))
-	for _, h := range s.ahead[:n] {
-		h.slot = true
-		close(h.enter)
-	}
-	s.free -= n
-	s.ahead = slices.Delete(s.ahead, 0, n)
+// forget lets go the nodes whose last action the fold has seen the end of.
+func (s *scheduler) forget(folded uint64) {
+	s.unread = slices.DeleteFunc(s.unread, func(h *held) bool {
+		if h.stored > folded {
+			return false
+		}
+		delete(s.busy, h.request.ID)
+		return true
+	})
 }
 
 // ready are those of the waiting that may start on this fold, in the order of the
@@ -201,9 +199,9 @@ func (s *scheduler) enter() {
 func (s *scheduler) ready(state *projection.State) (ready []*held) {
 	phases := phases{ledger: state.Ledger()}
 	behind := make(map[fleet.NodeID]bool) // nodes of which one waits on
-	room, left := s.room(), s.waiting[:0]
+	left := s.waiting[:0]
 	for i, h := range s.waiting {
-		if len(ready) == room || h.seq > state.Sequence() || s.Concurrency == 1 && len(left) > 0 {
+		if len(ready) == s.free || h.seq > state.Sequence() || s.Concurrency == 1 && len(left) > 0 {
 			left = append(left, s.waiting[i:]...)
 			break
 		}
@@ -247,15 +245,15 @@ func (p *phases) bar(h *held) bool {
 }
 
 func (s *scheduler) start(ctx context.Context, h *held) {
-	h.enter = make(chan struct{})
-	s.ahead = insert(s.ahead, h)
+	h.slot, h.whole = true, s.whole
+	s.free--
 	s.workers.Go(func() { s.work(ctx, h) })
 }
 
 // tell is for workers.
-func (s *scheduler) tell(ctx context.Context, h *held, what turn) {
+func (s *scheduler) tell(ctx context.Context, n note) {
 	select {
-	case s.notes <- note{h, what}:
+	case s.notes <- n:
 	case <-ctx.Done():
 	}
 }
@@ -265,12 +263,11 @@ func (s *scheduler) take(n note) {
 	if h.slot {
 		h.slot = false
 		s.free++
-	} else { // it may have ended without one
-		s.ahead = slices.DeleteFunc(s.ahead, func(other *held) bool { return other == h })
 	}
 	switch n.what {
 	case actionEnded:
-		delete(s.busy, h.request.ID)
+		h.stored = n.stored
+		s.unread = append(s.unread, h)
 		delete(s.held, h.seq)
 	case raceLost:
 		delete(s.busy, h.request.ID)

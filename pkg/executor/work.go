@@ -16,16 +16,16 @@ import (
 func (s *scheduler) work(ctx context.Context, h *held) {
 	s.Running.Add(1)
 	defer s.Running.Add(-1)
-	out, err := s.settle(ctx, h, func() { s.tell(ctx, h, handlerEnded) })
+	out, stored, err := s.settle(ctx, h)
 	switch {
 	case errors.Is(err, eventlog.ErrConflict):
-		s.tell(ctx, h, raceLost)
+		s.tell(ctx, note{held: h, what: raceLost})
 	case err == nil:
-		s.tell(ctx, h, actionEnded)
+		s.tell(ctx, note{held: h, what: actionEnded, stored: stored})
 		s.finish(ctx, h, out)
 	case ctx.Err() == nil:
 		s.postpone(h, err)
-		s.tell(ctx, h, actionEnded)
+		s.tell(ctx, note{held: h, what: actionEnded})
 	}
 }
 
@@ -34,52 +34,56 @@ func (s *scheduler) work(ctx context.Context, h *held) {
 // anew. A race is also lost to what stands on the outcome's subject and is none:
 // what does not fit, or came before the action. The next turn folds it, and if the
 // action is still in flight then, its outcome goes behind it.
-func (e *Executor) settle(ctx context.Context, h *held, handled func()) (Outcome, error) {
-	timeout := e.deadline(h.request.Type)
+func (s *scheduler) settle(ctx context.Context, h *held) (out Outcome, stored uint64, err error) {
+	timeout := s.deadline(h.request.Type)
 	if h.began.IsZero() {
-		h.began, h.until = e.Now(), time.Now().Add(timeout)
+		h.began, h.until = s.Now(), time.Now().Add(timeout)
 	}
-	if err := e.enter(ctx, h.enter); err != nil {
-		return Outcome{}, err
+	if err := s.catchUp(ctx, h); err != nil {
+		return Outcome{}, 0, err
 	}
-	d, err := e.decide(ctx, h.request.Action)
-	if err != nil {
-		return Outcome{}, err
-	}
-	if d.basis < h.stands {
-		return Outcome{}, fmt.Errorf("fold up to %d, which stands where the outcome belongs: the log ends at %d", h.stands, d.basis)
-	}
-	if !d.inFlight || d.flight.Sequence != h.seq {
-		return e.alreadySettled(ctx, h)
+	d, err := s.decide(ctx, h.request.Action)
+	switch {
+	case err != nil:
+		return Outcome{}, 0, err
+	case d.basis < h.stands:
+		return Outcome{}, 0, fmt.Errorf("fold up to %d, which stands where the outcome belongs: the log ends at %d", h.stands, d.basis)
+	case !d.inFlight || d.flight.Sequence != h.seq:
+		out, err = s.alreadySettled(ctx, h)
+		return out, 0, err
 	}
 	runCtx, cancel := context.WithDeadline(ctx, h.until)
-	entries, out := e.attempt(runCtx, e.task(h, d, timeout), d, h.began)
+	entries, out := s.attempt(runCtx, s.task(h, d, timeout), d, h.began)
 	cancel()
 	// The fold has read what stands there, and it has not ended the action.
 	entries[len(entries)-1].Fence = eventlog.LastOnSubject(h.stands)
 	if ctx.Err() != nil {
-		return Outcome{}, ctx.Err() // told to stop: what was done counts for nothing yet
+		return Outcome{}, 0, ctx.Err() // told to stop: what was done counts for nothing yet
 	}
-	stored := e.outcomes.Queue(ctx, entries...)
-	if e.Concurrency > 1 {
-		handled()
-	}
-	_, err = stored.Wait()
-	if !errors.Is(err, eventlog.ErrConflict) {
-		return out, wrapAppend(err)
-	}
-	if h.stands, err = e.lastOutcome(ctx, h); err != nil {
-		return Outcome{}, err
-	}
-	e.Logger.Debug().Str(field.Action, string(h.request.Action)).Uint64(field.Basis, d.basis).Msg("log moved on, deciding again")
-	return Outcome{}, eventlog.ErrConflict
+	stored, err = s.store(ctx, h, entries)
+	return out, stored, err
 }
 
-func wrapAppend(err error) error {
-	if err != nil {
-		return fmt.Errorf("append outcome: %w", err)
+// store returns once the log holds the outcome.
+func (s *scheduler) store(ctx context.Context, h *held, entries []eventlog.Entry) (uint64, error) {
+	queued := s.outcomes.Queue(ctx, entries...)
+	if s.Concurrency > 1 { // strictly one by one, the next waits for the outcome
+		s.tell(ctx, note{held: h, what: handlerEnded})
 	}
-	return nil
+	last, err := queued.Wait()
+	switch {
+	case err == nil:
+		s.heard.note(last, queued.Sent())
+		return last, nil
+	case !errors.Is(err, eventlog.ErrConflict):
+		return 0, fmt.Errorf("append outcome: %w", err)
+	}
+	h.again = true
+	if h.stands, err = s.lastOutcome(ctx, h); err != nil {
+		return 0, err
+	}
+	s.Logger.Debug().Str(field.Action, string(h.request.Action)).Msg("log moved on, deciding again")
+	return 0, eventlog.ErrConflict
 }
 
 func (e *Executor) task(h *held, d decision, timeout time.Duration) Task {
