@@ -9,11 +9,11 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// acks acknowledges together what several goroutines acknowledge at the same time.
-// The server takes the acknowledgements of one connection in the order in which
-// they were sent, so its word on the last one holds for all that were sent before
-// it on the same connection. Who comes while nobody else waits for that word waits
-// for nobody.
+// acks sends acknowledgements at once, and has the server confirm together what
+// several goroutines acknowledge at the same time. The server takes the
+// acknowledgements of one connection in the order in which they were sent, so its
+// word on the last one holds for all that were sent before it on that connection.
+// Who comes while nobody else waits for that word waits for nobody.
 type acks struct {
 	bus     *Bus
 	mu      sync.Mutex
@@ -21,9 +21,11 @@ type acks struct {
 	waiting []*acked
 }
 
-// acked is one that waits for others.
+// acked is one that was sent while others were waited for.
 type acked struct {
 	reply string
+	// on is the connection that it was sent on, by its number.
+	on uint64
 	// confirmed is valid when done is closed.
 	confirmed bool
 	done      chan struct{}
@@ -31,16 +33,11 @@ type acked struct {
 
 // send returns when the server has confirmed that the delivery is acknowledged.
 func (a *acks) send(ctx context.Context, reply string) error {
-	a.mu.Lock()
-	if !a.busy {
-		a.busy = true
-		a.mu.Unlock()
+	one := a.join(reply)
+	if one == nil {
 		defer a.next()
 		return a.bus.ack(ctx, reply)
 	}
-	one := &acked{reply: reply, done: make(chan struct{})}
-	a.waiting = append(a.waiting, one)
-	a.mu.Unlock()
 	select {
 	case <-one.done:
 		if one.confirmed {
@@ -51,7 +48,22 @@ func (a *acks) send(ctx context.Context, reply string) error {
 	return a.bus.ack(ctx, reply) // a second one is harmless
 }
 
-// next lets those be sent who have waited, while nobody waits for them.
+// join sends the acknowledgement and waits with others, or returns nil where there
+// are none.
+func (a *acks) join(reply string) *acked {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.busy {
+		a.busy = true
+		return nil
+	}
+	one := &acked{reply: reply, on: a.bus.nc.Stats().Reconnects, done: make(chan struct{})}
+	_ = a.bus.nc.Publish(reply, ackBody) // what is not sent is not confirmed either
+	a.waiting = append(a.waiting, one)
+	return one
+}
+
+// next lets those be confirmed who have waited, while nobody waits for them.
 func (a *acks) next() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -63,38 +75,33 @@ func (a *acks) next() {
 	a.waiting = nil
 	go func() {
 		defer a.next()
-		confirmed := a.bus.ackAll(some)
+		on, ok := a.bus.confirm(some[len(some)-1].reply)
 		for _, one := range some {
-			one.confirmed = confirmed
+			one.confirmed = ok && one.on == on
 			close(one.done)
 		}
 	}()
 }
 
-// ackAll says whether the server has confirmed all.
-func (b *Bus) ackAll(some []*acked) bool {
-	before := b.nc.Stats().Reconnects
-	last := len(some) - 1
-	for _, one := range some[:last] {
-		if b.nc.Publish(one.reply, []byte("+ACK")) != nil {
-			return false
-		}
-	}
+// confirm acknowledges once more, waits for the server's word, and says on which
+// connection it came.
+func (b *Bus) confirm(reply string) (on uint64, ok bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), pullExpires)
 	defer cancel()
-	if _, err := b.nc.RequestWithContext(ctx, some[last].reply, []byte("+ACK")); err != nil {
-		return false
-	}
-	// What was under way on a connection that is replaced is lost with it.
-	return b.nc.Stats().Reconnects == before
+	before := b.nc.Stats().Reconnects
+	_, err := b.nc.RequestWithContext(ctx, reply, ackBody)
+	after := b.nc.Stats().Reconnects
+	return after, err == nil && before == after
 }
+
+var ackBody = []byte("+ACK")
 
 // ack repeats the acknowledgement until the server confirms it: that is
 // harmless, and a lost one would have the action run again.
 func (b *Bus) ack(ctx context.Context, reply string) error {
 	for try := 0; ; try++ {
 		once, cancel := context.WithTimeout(ctx, pullExpires)
-		_, err := b.nc.RequestWithContext(once, reply, []byte("+ACK"))
+		_, err := b.nc.RequestWithContext(once, reply, ackBody)
 		cancel()
 		if err == nil {
 			return nil

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
 )
 
 // Appender is what a Group needs of a Log.
@@ -59,6 +62,7 @@ func (g *Group) Append(ctx context.Context, entries ...Entry) (uint64, error) {
 // Queue begins what Append does. What is queued later stands behind it, unless the
 // two are appended together and one by one.
 func (g *Group) Queue(ctx context.Context, entries ...Entry) *Queued {
+	entries = g.encoded(entries)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	q := g.queue(ctx, entries)
@@ -76,6 +80,21 @@ func (g *Group) queue(ctx context.Context, entries []Entry) *Queued {
 	q := &Queued{ctx: ctx, entries: entries, done: make(chan struct{})}
 	g.waiting = append(g.waiting, q)
 	return q
+}
+
+// encoded encodes while others are still waited for.
+func (g *Group) encoded(entries []Entry) []Entry {
+	to, ok := g.log.(interface{ Subjects() events.Subjects })
+	if !ok {
+		return entries
+	}
+	ready := slices.Clone(entries)
+	for i := range ready {
+		if m, err := events.Encode(to.Subjects(), ready[i].Event); err == nil {
+			ready[i].encoded = &encoded{message: m}
+		} // what does not fit is refused as it is appended
+	}
+	return ready
 }
 
 // Wait returns what Append does.

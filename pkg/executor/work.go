@@ -66,14 +66,10 @@ func (s *scheduler) settle(ctx context.Context, h *held) (out Outcome, stored ui
 
 // store returns once the log holds the outcome.
 func (s *scheduler) store(ctx context.Context, h *held, entries []eventlog.Entry) (uint64, error) {
-	queued := s.outcomes.Queue(ctx, entries...)
-	if s.Concurrency > 1 { // strictly one by one, the next waits for the outcome
-		s.tell(ctx, note{held: h, what: handlerEnded})
-	}
-	last, err := queued.Wait()
+	last, sent, err := s.append(ctx, h, entries)
 	switch {
 	case err == nil:
-		s.heard.note(last, queued.Sent())
+		s.heard.note(last, sent)
 		return last, nil
 	case !errors.Is(err, eventlog.ErrConflict):
 		return 0, fmt.Errorf("append outcome: %w", err)
@@ -84,6 +80,20 @@ func (s *scheduler) store(ctx context.Context, h *held, entries []eventlog.Entry
 	}
 	s.Logger.Debug().Str(field.Action, string(h.request.Action)).Msg("log moved on, deciding again")
 	return 0, eventlog.ErrConflict
+}
+
+// append gives the slot back as soon as the outcome is on its way. Strictly one by
+// one, the next action waits until it is stored.
+func (s *scheduler) append(ctx context.Context, h *held, entries []eventlog.Entry) (last uint64, sent time.Time, err error) {
+	if s.Concurrency == 1 {
+		sent = time.Now()
+		last, err = s.outcomes.Append(ctx, entries...)
+		return last, sent, err
+	}
+	queued := s.outcomes.Queue(ctx, entries...)
+	s.tell(ctx, note{held: h, what: handlerEnded})
+	last, err = queued.Wait()
+	return last, queued.Sent(), err
 }
 
 func (e *Executor) task(h *held, d decision, timeout time.Duration) Task {
