@@ -83,7 +83,7 @@ func out(concurrency int) int {
 	if concurrency < manyOut {
 		return concurrency
 	}
-	return 4 * concurrency
+	return 8 * concurrency
 }
 
 // start makes the consumer where it is missing.

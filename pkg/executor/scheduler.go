@@ -69,7 +69,6 @@ type scheduler struct {
 	free     int       // slots
 	arrivals chan eventlog.Delivery
 	notes    chan note
-	jobs     chan *held
 	workers  sync.WaitGroup
 }
 
@@ -77,7 +76,6 @@ func newScheduler(e *Executor) *scheduler {
 	return &scheduler{
 		Executor: e, free: e.Concurrency, held: make(map[uint64]*held), busy: make(map[fleet.NodeID]*held),
 		arrivals: make(chan eventlog.Delivery, e.Concurrency), notes: make(chan note, e.Concurrency),
-		jobs: make(chan *held),
 	}
 }
 
@@ -249,23 +247,7 @@ func (p *phases) bar(h *held) bool {
 func (s *scheduler) start(ctx context.Context, h *held) {
 	h.slot, h.whole = true, s.whole
 	s.free--
-	select {
-	case s.jobs <- h: // somebody has nothing to do
-	default:
-		s.workers.Go(func() { s.serve(ctx, h) })
-	}
-}
-
-// serve works on one action after the other: stacks have grown by the second.
-func (s *scheduler) serve(ctx context.Context, h *held) {
-	for {
-		s.work(ctx, h)
-		select {
-		case h = <-s.jobs:
-		case <-ctx.Done():
-			return
-		}
-	}
+	s.workers.Go(func() { s.work(ctx, h) })
 }
 
 // tell is for workers.
