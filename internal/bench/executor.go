@@ -77,8 +77,9 @@ func runExecutor(ctx context.Context, r *run) error {
 // action for each, and an empty handler never changes that.
 type work struct {
 	*rig
-	planned int            // actions of a plan
-	action  events.Message // one of them, and what ends it
+	planned int               // actions of a plan
+	known   *view.Inventories // a process reads an inventory once
+	action  events.Message    // one of them, and what ends it
 	outcome events.Message
 }
 
@@ -90,7 +91,7 @@ func (g *rig) work(ctx context.Context, planned int) (*work, error) {
 	if err := write(ctx, g.bus.Log(), facts); err != nil {
 		return nil, err
 	}
-	w := &work{rig: g, planned: planned}
+	w := &work{rig: g, planned: planned, known: view.NewInventories(g.bus.GetInventory)}
 	if _, err := w.carryOut(ctx, 64); err != nil { // warms up, and shows what the messages look like
 		return nil, err
 	}
@@ -155,7 +156,7 @@ func (w *work) carryOut(ctx context.Context, concurrency int) (time.Duration, er
 func (w *work) run(ctx context.Context, cancel context.CancelFunc, v *view.View, actions executor.Actions, concurrency int) (time.Duration, error) {
 	outcomes := make(chan executor.Outcome, w.planned)
 	e, err := executor.New(executor.Config{
-		Log: w.bus.Log(), View: v, Inventories: view.NewInventories(w.bus.GetInventory), Actions: actions, Concurrency: concurrency,
+		Log: w.bus.Log(), View: v, Inventories: w.known, Actions: actions, Concurrency: concurrency,
 		Handlers: map[fleet.ActionType]executor.Handler{fleet.IssueCredential: executor.HandlerFunc(nothing)},
 		AckWait:  time.Minute, Observe: func(o executor.Outcome) { outcomes <- o }, Logger: zerolog.Nop(),
 	})

@@ -33,6 +33,12 @@ func StillAsked(s *projection.State, d *Desired, a fleet.Action) bool {
 	if !a.Type.ConcernsNode() {
 		return Wanted(s, d, a)
 	}
+	return AskedOfNode(d, a)
+}
+
+// AskedOfNode is StillAsked for an action of a node, which hangs on nothing but
+// the inventory.
+func AskedOfNode(d *Desired, a fleet.Action) bool {
 	return (d.Node(a.ID) != nil) == (a.Type != fleet.DecommissionNode)
 }
 
@@ -66,8 +72,12 @@ func (h *Holds) Of(s *projection.State, d *Desired, a fleet.Action) (fleet.Held,
 	return held, ok
 }
 
-// alone asks about one action without looking at anybody else's node.
+// alone asks about one action without looking at anybody else's node. Of what stops
+// an action in flight, nothing but a pause can stop these, and mostly there is none.
 func alone(s *projection.State, d *Desired, a fleet.Action) (fleet.Held, bool) {
+	if len(s.Pauses()) == 0 {
+		return fleet.Held{}, false
+	}
 	at := inFlight(s)
 	at.Desired, at.Observed = d.only(a.ID), observedOnly(s, a.ID)
 	_, held := engine.Hold(fleet.Plan{Actions: []fleet.Action{a}}, at, Safeguards(s))

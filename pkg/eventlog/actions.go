@@ -36,10 +36,10 @@ func (b *Bus) Actions(ctx context.Context, concurrency int, ackWait time.Duratio
 	if concurrency < 1 || ackWait <= 0 {
 		return nil, fmt.Errorf("take actions: concurrency is %d and ack wait %s, both must be above zero", concurrency, ackWait)
 	}
-	a := &actions{bus: b, config: jetstream.ConsumerConfig{
+	a := &actions{bus: b, acks: acks{bus: b}, concurrency: concurrency, config: jetstream.ConsumerConfig{
 		Durable: actionConsumer, Description: "Hands each action to one executor",
 		FilterSubject: b.subjects.AllActions(), DeliverPolicy: jetstream.DeliverAllPolicy,
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: concurrency,
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: out(concurrency),
 		// A limit would skip the action in silence and run the next.
 		MaxDeliver: -1,
 	}}
@@ -52,11 +52,13 @@ func (b *Bus) Actions(ctx context.Context, concurrency int, ackWait time.Duratio
 }
 
 type actions struct {
-	bus    *Bus
-	config jetstream.ConsumerConfig
-	ctx    context.Context // ends at Close
-	close  context.CancelFunc
-	mu     sync.Mutex // held by Next; Close waits for it
+	bus         *Bus
+	acks        acks
+	config      jetstream.ConsumerConfig
+	concurrency int
+	ctx         context.Context // ends at Close
+	close       context.CancelFunc
+	mu          sync.Mutex // held by Next; Close waits for it
 
 	pull     *pull
 	failures int
@@ -70,12 +72,18 @@ const manyOut = 16
 // next one goes out. Where few may be out they are asked for one by one: what
 // waited here would be kept from the other executors. Where many may, who asks for
 // few has little to append together; the server hands out to all who ask in turns.
-func (a *actions) asking() (batch, ahead int) {
-	most := a.config.MaxAckPending
-	if most < manyOut {
-		return 1 + most/8, 0
+func asking(concurrency int) (batch, ahead int) {
+	if concurrency < manyOut {
+		return 1 + concurrency/8, 0
 	}
-	return most / 2, most / 4
+	return concurrency / 2, concurrency / 2
+}
+
+func out(concurrency int) int {
+	if concurrency < manyOut {
+		return concurrency
+	}
+	return 8 * concurrency
 }
 
 // start makes the consumer where it is missing.
@@ -86,7 +94,7 @@ func (a *actions) start(ctx context.Context) error {
 	if _, err := a.bus.js.CreateOrUpdateConsumer(ctx, a.bus.logStream(), a.config); err != nil {
 		return fmt.Errorf("create consumer %s of %s: %w", actionConsumer, a.bus.logStream(), plain(err))
 	}
-	batch, ahead := a.asking()
+	batch, ahead := asking(a.concurrency)
 	p, err := a.bus.newPull(a.bus.logStream(), actionConsumer, batch)
 	if err != nil {
 		return err
@@ -176,31 +184,13 @@ func (a *actions) delivery(ctx context.Context, m *nats.Msg, meta *nats.MsgMetad
 	reply := m.Reply
 	return Delivery{
 		Record:     r,
-		Ack:        func(ctx context.Context) error { return a.bus.ack(ctx, reply) },
+		Again:      meta.NumDelivered > 1,
+		Ack:        func(ctx context.Context) error { return a.acks.send(ctx, reply) },
 		InProgress: func() error { return wrapSend("ask for more time", a.bus.nc.Publish(reply, []byte("+WPI"))) },
 		Retry: func(delay time.Duration) error {
 			return wrapSend("give action back", a.bus.nc.Publish(reply, nakBody(delay)))
 		},
 	}, nil
-}
-
-// ack repeats the acknowledgement until the server confirms it: that is
-// harmless, and a lost one would have the action run again.
-func (b *Bus) ack(ctx context.Context, reply string) error {
-	for try := 0; ; try++ {
-		once, cancel := context.WithTimeout(ctx, pullExpires)
-		_, err := b.nc.RequestWithContext(once, reply, []byte("+ACK"))
-		cancel()
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil || errors.Is(err, nats.ErrConnectionClosed) {
-			return fmt.Errorf("acknowledge action: %w", plain(err))
-		}
-		if err := b.pause(ctx, try); err != nil {
-			return fmt.Errorf("acknowledge action: %w", err)
-		}
-	}
 }
 
 func nakBody(delay time.Duration) []byte {

@@ -37,7 +37,7 @@ func encode(s events.Subjects, entries []Entry) ([]events.Message, error) {
 	messages := make([]events.Message, len(entries))
 	written := make(map[string]bool, len(entries))
 	for i, e := range entries {
-		m, err := events.Encode(s, e.Event)
+		m, err := e.encode(s)
 		if err != nil {
 			return nil, fmt.Errorf("encode entry %d of %d: %w", i+1, len(entries), err)
 		}

@@ -34,6 +34,8 @@ type Statement struct {
 // executors that share a fleet are disjoint until one is not acknowledged in time.
 type Delivery struct {
 	Record Record
+	// Again says that it was handed out before.
+	Again bool
 	// Ack ends the delivery for good and waits for the server's word.
 	Ack func(ctx context.Context) error
 	// InProgress asks for more time.

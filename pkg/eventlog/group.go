@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/fleetfold/fleetfold/pkg/events"
 )
 
 // Appender is what a Group needs of a Log.
@@ -24,16 +28,17 @@ type Group struct {
 	log     Appender
 	mu      sync.Mutex
 	busy    bool
-	waiting []*member
+	waiting []*Queued
 }
 
 // NewGroup returns a Group of those who append to log through it.
 func NewGroup(log Appender) *Group { return &Group{log: log} }
 
-// member is one call of Append.
-type member struct {
+// Queued is what was given to a Group to be appended.
+type Queued struct {
 	ctx     context.Context
 	entries []Entry
+	sent    time.Time
 	last    uint64
 	err     error
 	done    chan struct{}
@@ -49,14 +54,56 @@ func (g *Group) Append(ctx context.Context, entries ...Entry) (uint64, error) {
 		defer g.next()
 		return g.log.Append(ctx, entries...)
 	}
-	m := &member{ctx: ctx, entries: entries, done: make(chan struct{})}
-	g.waiting = append(g.waiting, m)
+	q := g.queue(ctx, entries)
 	g.mu.Unlock()
+	return q.Wait()
+}
+
+// Queue begins what Append does. What is queued later stands behind it, unless the
+// two are appended together and one by one.
+func (g *Group) Queue(ctx context.Context, entries ...Entry) *Queued {
+	entries = g.encoded(entries)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	q := g.queue(ctx, entries)
+	if !g.busy {
+		g.busy = true
+		go g.serve(g.take())
+	}
+	return q
+}
+
+// Sent is a time before which nothing was sent. It is for after Wait.
+func (q *Queued) Sent() time.Time { return q.sent }
+
+func (g *Group) queue(ctx context.Context, entries []Entry) *Queued {
+	q := &Queued{ctx: ctx, entries: entries, done: make(chan struct{})}
+	g.waiting = append(g.waiting, q)
+	return q
+}
+
+// encoded encodes while others are still waited for.
+func (g *Group) encoded(entries []Entry) []Entry {
+	to, ok := g.log.(interface{ Subjects() events.Subjects })
+	if !ok {
+		return entries
+	}
+	ready := slices.Clone(entries)
+	for i := range ready {
+		if m, err := events.Encode(to.Subjects(), ready[i].Event); err == nil {
+			ready[i].encoded = &encoded{message: m}
+		} // what does not fit is refused as it is appended
+	}
+	return ready
+}
+
+// Wait returns what Append does.
+func (q *Queued) Wait() (uint64, error) {
 	select {
-	case <-m.done:
-		return m.last, m.err
-	case <-ctx.Done():
-		return 0, fmt.Errorf("append to log: not known whether it was stored: %w", context.Cause(ctx))
+	case <-q.done:
+		return q.last, q.err
+	case <-q.ctx.Done():
+		return 0, fmt.Errorf("append to log: not known whether it was stored: %w", context.Cause(q.ctx))
 	}
 }
 
@@ -68,14 +115,11 @@ func (g *Group) next() {
 		g.busy = false
 		return
 	}
-	go g.serve()
+	go g.serve(g.take())
 }
 
-func (g *Group) serve() {
+func (g *Group) serve(some []*Queued) {
 	defer g.next()
-	g.mu.Lock()
-	some := g.take()
-	g.mu.Unlock()
 	g.append(some)
 	for _, m := range some {
 		close(m.done)
@@ -83,7 +127,7 @@ func (g *Group) serve() {
 }
 
 // take takes those who can share a batch, in the order in which they came.
-func (g *Group) take() []*member {
+func (g *Group) take() []*Queued {
 	size, n := 0, 0
 	for _, m := range g.waiting {
 		if n > 0 && (size+len(m.entries) > MaxBatch || m.alone() || g.waiting[0].alone()) {
@@ -98,10 +142,14 @@ func (g *Group) take() []*member {
 }
 
 // alone says that a fence allows no others beside it in a batch.
-func (m *member) alone() bool { return len(m.entries) > 0 && m.entries[0].Fence.kind == fenceLog }
+func (q *Queued) alone() bool { return len(q.entries) > 0 && q.entries[0].Fence.kind == fenceLog }
 
-func (g *Group) append(some []*member) {
+func (g *Group) append(some []*Queued) {
 	some = present(some)
+	now := time.Now()
+	for _, m := range some {
+		m.sent = now
+	}
 	if len(some) >= worthwhile && g.together(some) {
 		return
 	}
@@ -117,7 +165,7 @@ func (g *Group) append(some []*member) {
 const worthwhile = 8
 
 // present leaves out those who have gone before anything was sent.
-func present(some []*member) (there []*member) {
+func present(some []*Queued) (there []*Queued) {
 	for _, m := range some {
 		if m.err = m.ctx.Err(); m.err != nil {
 			m.err = fmt.Errorf("append to log: nothing was sent: %w", context.Cause(m.ctx))
@@ -130,7 +178,7 @@ func present(some []*member) (there []*member) {
 
 // together appends the entries of all; false means that nothing was stored, for
 // a reason that may be that of one of them.
-func (g *Group) together(some []*member) bool {
+func (g *Group) together(some []*Queued) bool {
 	ctx, stop := whileAnyone(some)
 	defer stop()
 	var all []Entry
@@ -149,7 +197,7 @@ func (g *Group) together(some []*member) bool {
 }
 
 // whileAnyone is a context that ends when those of all have ended.
-func whileAnyone(some []*member) (context.Context, func()) {
+func whileAnyone(some []*Queued) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(some[0].ctx))
 	var left atomic.Int64
 	left.Store(int64(len(some)))

@@ -38,6 +38,22 @@ type Record struct {
 type Entry struct {
 	Event *events.Event
 	Fence Fence
+	// encoded is the event as a message, where somebody had the time.
+	encoded *encoded
+}
+
+// encoded is for one append: that adds its own to the message.
+type encoded struct {
+	taken   bool
+	message events.Message
+}
+
+func (e *Entry) encode(s events.Subjects) (events.Message, error) {
+	if e.encoded == nil || e.encoded.taken {
+		return events.Encode(s, e.Event)
+	}
+	e.encoded.taken = true
+	return e.encoded.message, nil
 }
 
 type fenceKind int

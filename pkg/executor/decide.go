@@ -24,12 +24,9 @@ type decision struct {
 	desired    *decide.Desired
 }
 
-// decide folds to the end of the log and decides again. Fetching an inventory
-// takes time, so the fold is read again afterwards, until both belong together.
+// decide decides again on the newest fold. Fetching an inventory takes time, so
+// the fold is read again afterwards, until both belong together.
 func (e *Executor) decide(ctx context.Context, id fleet.ActionID) (decision, error) {
-	if err := e.View.CatchUp(ctx); err != nil {
-		return decision{}, fmt.Errorf("fold to the end of the log: %w", err)
-	}
 	for {
 		var digest string
 		e.View.Read(func(s *projection.State) { digest = s.Inventory().Digest })

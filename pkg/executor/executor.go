@@ -21,6 +21,8 @@ type Executor struct {
 	outcomes *eventlog.Group
 	inForce  inForce
 	holds    decide.Holds
+	heard    heard
+	wanted   wanted
 	overdue  overdue
 }
 
@@ -39,17 +41,16 @@ func New(c Config) (*Executor, error) {
 func (e *Executor) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &scheduler{
-		Executor: e, free: e.Concurrency,
-		arrivals: make(chan eventlog.Delivery), ended: make(chan *held),
-	}
+	s := newScheduler(e)
 	lost := make(chan error, 1)
-	var pump sync.WaitGroup
+	var pump, watcher sync.WaitGroup
 	pump.Go(func() { lost <- e.pump(ctx, s.arrivals) })
+	watcher.Go(func() { e.watchInventories(ctx) })
 	err := s.loop(ctx, lost)
 	cancel()
 	// The pump ends first, so that nothing given back comes straight to us again.
 	pump.Wait()
+	watcher.Wait()
 	s.workers.Wait()
 	s.giveBack()
 	return err

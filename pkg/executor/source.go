@@ -9,13 +9,19 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 )
 
+// handedOut is a record, and whether it was given back.
+type handedOut struct {
+	eventlog.Record
+	again bool
+}
+
 // LogActions hands out the actions of a log from its beginning, those with an
 // outcome too. It keeps nothing and shares with nobody: for one executor on a
 // log in memory, and for tests. On a server use Bus.Actions.
 type LogActions struct {
 	cursor  eventlog.Cursor
 	mu      sync.Mutex
-	ready   []eventlog.Record
+	ready   []handedOut
 	again   chan struct{} // has a value while ready has records that were given back
 	reading chan []eventlog.Record
 	failed  chan error
@@ -72,14 +78,14 @@ func (a *LogActions) Next(ctx context.Context) (eventlog.Delivery, error) {
 		case records := <-a.reading:
 			for _, r := range records {
 				if r.Event != nil && r.Event.Type.IsAction() {
-					a.push(r)
+					a.push(handedOut{Record: r})
 				}
 			}
 		}
 	}
 }
 
-func (a *LogActions) pop() (r eventlog.Record, ok bool) {
+func (a *LogActions) pop() (r handedOut, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.ready) == 0 {
@@ -89,20 +95,21 @@ func (a *LogActions) pop() (r eventlog.Record, ok bool) {
 	return r, true
 }
 
-func (a *LogActions) push(r eventlog.Record) {
+func (a *LogActions) push(r handedOut) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ready = append(a.ready, r)
 }
 
-func (a *LogActions) delivery(r eventlog.Record) eventlog.Delivery {
+func (a *LogActions) delivery(r handedOut) eventlog.Delivery {
 	return eventlog.Delivery{
-		Record:     r,
+		Record:     r.Record,
+		Again:      r.again,
 		Ack:        func(context.Context) error { return nil },
 		InProgress: func() error { return nil },
 		Retry: func(delay time.Duration) error {
 			time.AfterFunc(delay, func() {
-				a.push(r)
+				a.push(handedOut{r.Record, true})
 				select {
 				case a.again <- struct{}{}:
 				default:

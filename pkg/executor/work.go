@@ -5,74 +5,95 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/fleetfold/fleetfold/internal/field"
-	"github.com/fleetfold/fleetfold/pkg/decide"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
-	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
-// errUnwanted is the cause a handler's context is cancelled with.
-var errUnwanted = errors.New("the action is no longer wanted")
+// work carries one delivery to its end, or to where it has to be decided again,
+// or leaves it to Run when ctx ends.
+func (s *scheduler) work(ctx context.Context, h *held) {
+	s.Running.Add(1)
+	defer s.Running.Add(-1)
+	out, stored, err := s.settle(ctx, h)
+	switch {
+	case errors.Is(err, eventlog.ErrConflict):
+		s.tell(ctx, note{held: h, what: raceLost})
+	case err == nil:
+		s.tell(ctx, note{held: h, what: actionEnded, stored: stored})
+		s.finish(ctx, h, out)
+	case ctx.Err() == nil:
+		s.postpone(h, err)
+		s.tell(ctx, note{held: h, what: actionEnded})
+	}
+}
 
-// work carries one delivery to its end, or leaves it to Run when ctx ends.
-func (e *Executor) work(ctx context.Context, h *held) {
-	e.Running.Add(1)
-	defer e.Running.Add(-1)
-	out, err := e.settle(ctx, h)
+// settle returns once the log holds the action's outcome, or with
+// eventlog.ErrConflict when a race was lost; the next turn folds on and decides
+// anew. A race is also lost to what stands on the outcome's subject and is none:
+// what does not fit, or came before the action. The next turn folds it, and if the
+// action is still in flight then, its outcome goes behind it.
+func (s *scheduler) settle(ctx context.Context, h *held) (out Outcome, stored uint64, err error) {
+	timeout := s.deadline(h.request.Type)
+	if h.began.IsZero() {
+		h.began, h.until = s.Now(), time.Now().Add(timeout)
+	}
+	if err := s.catchUp(ctx, h); err != nil {
+		return Outcome{}, 0, err
+	}
+	d, err := s.decide(ctx, h.request.Action)
+	switch {
+	case err != nil:
+		return Outcome{}, 0, err
+	case d.basis < h.stands:
+		return Outcome{}, 0, fmt.Errorf("fold up to %d, which stands where the outcome belongs: the log ends at %d", h.stands, d.basis)
+	case !d.inFlight || d.flight.Sequence != h.seq:
+		out, err = s.alreadySettled(ctx, h)
+		return out, 0, err
+	}
+	runCtx, cancel := context.WithDeadline(ctx, h.until)
+	entries, out := s.attempt(runCtx, s.task(h, d, timeout), d, h.began)
+	cancel()
+	// The fold has read what stands there, and it has not ended the action.
+	entries[len(entries)-1].Fence = eventlog.LastOnSubject(h.stands)
+	if ctx.Err() != nil {
+		return Outcome{}, 0, ctx.Err() // told to stop: what was done counts for nothing yet
+	}
+	stored, err = s.store(ctx, h, entries)
+	return out, stored, err
+}
+
+// store returns once the log holds the outcome.
+func (s *scheduler) store(ctx context.Context, h *held, entries []eventlog.Entry) (uint64, error) {
+	last, sent, err := s.append(ctx, h, entries)
 	switch {
 	case err == nil:
-		e.finish(ctx, h, out)
-	case ctx.Err() == nil:
-		e.postpone(h, err)
+		s.heard.note(last, sent)
+		return last, nil
+	case !errors.Is(err, eventlog.ErrConflict):
+		return 0, fmt.Errorf("append outcome: %w", err)
 	}
+	h.again = true
+	if h.stands, err = s.lastOutcome(ctx, h); err != nil {
+		return 0, err
+	}
+	s.Logger.Debug().Str(field.Action, string(h.request.Action)).Msg("log moved on, deciding again")
+	return 0, eventlog.ErrConflict
 }
 
-// settle returns once the log holds the action's outcome. Each turn folds on
-// and decides anew; only a lost race leads to another turn. A race is also lost
-// to what stands on the outcome's subject and is none: what does not fit, or
-// came before the action. The next turn folds it, and if the action is still in
-// flight then, its outcome goes behind it.
-func (e *Executor) settle(ctx context.Context, h *held) (Outcome, error) {
-	began, timeout := e.Now(), e.deadline(h.request.Type)
-	runCtx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	for stands := uint64(0); ; {
-		d, err := e.decide(ctx, h.request.Action)
-		if err != nil {
-			return Outcome{}, err
-		}
-		if d.basis < stands {
-			return Outcome{}, fmt.Errorf("fold up to %d, which stands where the outcome belongs: the log ends at %d", stands, d.basis)
-		}
-		if !d.inFlight || d.flight.Sequence != h.seq {
-			return e.alreadySettled(ctx, h)
-		}
-		t := e.task(h, d, timeout)
-		entries, out := e.attempt(runCtx, t, d, began)
-		// The fold has read what stands there, and it has not ended the action.
-		entries[len(entries)-1].Fence = eventlog.LastOnSubject(stands)
-		if ctx.Err() != nil {
-			return Outcome{}, ctx.Err() // told to stop: what was done counts for nothing yet
-		}
-		_, err = e.outcomes.Append(ctx, entries...)
-		if !errors.Is(err, eventlog.ErrConflict) {
-			return out, wrapAppend(err)
-		}
-		if stands, err = e.lastOutcome(ctx, h); err != nil {
-			return Outcome{}, err
-		}
-		e.Logger.Debug().Str(field.Action, string(h.request.Action)).Uint64(field.Basis, d.basis).Msg("log moved on, deciding again")
+// append gives the slot back as soon as the outcome is on its way. Strictly one by
+// one, the next action waits until it is stored.
+func (s *scheduler) append(ctx context.Context, h *held, entries []eventlog.Entry) (last uint64, sent time.Time, err error) {
+	if s.Concurrency == 1 {
+		sent = time.Now()
+		last, err = s.outcomes.Append(ctx, entries...)
+		return last, sent, err
 	}
-}
-
-func wrapAppend(err error) error {
-	if err != nil {
-		return fmt.Errorf("append outcome: %w", err)
-	}
-	return nil
+	queued := s.outcomes.Queue(ctx, entries...)
+	s.tell(ctx, note{held: h, what: handlerEnded})
+	last, err = queued.Wait()
+	return last, queued.Sent(), err
 }
 
 func (e *Executor) task(h *held, d decision, timeout time.Duration) Task {
@@ -111,12 +132,11 @@ func (e *Executor) attempt(ctx context.Context, t Task, d decision, began time.T
 // its action. A handler that succeeded all the same has succeeded.
 func (e *Executor) handle(deadline context.Context, handler Handler, t Task, d decision) (Result, error) {
 	ctx, cancel := context.WithCancelCause(deadline)
-	var watcher sync.WaitGroup
-	watcher.Go(func() { e.watch(ctx, d, cancel) })
+	unwatch := e.watch(ctx, d, cancel)
 	result, err := e.inTime(ctx, deadline, handler, t)
 	unwanted := errors.Is(context.Cause(ctx), errUnwanted)
 	cancel(nil)
-	watcher.Wait()
+	unwatch()
 	if err != nil && unwanted {
 		return Result{}, errUnwanted
 	}
@@ -135,32 +155,3 @@ func guarded(ctx context.Context, handler Handler, t Task) (result Result, err e
 }
 
 func firstBytes(b []byte, n int) []byte { return b[:min(len(b), n)] }
-
-// watch cancels with errUnwanted as soon as the fold says so. A hold does not
-// cancel: what has begun is better finished than left half done.
-func (e *Executor) watch(ctx context.Context, d decision, cancel context.CancelCauseFunc) {
-	action := d.flight.Action
-	for {
-		var digest string
-		asked := true
-		err := e.View.Wait(ctx, func(s *projection.State) bool {
-			digest = s.Inventory().Digest
-			asked = digest != d.digest || decide.StillAsked(s, d.desired, action)
-			return digest != d.digest || !asked
-		})
-		if err != nil {
-			return
-		}
-		if !asked {
-			cancel(errUnwanted)
-			return
-		}
-		in, err := e.inForce.get(ctx, e.Inventories, digest)
-		if err != nil {
-			// The handler goes on with what it knows; its outcome is decided anew.
-			e.Logger.Warn().Err(err).Str(field.Digest, digest).Msg("could not look at new inventory")
-			return
-		}
-		d.digest, d.desired = digest, in
-	}
-}

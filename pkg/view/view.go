@@ -30,9 +30,10 @@ type View struct {
 
 	mu        sync.RWMutex
 	state     *projection.State
-	mark      snapshot.Mark // of the last record folded
-	began     uint64        // sequence of the snapshot that the fold began with
-	changed   chan struct{} // closed and replaced at each fold
+	mark      snapshot.Mark            // of the last record folded
+	began     uint64                   // sequence of the snapshot that the fold began with
+	changed   chan struct{}            // closed and replaced at each fold
+	targets   map[uint64]chan struct{} // that somebody waits to be folded up to
 	cursor    eventlog.Cursor
 	confirmed time.Time // by the cursor that was closed
 	end       uint64    // of the log when Run began
@@ -172,6 +173,7 @@ func (v *View) stop(err error) {
 func (v *View) wake() {
 	close(v.changed)
 	v.changed = make(chan struct{})
+	v.wakeReached()
 }
 
 // Read lends the state for the length of the call. The function must not
@@ -251,7 +253,7 @@ func (v *View) CatchUp(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find the end of the log: %w", err)
 	}
-	return v.Wait(ctx, func(s *projection.State) bool { return s.Sequence() >= last })
+	return v.reach(ctx, last)
 }
 
 // CaughtUp says that the view has folded what was on the log when it began to
