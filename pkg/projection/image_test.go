@@ -105,9 +105,10 @@ var kept = map[string]string{
 
 	"observed.state": "StrictEnforced; the nodes follow from IDs", "observed.order": "order of IDs", "observed.holes": "none in an image", "observed.ids": "the State's", "State.desk": "holds what is in IDs, for a moment",
 	"observed.mu": "guards only", "observed.living": "from IDs", "observed.present": "from IDs", "observed.signing": "from IDs", "State.recent": "a convenience of whoever follows this State",
-	"Ledger.ids": "the State's", "Ledger.flights": "Flights", "Ledger.byID": "from Flights", "Ledger.busy": "from Flights", "Ledger.phases": "from Flights", "Ledger.strangers": "IDs.Attempts", "Ledger.packer": "memory only",
+	"Ledger.ids": "the State's", "Ledger.flights": "Flights", "Ledger.byID": "from Flights", "Ledger.busy": "from Flights", "Ledger.phases": "from Flights", "Ledger.strangers": "IDs.Attempts", "Ledger.packer": "memory only", "Ledger.shards": "from Flights",
 	"control.pauses": "Pauses", "control.approvals": "Approvals", "control.approvedTo": "ApprovedTo",
-	"fences.plan": "LastPlan", "fences.enforcement": "LastEnforcement", "fences.inventory": "LastInventory", "fences.trust": "LastTrust",
+	"fences.plan": "LastPlan", "fences.enforcement": "LastEnforcement", "fences.inventory": "LastInventory", "fences.trust": "LastTrust", "fences.partition": "Sharing.LastPartition",
+	"State.sharing": "below", "sharing.partition": "Sharing.Partition", "sharing.lastPlans": "Sharing.LastPlans", "sharing.shard": "Sharing.PlanShard", "sharing.void": "Sharing.PlanVoid",
 	"record.epoch": "IDs.Epoch", "record.last": "IDs.Last", "record.removedAt": "IDs.RemovedAt", "record.node": "IDs.Node",
 	"record.earlier": "IDs.Earlier", "record.id": "IDs.ID", "record.at": "a number of this State only",
 	"record.body": "memory of node", "record.first": "memory of node", "record.second": "memory of node",
@@ -119,7 +120,7 @@ var kept = map[string]string{
 func TestNoFieldOfAStateIsForgotten(t *testing.T) {
 	state := reflect.TypeFor[projection.State]()
 	parts := []reflect.Type{state}
-	for _, name := range []string{"observed", "ledger", "control", "last", "trust", "revoked"} {
+	for _, name := range []string{"observed", "ledger", "control", "last", "trust", "revoked", "sharing"} {
 		f, ok := state.FieldByName(name)
 		if !ok {
 			t.Fatalf("State has no %s any more", name)
