@@ -95,6 +95,9 @@ func plain(text string) string {
 	}, text)
 }
 
+// Plain is what others wrote, without what moves the cursor or colours the screen.
+func Plain(text string) string { return plain(text) }
+
 // Text is Columns.Text for a record that stands alone.
 func Text(r eventlog.Record) string { return new(Columns).Text(r) }
 
