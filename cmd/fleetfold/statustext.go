@@ -25,6 +25,7 @@ const (
 func statusText(w io.Writer, s status.Status) error {
 	b := bufio.NewWriter(w) // it keeps the first error of writing
 	statusHead(b, s)
+	shardsText(b, s.Shards)
 	for _, kind := range eventlog.ServiceKinds {
 		if s.Services == nil {
 			break // of the past, nobody can be asked
@@ -67,6 +68,21 @@ func statusHead(w io.Writer, s status.Status) {
 		converged: s.Converged, sequence: s.Sequence, digest: s.Inventory.Digest, generation: s.Inventory.Generation,
 		observed: len(s.Observed.Nodes), present: present, signing: signing, strict: s.Observed.StrictEnforced,
 	})
+}
+
+// shardsText says who decides on a fleet that is divided.
+func shardsText(w io.Writer, shards []status.Shard) {
+	var parts []string
+	for _, s := range shards {
+		text := s.Name
+		if s.Rest {
+			text += " (the rest)"
+		}
+		parts = append(parts, fmt.Sprintf("%s %d in flight", text, s.InFlight))
+	}
+	if len(parts) > 0 {
+		fmt.Fprintf(w, "shards       %s\n", strings.Join(parts, ", "))
+	}
 }
 
 // withoutService is what does not happen while nobody of a kind runs.

@@ -38,6 +38,27 @@ type Status struct {
 	// Converged: an inventory is in force, the plan is empty, nothing is in flight.
 	Converged bool   `json:"converged"`
 	Sequence  uint64 `json:"sequence"`
+	// Shards of a fleet that is divided among planners.
+	Shards []Shard `json:"shards,omitempty"`
+}
+
+// Shard is one part of a fleet that is divided.
+type Shard struct {
+	Name string `json:"name"`
+	// Rest says that it has what no other shard is named for.
+	Rest bool `json:"rest,omitempty"`
+	// InFlight counts the actions that its planners published and that have no
+	// outcome; LastPlan is the sequence of their newest plan, 0 for none.
+	InFlight int    `json:"in_flight"`
+	LastPlan uint64 `json:"last_plan"`
+}
+
+func shardsOf(st *projection.State) (list []Shard) {
+	p := st.Partition()
+	for _, name := range p.Names() {
+		list = append(list, Shard{Name: name, Rest: name == p.Rest, InFlight: st.Ledger().OutstandingOf(name), LastPlan: st.LastPlanOf(name)})
+	}
+	return list
 }
 
 // Inventory names the inventory in force; an empty digest means none yet.
@@ -91,6 +112,7 @@ func blank(st *projection.State) Status {
 		BlockedBy: []engine.Blocker{},
 		Rotations: []Rotation{},
 		Sequence:  st.Sequence(),
+		Shards:    shardsOf(st),
 	}
 	for _, f := range st.Ledger().Flights() {
 		s.InFlight = append(s.InFlight, Flight{

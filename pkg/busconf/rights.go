@@ -53,7 +53,7 @@ var nodeRights = []Right{
 }
 
 var serviceRights = []Right{
-	{[]Role{Planner}, Publish, []string{"<fleet>.events.inventory", "<fleet>.events.node.*", "<fleet>.events.plan", "<fleet>.events.refusal", "<fleet>.actions.>"}, "facts, plans and actions"},
+	{[]Role{Planner}, Publish, []string{"<fleet>.events.inventory", "<fleet>.events.node.*", "<fleet>.events.plan", "<fleet>.events.plan.*", "<fleet>.events.refusal", "<fleet>.actions.>"}, "facts, plans and actions"},
 	{[]Role{Planner}, Publish, []string{"$O.<FLEET>_INVENTORIES.C.*", "$O.<FLEET>_INVENTORIES.M.*"}, "the texts of inventories"},
 	{[]Role{Planner}, Publish, []string{"$O.<FLEET>_SNAPSHOTS.C.*", "$O.<FLEET>_SNAPSHOTS.M.*"}, "snapshots of the fold"},
 	{[]Role{Planner}, Publish, []string{"$JS.API.STREAM.CREATE.<FLEET>", "$JS.API.STREAM.CREATE.<FLEET>_INGEST", "$JS.API.STREAM.CREATE.<FLEET>_PRESENCE", "$JS.API.STREAM.CREATE.<FLEET>_TRUST", "$JS.API.STREAM.CREATE.OBJ_<FLEET>_INVENTORIES", "$JS.API.STREAM.CREATE.OBJ_<FLEET>_SNAPSHOTS"}, "making streams that are missing"},
@@ -70,6 +70,7 @@ var serviceRights = []Right{
 	{[]Role{Planner, Executor}, Subscribe, []string{"$SRV.*", "$SRV.*.fleetfold-<role>", "$SRV.*.fleetfold-<role>.*", "<fleet>.service.<role>"}, "being asked how they are"},
 	{[]Role{Planner, Executor}, Answer, nil, "the same"},
 	{[]Role{Operator}, Publish, []string{"<fleet>.events.control"}, "pause, resume, approve, rotate, retry, and asking for a step of the issuers (`fleetfold ca`)"},
+	{[]Role{Operator}, Publish, []string{"<fleet>.events.partition"}, "dividing the fleet among planners (`fleetfold partition`)"},
 	{[]Role{Planner, Operator}, Publish, []string{"<fleet>.events.checkpoint"}, "signed checkpoints"},
 	{[]Role{Operator}, Publish, []string{"<fleet>.events.inventory", "$O.<FLEET>_INVENTORIES.C.*", "$O.<FLEET>_INVENTORIES.M.*"}, "applying an inventory (`fleetfold apply`)"},
 	{[]Role{Planner}, Publish, []string{"$JS.API.STREAM.INFO.KV_<FLEET>_TOKENS", "$JS.API.STREAM.CREATE.KV_<FLEET>_TOKENS"}, "making the bucket of join tokens"},

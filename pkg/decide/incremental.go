@@ -21,7 +21,7 @@ type Incremental struct {
 // Plan is the function Plan. Nobody may change the plan in what it returns.
 func (x *Incremental) Plan(s *projection.State, d *Desired, g Given) Decided {
 	x.follow(s, d)
-	return conclude(s, g, situation(s, g), x.engine)
+	return conclude(s, g, situation(s, g), x.engine, func() *Desired { return d })
 }
 
 // follow has the engine observe what has changed.

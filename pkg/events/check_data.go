@@ -29,6 +29,8 @@ func checkData(e *Event) error {
 		return checkAction(d.Action)
 	case *PlanDecided:
 		return checkPlan(d)
+	case *PartitionApplied:
+		return checkPartition(d.Partition)
 	case *PlanApproved:
 		return need(isID(string(d.Approval)) && d.Basis > 0, "approval %q is not a legal id, or has no basis", d.Approval)
 	case *ControlPaused:
@@ -153,6 +155,9 @@ func checkAction(id fleet.ActionID) error {
 func checkPlan(d *PlanDecided) error {
 	if !isID(string(d.Plan)) {
 		return refuse(ReasonBadData, "plan %q is not a legal id", d.Plan)
+	}
+	if err := checkPlanShard(d); err != nil {
+		return err
 	}
 	if len(d.Held) > MaxHeldListed || d.HeldTotal < len(d.Held) {
 		return refuse(ReasonBadData, "%d held actions are listed of %d", len(d.Held), d.HeldTotal)

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
 // MaxBodyBytes is the largest body of a message, in bytes.
@@ -72,6 +74,11 @@ func marshalData(data Payload) ([]byte, error) {
 		// A list is never null on the wire.
 		c := *d
 		c.Actions = []ActionRequested{}
+		data = &c
+	}
+	if d, ok := data.(*PartitionApplied); ok && d.Shards == nil {
+		c := *d
+		c.Shards = []fleet.Shard{}
 		data = &c
 	}
 	body, err := json.Marshal(data)

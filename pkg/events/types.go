@@ -43,6 +43,7 @@ const (
 	TypeTrustRetired           Type = "trust.retired"
 
 	TypeCheckpointSigned Type = "checkpoint.signed"
+	TypePartitionApplied Type = "partition.applied"
 )
 
 // Actions, in the imperative; they live on the log under fleet.actions.
@@ -209,6 +210,10 @@ type PlanDecided struct {
 	// MaxHeldListed of them; HeldTotal counts them all.
 	Held      []fleet.Held `json:"held,omitempty"`
 	HeldTotal int          `json:"held_total"`
+	// Shard that the plan is of, and the sequence of the partition that it was
+	// decided under. Empty and 0: a fleet that was never divided.
+	Shard     string `json:"shard,omitempty"`
+	Partition uint64 `json:"partition,omitempty"`
 }
 
 // MaxHeldListed bounds PlanDecided.Held, so that a plan for a million nodes

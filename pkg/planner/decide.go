@@ -20,8 +20,10 @@ import (
 // decision is what was decided on one fold.
 type decision struct {
 	basis, lastPlan uint64
-	inventory       projection.InventoryRef
-	given           decide.Given
+	// partition is the sequence of the one decided under; 0: none.
+	partition uint64
+	inventory projection.InventoryRef
+	given     decide.Given
 	decide.Decided
 	// cutShort says that the newest plan announced more actions than followed.
 	cutShort bool
@@ -34,6 +36,9 @@ type decision struct {
 // decide reconciles and publishes what is to be done now; it reports whether
 // that was anything.
 func (p *Planner) decide(ctx context.Context) (published bool, err error) {
+	if err := p.mayDecide(); err != nil {
+		return false, err
+	}
 	var ref projection.InventoryRef
 	p.View.Read(func(st *projection.State) { ref = st.Inventory() })
 	if ref.Digest == "" {
@@ -94,14 +99,17 @@ func (d decision) final() bool {
 // another inventory came into force meanwhile.
 func (p *Planner) conclude(inv *fleet.Inventory, ref projection.InventoryRef) (d decision, ok bool) {
 	p.View.Read(func(st *projection.State) {
-		if st.Inventory() != ref {
+		if st.Inventory() != ref || !st.Partition().Knows(p.Shard) {
 			return
 		}
 		ok = true
-		d = decision{basis: st.Sequence(), lastPlan: st.LastPlan(), inventory: ref, cutShort: st.InsidePlan()}
+		d = decision{
+			basis: st.Sequence(), lastPlan: st.LastPlanOf(p.Shard), partition: st.Partition().Sequence,
+			inventory: ref, cutShort: st.InsidePlan(),
+		}
 		p.Metrics.observe(st)
 		d.found = found(st)
-		d.given = p.given(p.Now())
+		d.given = p.given(st, p.Now())
 		d.Decided = p.decider.Plan(st, p.desired(inv), d.given)
 		if p.sight.regained(d.Decided, d.given.Now) { // decided as if it had been known before
 			d.given.SightSince = p.sight.since
@@ -114,10 +122,12 @@ func (p *Planner) conclude(inv *fleet.Inventory, ref projection.InventoryRef) (d
 
 // given is what this planner decides by now. The time is as the log will have
 // it, without a zone and without the clock of this process.
-func (p *Planner) given(now time.Time) decide.Given {
+func (p *Planner) given(st *projection.State, now time.Time) decide.Given {
 	now = now.Round(0).UTC()
-	g := decide.Given{Settled: p.sensor.settled(), SightSince: p.sight.since, Now: now, Safeguards: p.Safeguards, Policy: p.Policy}
-	g.Safeguards.LostWait = p.pacer.lostWait(g.Safeguards.LostWait)
+	g := decide.Given{
+		Settled: p.sensor.settled(), SightSince: p.sight.since, Now: now,
+		Safeguards: p.safeguardsOn(st), Policy: p.Policy, Shard: p.Shard,
+	}
 	if !g.Settled {
 		g.Waiting = "waiting until every present node was seen"
 		if p.sensor.caughtUp {
@@ -158,7 +168,7 @@ func (d decision) batch() ([]eventlog.Entry, fleet.PlanID) {
 	steps, at := d.Publish, d.given.Now
 	planID := engine.PlanIDFor(steps)
 	decided := d.given.Record()
-	decided.Plan, decided.Basis = planID, d.basis
+	decided.Plan, decided.Basis, decided.Partition = planID, d.basis, d.partition
 	decided.InventoryDigest, decided.Generation = d.inventory.Digest, d.inventory.Generation
 	decided.Held, decided.HeldTotal = d.Held[:min(len(d.Held), events.MaxHeldListed)], len(d.Held)
 	entries := make([]eventlog.Entry, 1, len(steps)+1)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
 func TestThePaceKeepsAFleetBelowItsRate(t *testing.T) {
@@ -89,7 +90,7 @@ func TestTheWaitAfterALossFollowsThePace(t *testing.T) {
 		for _, seconds := range c.paces {
 			p.listenFor(events.Pace{IntervalSeconds: seconds}.Lease())
 		}
-		if g := p.given(dawn); g.Safeguards.LostWait != c.want || p.Safeguards.LostWait != c.asked {
+		if g := p.given(projection.New(), dawn); g.Safeguards.LostWait != c.want || p.Safeguards.LostWait != c.asked {
 			t.Errorf("asked for %s at paces of %v s: it waits for %s, want %s", c.asked, c.paces, g.Safeguards.LostWait, c.want)
 		} else if err := g.Safeguards.Validate(); err != nil {
 			t.Error(err)

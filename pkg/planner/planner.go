@@ -39,6 +39,9 @@ type Config struct {
 	// DefaultHeartbeatRate. nil: they are told nothing.
 	Paces         Paces
 	HeartbeatRate int
+	// Shard of the fleet that this planner decides on, while the partition in force
+	// has one of that name; empty: all of a fleet that is not divided.
+	Shard string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Metrics counts; nil means that nobody looks.
@@ -57,6 +60,9 @@ func (c *Config) Validate() error {
 	}
 	if c.HeartbeatRate < 1 || c.HeartbeatRate > MaxHeartbeatRate {
 		problems = append(problems, fmt.Errorf("heartbeat rate is %d a second, must be 1 to %d", c.HeartbeatRate, MaxHeartbeatRate))
+	}
+	if c.Shard != "" {
+		problems = append(problems, fleet.CheckShardName(c.Shard)) // Join leaves out nil
 	}
 	for _, err := range []error{c.Policy.Validate(), c.Safeguards.Validate()} {
 		if err != nil {

@@ -24,11 +24,13 @@ type Change struct {
 	// Control says that something was paused, resumed or approved, or is to be
 	// rotated or retried.
 	Control bool
+	// Partition says that the fleet is divided in another way.
+	Partition bool
 }
 
 // Empty says that nothing was touched.
 func (c Change) Empty() bool {
-	return len(c.Nodes) == 0 && !c.Inventory && !c.Enforcement && !c.Trust && !c.Ledger && !c.Control
+	return len(c.Nodes) == 0 && !c.Inventory && !c.Enforcement && !c.Trust && !c.Ledger && !c.Control && !c.Partition
 }
 
 // Fact is one message of the log as the fold sees it.
@@ -62,6 +64,7 @@ func (s *State) Apply(seq uint64, at time.Time, e *events.Event) (Change, error)
 	if e == nil {
 		s.unfit++
 		s.planEnd = seq
+		s.sharing.noPlan()
 		return Change{}, nil
 	}
 	if at.After(s.at) {
@@ -78,12 +81,13 @@ func (s *State) Apply(seq uint64, at time.Time, e *events.Event) (Change, error)
 	s.moveFence(seq, e)
 	if !e.Type.IsAction() {
 		s.planEnd = seq // a plan is one piece: whatever it announced has come or never will
+		s.sharing.noPlan()
 	}
 	change, fits := s.apply(seq, at, e)
 	switch {
 	case !fits:
 		s.unfit++
-	case change.Empty() && e.Type != events.TypePlanDecided:
+	case change.Empty() && (e.Type != events.TypePlanDecided || s.sharing.void):
 		s.ignore(e.Type)
 	}
 	return change, nil
@@ -106,7 +110,9 @@ func (s *State) advance(seq uint64) error {
 func (s *State) moveFence(seq uint64, e *events.Event) {
 	switch e.Type {
 	case events.TypePlanDecided:
-		s.last.plan = seq
+		s.movePlanFence(seq, e)
+	case events.TypePartitionApplied:
+		s.last.partition = seq
 	case events.TypeEnforcementEnabled, events.TypeEnforcementDisabled:
 		s.last.enforcement = seq
 	case events.TypeInventoryApplied:
@@ -146,10 +152,12 @@ func (s *State) apply(seq uint64, at time.Time, e *events.Event) (c Change, fits
 	case events.TypePlanDecided:
 		d, ok := data[events.PlanDecided](e)
 		if ok {
-			s.safeguards, s.policy = d.Safeguards, d.Policy
-			s.planEnd = seq + uint64(len(d.Actions))
+			s.applyPlan(seq, d)
 		}
 		return Change{}, ok
+	case events.TypePartitionApplied:
+		changed, fits := s.applyPartition(seq, at, e)
+		return Change{Partition: changed}, fits
 	case events.TypePlanApproved, events.TypeControlPaused, events.TypeControlResumed, events.TypeRotationRequested:
 		changed, fits := s.applyControl(at, e)
 		return Change{Control: changed}, fits

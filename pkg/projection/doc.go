@@ -59,6 +59,13 @@
 //   - node.bundle-reported says which trust bundle a node holds, until it says
 //     otherwise or its life ends.
 //
+//   - partition.applied divides the fleet from there on. A plan counts if the
+//     partition in force is the one that it was decided under and has its shard,
+//     and, once there was a partition, its inventory is the one in force. Any other
+//     counts for nothing, with its actions; and once there was a partition,
+//     so does an action that is not of the plan before it. The safeguards that
+//     count are those of the newest plan of the rest.
+//
 //   - message.refused counts for nothing; it is there for people.
 //
 //   - A loss adds to the node's penalty, a farewell does not. A removal ends the

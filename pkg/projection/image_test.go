@@ -105,16 +105,17 @@ var kept = map[string]string{
 
 	"observed.state": "StrictEnforced; the nodes follow from IDs", "observed.order": "order of IDs", "observed.holes": "none in an image", "observed.ids": "the State's", "observed.asked": "memory only", "observed.slots": "from the order of IDs",
 	"observed.mu": "guards only", "observed.living": "from IDs", "observed.present": "from IDs", "observed.signing": "from IDs", "State.recent": "a convenience of whoever follows this State",
-	"Ledger.ids": "the State's", "Ledger.flights": "Flights", "Ledger.byID": "from Flights", "Ledger.busy": "from Flights", "Ledger.phases": "from Flights", "Ledger.strangers": "IDs.Attempts", "Ledger.packer": "memory only",
+	"Ledger.ids": "the State's", "Ledger.flights": "Flights", "Ledger.byID": "from Flights", "Ledger.busy": "from Flights", "Ledger.phases": "from Flights", "Ledger.strangers": "IDs.Attempts", "Ledger.packer": "memory only", "Ledger.shards": "from Flights",
 	"control.pauses": "Pauses", "control.approvals": "Approvals", "control.approvedTo": "ApprovedTo",
-	"fences.plan": "LastPlan", "fences.enforcement": "LastEnforcement", "fences.inventory": "LastInventory", "fences.trust": "LastTrust",
+	"fences.plan": "LastPlan", "fences.enforcement": "LastEnforcement", "fences.inventory": "LastInventory", "fences.trust": "LastTrust", "fences.partition": "Sharing.LastPartition",
+	"State.sharing": "below", "sharing.partition": "Sharing.Partition", "sharing.lastPlans": "Sharing.LastPlans", "sharing.shard": "Sharing.PlanShard", "sharing.void": "Sharing.PlanVoid",
 	"cell.id": "IDs.ID", "cell.last": "IDs.Last", "cell.epoch": "IDs.Epoch", "cell.began": "IDs.Node", "cell.provedAt": "IDs.Node",
 	"cell.held": "IDs.Node", "cell.tries": "IDs.Attempts", "cell.beside": "below", "cell.bundle": "IDs.Node", "cell.apart": "IDs.Node",
 	"cell.key": "IDs.Node", "cell.session": "IDs.Node", "cell.has": "IDs.Node",
 	"beside.era": "says who may change it", "beside.removedAt": "IDs.RemovedAt", "beside.losses": "IDs.Losses", "beside.earlier": "IDs.Earlier",
 	"beside.firstEnd": "follows from earlier", "beside.marks": "follows from earlier", "beside.key": "IDs.Node", "beside.session": "IDs.Node", "beside.bundle": "IDs.Node", "beside.provedAt": "IDs.Node",
 	"credential.notBefore": "IDs.Node", "credential.notAfter": "IDs.Node", "credential.at": "IDs.Node", "credential.sequence": "IDs.Node",
-	"credential.leaf": "IDs.Node", "credential.odd": "IDs.Node", "credential.issuer": "IDs.Node", "credential.chain": "IDs.Node",
+	"credential.odd": "IDs.Node", "credential.issuer": "IDs.Node",
 	"credential.serial": "IDs.Node", "credential.nonce": "IDs.Node", "credential.own": "IDs.Node",
 	"trust.issuers": "Issuers", "trust.roots": "from Issuers", "trust.bundles": "Bundles", "trust.rotations": "IssuerSteps", "trust.changed": "LastBundle",
 	"revocations.byEnd": "Revoked", "revocations.last": "LastRevoked", "revocations.dropped": "RevokedDropped",
@@ -123,7 +124,7 @@ var kept = map[string]string{
 func TestNoFieldOfAStateIsForgotten(t *testing.T) {
 	state := reflect.TypeFor[projection.State]()
 	parts := []reflect.Type{state}
-	for _, name := range []string{"observed", "ledger", "control", "last", "trust", "revoked"} {
+	for _, name := range []string{"observed", "ledger", "control", "last", "trust", "revoked", "sharing"} {
 		f, ok := state.FieldByName(name)
 		if !ok {
 			t.Fatalf("State has no %s any more", name)

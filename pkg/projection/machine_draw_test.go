@@ -66,6 +66,8 @@ func blank(t events.Type) events.Payload {
 		return &events.RotationRequested{}
 	case events.TypeRetryRequested:
 		return &events.RetryRequested{}
+	case events.TypePartitionApplied:
+		return &events.PartitionApplied{}
 	case events.TypeActionSucceeded:
 		return &events.ActionSucceeded{}
 	case events.TypeActionFailed:
@@ -168,7 +170,9 @@ func (m *foldMachine) drawOfFleet(t *rapid.T, e *events.Event) {
 	case *events.EnforcementDisabled:
 		d.Action = pick[fleet.ActionID](t, "by", "f1", "f2")
 	case *events.PlanDecided:
-		d.Safeguards.RemovalMin = rapid.IntRange(0, 9).Draw(t, "removal_min")
+		m.drawPlan(t, d)
+	case *events.PartitionApplied:
+		*d = events.PartitionApplied{Partition: drawPartition(t), Actor: "kim", Note: pick(t, "note", "", "storm")}
 	case *events.PlanApproved:
 		in := m.log.inventory().Sequence
 		*d = events.PlanApproved{Approval: pick[fleet.ApprovalID](t, "approval", "r1", "r2"), Actor: pick(t, "actor", "kim", "lee"),

@@ -28,7 +28,8 @@ func (c chronicle) trips() (all []trip) {
 	for _, m := range c {
 		switch {
 		case m.is(actionTypes...) && m.fits:
-			if f := flightOf(m); c.begins(f, all) {
+			f, planned := flightOf(m), false
+			if f.Shard, planned = c.planned(m.seq); planned && c.begins(f, all) {
 				all = append(all, trip{Flight: f})
 			}
 		case m.is(outcomeTypes...) && m.fits:

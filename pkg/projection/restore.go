@@ -41,7 +41,7 @@ type Restorer struct {
 func (r *Restorer) Begin(img Image) error {
 	s := New()
 	s.sequence, s.recent.from = img.Sequence, img.Sequence
-	for _, restore := range []func(*Image) error{s.restoreFleet, s.restoreTrust, s.restoreControl, s.restoreFlights} {
+	for _, restore := range []func(*Image) error{s.restoreFleet, s.restoreTrust, s.restoreControl, s.restoreFlights, s.restoreSharing} {
 		if err := restore(&img); err != nil {
 			return fmt.Errorf("restore state from image: %w", err)
 		}

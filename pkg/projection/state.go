@@ -36,10 +36,11 @@ type State struct {
 	// planEnd is where the last action of the newest plan stands, or will.
 	planEnd uint64
 	recent  recent
+	sharing sharing
 }
 
 // fences are the last sequences on the subjects that are not a node's.
-type fences struct{ plan, enforcement, inventory, trust uint64 }
+type fences struct{ plan, enforcement, inventory, trust, partition uint64 }
 
 // InventoryRef names the inventory in force. The zero value means that none
 // was ever applied.

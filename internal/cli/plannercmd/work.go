@@ -51,7 +51,7 @@ func (w work) run(ctx context.Context, bus *eventlog.Bus, ready *obs.Gate) error
 	p, err := planner.New(planner.Config{
 		Log: bus.Log(), View: v, Inventories: view.NewInventories(bus.GetInventory),
 		Sightings: sightings, Statements: statements, Paces: bus, HeartbeatRate: w.heartbeatRate, Lease: w.lease, Policy: w.policy, Safeguards: w.safeguards,
-		Metrics: w.metrics, Logger: w.logger,
+		Shard: w.shard, Metrics: w.metrics, Logger: w.logger,
 	})
 	if err != nil {
 		return err
