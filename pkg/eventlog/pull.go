@@ -111,6 +111,29 @@ func (p *pull) stop(unread func(*nats.Msg)) {
 	}()
 }
 
+// withdrawTime bounds the wait for the server to hear that nothing is asked for.
+const withdrawTime = 2 * time.Second
+
+// withdraw takes back what is still asked for. When it returns the server hands
+// out nothing more to this one, and unread has had all that had come: what is
+// given back from then on goes to others. A server that is away forgets by itself.
+func (p *pull) withdraw(unread func(*nats.Msg)) {
+	defer p.bus.nc.RemoveStatusListener(p.closed)
+	if err := p.sub.Drain(); err != nil {
+		return // the connection has ended
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), withdrawTime)
+	defer cancel()
+	if p.bus.nc.IsConnected() {
+		_ = p.bus.nc.FlushWithContext(ctx)
+	}
+	for p.waiting() {
+		if m, _ := p.take(<-p.messages); m != nil {
+			unread(m)
+		}
+	}
+}
+
 // next waits for the next message. errPullIdle says that a request ended
 // without one, errPullGone that the consumer has to be made again.
 func (p *pull) next(ctx context.Context) (m *nats.Msg, err error) {
