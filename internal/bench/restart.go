@@ -70,7 +70,7 @@ func (g *rig) saved(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	state, last, err := standing(ctx, n, digest, true)
+	state, last, err := standing(ctx, n, digest)
 	if err != nil {
 		return err
 	}

@@ -30,16 +30,10 @@ func standingBenchmarks() (all []Benchmark) {
 		}}, run: func(ctx context.Context, r *run) error { return r.incremental(ctx, n) }})
 	}
 	for _, n := range standingSizes {
-		all = append(all, Benchmark{Slow: n >= 1_000_000, Rows: []Row{
-			{
-				Name: fmt.Sprint("memory/", n), Unit: "bytes", Bound: atMillion(n, atMost(400, 200)),
-				Help: fmt.Sprintf("what the fold of %d nodes that are present and sign takes of memory, by node and without the certificates", n),
-			},
-			{
-				Name: fmt.Sprint("memory/", n, "/certified"), Unit: "bytes",
-				Help: fmt.Sprintf("the same with the text of each node's certificate, of %d bytes", certificateSize),
-			},
-		}, run: func(ctx context.Context, r *run) error { return r.memory(ctx, n) }})
+		all = append(all, Benchmark{Slow: n >= 1_000_000, Rows: []Row{{
+			Name: fmt.Sprint("memory/", n), Unit: "bytes", Bound: atMillion(n, atMost(400, 200)),
+			Help: fmt.Sprintf("what the fold of %d nodes that are present and sign takes of memory, by node", n),
+		}}, run: func(ctx context.Context, r *run) error { return r.memory(ctx, n) }})
 	}
 	for _, n := range standingSizes {
 		all = append(all, restartBenchmark(n))
@@ -65,13 +59,13 @@ func (l *life) enrolment() []*events.Event {
 
 // enrolments are those of n nodes, one node after the other, made while they are
 // asked for: those of a million at once would be larger than their fold.
-func enrolments(n int, certified bool) iter.Seq[*events.Event] {
+func enrolments(n int) iter.Seq[*events.Event] {
 	at := time.Now().UTC().Truncate(time.Millisecond)
 	return func(yield func(*events.Event) bool) {
 		for i := range n {
 			for _, e := range newLife(i, at).enrolment() {
 				if d, ok := e.Data.(*events.CredentialIssued); ok {
-					d.CertificatePEM = certificateOf(i, certified)
+					d.CertificatePEM = certificateOf(i)
 				}
 				if !yield(e) {
 					return
@@ -83,10 +77,7 @@ func enrolments(n int, certified bool) iter.Seq[*events.Event] {
 
 // certificateOf is a text of its own for each node, of the size of a real one, and
 // like that one hardly to be compressed.
-func certificateOf(i int, certified bool) string {
-	if !certified {
-		return ""
-	}
+func certificateOf(i int) string {
 	random := rand.NewChaCha8([32]byte(binary.LittleEndian.AppendUint64(make([]byte, 24), uint64(i))))
 	der := make([]byte, derSize)
 	_, _ = random.Read(der) // never fails
@@ -98,7 +89,7 @@ const derSize = 438
 
 // standing is the fold of a fleet that was enrolled under the inventory of that
 // digest, and the last event of its history.
-func standing(ctx context.Context, n int, digest string, certified bool) (s *projection.State, last *events.Event, err error) {
+func standing(ctx context.Context, n int, digest string) (s *projection.State, last *events.Event, err error) {
 	s = projection.New()
 	apply := func(e *events.Event) error {
 		last = e
@@ -108,7 +99,7 @@ func standing(ctx context.Context, n int, digest string, certified bool) (s *pro
 	if err := apply(inventoryApplied(digest)); err != nil {
 		return nil, nil, err
 	}
-	for e := range enrolments(n, certified) {
+	for e := range enrolments(n) {
 		if err := apply(e); err != nil {
 			return nil, nil, err
 		}
@@ -126,7 +117,7 @@ func standing(ctx context.Context, n int, digest string, certified bool) (s *pro
 const anyDigest = "sha256:bench"
 
 func (r *run) incremental(ctx context.Context, n int) error {
-	state, _, err := standing(ctx, n, anyDigest, false)
+	state, _, err := standing(ctx, n, anyDigest)
 	if err != nil {
 		return err
 	}
@@ -195,20 +186,13 @@ func flip(s *projection.State, id fleet.NodeID, lost bool) error {
 }
 
 func (r *run) memory(ctx context.Context, n int) error {
-	for _, certified := range []bool{false, true} {
-		before := inUse()
-		state, _, err := standing(ctx, n, anyDigest, certified)
-		if err != nil {
-			return err
-		}
-		bytes := float64(inUse()-before) / float64(n)
-		runtime.KeepAlive(state)
-		name := fmt.Sprint("memory/", n)
-		if certified {
-			name += "/certified"
-		}
-		r.add(name, bytes, n)
+	before := inUse()
+	state, _, err := standing(ctx, n, anyDigest)
+	if err != nil {
+		return err
 	}
+	r.add(fmt.Sprint("memory/", n), float64(inUse()-before)/float64(n), n)
+	runtime.KeepAlive(state)
 	return nil
 }
 
