@@ -77,6 +77,12 @@ day: ## Let a fleet live through DAY_HOURS (24) in fake time, then check its log
 bench: ## Run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: performance
+performance: ## Measure again, and write the table and the picture of docs/performance.md
+	go run ./cmd/fleetfold bench -o json > docs/performance.json.new
+	mv docs/performance.json.new docs/performance.json
+	go test -count=1 ./internal/bench/growth -run TestThePageShowsItsResults -rewrite
+
 .PHONY: bench-gate
 bench-gate: ## Fail if deciding or folding has become dearer, by allocations and ratios
 	go vet -tags benchgate ./internal/benchgate
