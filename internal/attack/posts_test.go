@@ -72,7 +72,12 @@ func TestAPostThatCameOrWhoseCredentialEndedIsRefused(t *testing.T) {
 	serial := func(c *receiver.Credential) string { return serialOf(t, c.ChainPEM) }
 	stolen, old, now := g.good(), g.good(), g.good()
 	post := g.post(now)
-	again := func() *http.Request { body, _ := post.GetBody(); return g.request(body) }
+	again := func() *http.Request {
+		body, _ := post.GetBody()
+		request := g.request(body)
+		request.GetBody = post.GetBody
+		return request
+	}
 	g.answers(again(), http.StatusNoContent, "")
 	g.answers(again(), http.StatusUnauthorized, receiver.Replayed)
 	g.stop()

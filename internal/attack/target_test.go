@@ -197,17 +197,41 @@ func (g *target) request(body io.Reader) *http.Request {
 // answers sends the request and checks the answer.
 func (g *target) answers(req *http.Request, status int, reason fleet.Reason) {
 	g.t.Helper()
-	client := http.Client{Transport: g.transport}
-	got, err := client.Do(req)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	defer got.Body.Close()
-	text, err := io.ReadAll(got.Body)
-	if err != nil || got.StatusCode != status || got.Header.Get(receiver.ReasonHeader) != string(reason) {
-		g.t.Errorf("answered %d %s %s, %v; want %d %s", got.StatusCode, got.Header.Get(receiver.ReasonHeader), text, err, status, reason)
+	got, text := g.do(req)
+	if got.StatusCode != status || got.Header.Get(receiver.ReasonHeader) != string(reason) {
+		g.t.Errorf("answered %d %s %s; want %d %s", got.StatusCode, got.Header.Get(receiver.ReasonHeader), text, status, reason)
 	}
 	g.note(got)
+}
+
+// do sends a request again for as long as it is told to try again: a receiver knows
+// the posture a moment before the roots.
+func (g *target) do(req *http.Request) (*http.Response, []byte) {
+	g.t.Helper()
+	client, tick := http.Client{Transport: g.transport}, time.NewTicker(5*time.Millisecond)
+	defer tick.Stop()
+	for {
+		got, err := client.Do(req)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		text, err := io.ReadAll(got.Body)
+		got.Body.Close()
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		if got.StatusCode != http.StatusServiceUnavailable || req.GetBody == nil {
+			return got, text
+		}
+		if req.Body, err = req.GetBody(); err != nil {
+			g.t.Fatal(err)
+		}
+		select {
+		case <-tick.C:
+		case <-g.ctx.Done():
+			g.t.Fatalf("it goes on to answer %s", text)
+		}
+	}
 }
 
 // note counts a refusal.
