@@ -33,13 +33,17 @@ func (h *hand) Next(ctx context.Context) (eventlog.Delivery, error) {
 }
 
 func (h *hand) deliver(r eventlog.Record) {
-	h.out <- eventlog.Delivery{
+	h.out <- h.delivery(r)
+	synctest.Wait()
+}
+
+func (h *hand) delivery(r eventlog.Record) eventlog.Delivery {
+	return eventlog.Delivery{
 		Record:     r,
 		Ack:        func(context.Context) error { h.acked.Add(1); return nil },
 		InProgress: func() error { return errors.New("connection closed") },
 		Retry:      func(time.Duration) error { return nil },
 	}
-	synctest.Wait()
 }
 
 // by runs an executor on a hand until the story's end.
