@@ -82,7 +82,9 @@ func (f *applyFlags) run(cmd *cobra.Command, name string) error {
 		return err
 	}
 	defer l.close()
+	end := busy(cmd, "looking where it leads")
 	shown, err := foresee(cmd.Context(), l, c)
+	end()
 	if err != nil {
 		return err
 	}
@@ -97,7 +99,9 @@ func (f *applyFlags) run(cmd *cobra.Command, name string) error {
 		return err
 	}
 	word.At = time.Now() // not that of before the question
+	end = busy(cmd, "storing the inventory")
 	sequence, err := f.put(cmd.Context(), l, shown, c.text, word)
+	end()
 	if err != nil {
 		return err
 	}

@@ -71,9 +71,14 @@ func (a *awaiting) warnOfNobody(ctx context.Context) {
 // until looks at each fold. A generation that somebody has replaced is waited
 // for no longer.
 func (a *awaiting) until(ctx context.Context) (s status.Status, err error) {
+	var again status.Again
 	for {
 		changed := a.live.view.Changed()
-		err := read(ctx, a.live.view, a.live.inventories.Get, func(st *projection.State, inv *fleet.Inventory) { s = status.Of(st, inv, time.Now()) })
+		err := read(ctx, a.live.view, a.live.inventories.Get, func(st *projection.State, inv *fleet.Inventory) {
+			if s = again.Brief(st, inv, time.Now()); s.Converged || blocked(s) {
+				s = status.Of(st, inv, time.Now()) // what is shown in the end has everything
+			}
+		})
 		if err == nil {
 			err = a.live.view.Err()
 		}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strings"
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
@@ -14,7 +13,6 @@ import (
 	"github.com/fleetfold/fleetfold/internal/bench"
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/cli/profile"
-	"github.com/fleetfold/fleetfold/internal/render"
 )
 
 type benchFlags struct {
@@ -23,6 +21,8 @@ type benchFlags struct {
 	list   bool
 	dir    string
 	cpu    string
+	from   []string
+	plot   string
 }
 
 func newBench() *cobra.Command {
@@ -40,29 +40,37 @@ this process and keep their streams in a folder of their own, which is removed.
 A NAME is one of --list, the beginning of one up to a slash, or a pattern in which *
 stands for anything up to a slash. Without a name everything is measured, which takes
 minutes; --quick takes fewer rounds of the same size and leaves out what cannot be
-shortened. Let the machine be idle meanwhile.`,
+shortened. Let the machine be idle meanwhile.
+
+--plot draws how what was measured grows with the number of nodes. --from shows and
+draws what earlier runs kept with -o json, and measures nothing.`,
 		Example: `  fleetfold bench --quick
   fleetfold bench loop engine/full/1000000
-  fleetfold bench -o json | jq '.results[] | {name, ratio}'`,
+  fleetfold bench -o json | jq '.results[] | {name, ratio}'
+  fleetfold bench engine --plot growth.svg
+  fleetfold bench --from monday.json --from tuesday.json -o markdown`,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return benchNames(), cobra.ShellCompDirectiveNoFileComp
 		},
 		Args: cobra.ArbitraryArgs,
 		RunE: f.run,
 	}
-	f.output = addOutput(cmd.Flags(), "output `FORMAT`", "text", "json")
+	f.output = addOutput(cmd.Flags(), "output `FORMAT`", "text", "json", "markdown")
 	cmd.Flags().BoolVar(&f.quick, "quick", false, "fewer rounds, and without what takes its time: under 45 s")
 	cmd.Flags().BoolVar(&f.list, "list", false, "say what can be measured, and measure nothing")
 	cmd.Flags().StringVar(&f.dir, "dir", "", "`DIR` for the streams of the servers; the disk under it is measured, too (default the system's for temporary files)")
 	cmd.Flags().StringVar(&f.cpu, "cpuprofile", "", "`FILE` for a processor profile of this process, for 'go tool pprof'")
+	cmd.Flags().StringArrayVar(&f.from, "from", nil, "`FILE` with results of an earlier run to show in place of measuring; repeated, the last one counts for what stands in several")
+	cmd.Flags().StringVar(&f.plot, "plot", "", "`FILE` for a picture (SVG) of how costs grow with the number of nodes")
+	cmd.MarkFlagsMutuallyExclusive("from", "quick")
+	cmd.MarkFlagsMutuallyExclusive("from", "dir")
+	cmd.MarkFlagsMutuallyExclusive("from", "cpuprofile")
 	return cmd
 }
 
 func benchNames() (names []string) {
-	for _, b := range bench.All() {
-		for _, row := range b.Rows {
-			names = append(names, row.Name)
-		}
+	for _, row := range bench.Rows() {
+		names = append(names, row.Name)
 	}
 	return names
 }
@@ -76,15 +84,27 @@ func (f *benchFlags) run(cmd *cobra.Command, names []string) error {
 			return cli.Usagef("--dir %q is no folder", f.dir)
 		}
 	}
-	results, err := f.profiled(cmd, names)
+	if err := f.plottable(names); err != nil {
+		return err
+	}
+	report, err := f.report(cmd, names)
 	if unknown := (*bench.UnknownError)(nil); errors.As(err, &unknown) {
 		return cli.WithHint(cli.Usagef("%w", err), "'fleetfold bench --list' has the names")
 	}
-	if *f.output == "json" {
-		report := bench.Report{Machine: bench.ThisMachine(), Results: append([]bench.Result{}, results...)}
-		err = errors.Join(err, render.JSON(cmd.OutOrStdout(), report))
+	if err != nil && len(report.Results) == 0 {
+		return err
 	}
-	return err
+	return errors.Join(err, f.write(cmd.OutOrStdout(), report), f.draw(report.Results))
+}
+
+// report is what is measured, or what was. Results stand in it although there
+// is an error.
+func (f *benchFlags) report(cmd *cobra.Command, names []string) (bench.Report, error) {
+	if len(f.from) > 0 {
+		return keptReport(f.from, names)
+	}
+	results, err := f.profiled(cmd, names)
+	return bench.Report{Machine: bench.ThisMachine(), Results: append([]bench.Result{}, results...)}, err
 }
 
 func (f *benchFlags) profiled(cmd *cobra.Command, names []string) (results []bench.Result, err error) {
@@ -113,15 +133,10 @@ func (f *benchFlags) measure(cmd *cobra.Command, names []string) ([]bench.Result
 		fmt.Fprintf(cmd.ErrOrStderr(), "left out of a quick run: %s\n", b.Name())
 	}
 	if *f.output == "text" {
-		w, begun := cmd.OutOrStdout(), false
+		table := &benchTable{w: cmd.OutOrStdout(), machine: bench.ThisMachine()}
 		o.Measured = func(row bench.Row, r bench.Result) {
 			progress("")
-			if !begun {
-				begun = true
-				fmt.Fprintln(w, machineLine(bench.ThisMachine()))
-				_ = bench.WriteHeading(w) // a closed pipe ends the process
-			}
-			_ = bench.WriteResult(w, row, r)
+			table.write(row, r)
 		}
 	}
 	results, err := bench.Run(cmd.Context(), o)
@@ -139,23 +154,10 @@ func benchProgress(w io.Writer) func(string) {
 	return func(text string) { fmt.Fprintf(w, "\r\x1b[K%s", text) }
 }
 
-func machineLine(m bench.Machine) string {
-	parts := []string{fmt.Sprintf("%s/%s", m.OS, m.Arch), fmt.Sprintf("%d cores", m.Cores)}
-	if m.CPU != "" {
-		parts = append(parts, m.CPU)
-	}
-	if m.MemoryBytes > 0 {
-		parts = append(parts, fmt.Sprintf("%.1f GiB", float64(m.MemoryBytes)/(1<<30)))
-	}
-	return strings.Join(append(parts, m.Go), ", ")
-}
-
 func listBenchmarks(w io.Writer) error {
-	for _, b := range bench.All() {
-		for _, row := range b.Rows {
-			if _, err := fmt.Fprintf(w, "%-25s %-9s %s\n", row.Name, row.Bound, row.Help); err != nil {
-				return err
-			}
+	for _, row := range bench.Rows() {
+		if _, err := fmt.Fprintf(w, "%-25s %-9s %s\n", row.Name, row.Bound, row.Help); err != nil {
+			return err
 		}
 	}
 	return nil

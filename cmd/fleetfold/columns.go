@@ -59,6 +59,7 @@ var planColumns = []listing.Column[status.Plan]{
 	{Name: "BASIS", Wide: true, Text: func(p status.Plan) string { return strconv.FormatUint(p.Basis, 10) }},
 	{Name: "RULE", Wide: true, Text: func(p status.Plan) string { return p.RuleVersion }},
 	{Name: "INVENTORY", Wide: true, Text: func(p status.Plan) string { return logline.Digest(p.Digest) }},
+	{Name: "SHARD", Wide: true, Text: func(p status.Plan) string { return p.Shard }},
 	{Name: "OPEN", Text: func(p status.Plan) string { return strconv.Itoa(p.Open) }},
 	{Name: "HELD", Text: func(p status.Plan) string { return strconv.Itoa(p.Held) }},
 	{Name: "ACTIONS", Text: func(p status.Plan) string { return countsOf(p.Counts) }},

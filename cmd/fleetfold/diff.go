@@ -66,7 +66,9 @@ func diff(cmd *cobra.Command, nats *cli.NATSFlags, name string, asJSON bool) err
 		return err
 	}
 	defer l.close()
+	end := busy(cmd, "looking where it leads")
 	f, err := foresee(cmd.Context(), l, c)
+	end()
 	if err != nil {
 		return err
 	}

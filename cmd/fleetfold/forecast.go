@@ -20,28 +20,33 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/inventory"
 	"github.com/fleetfold/fleetfold/pkg/planner"
 	"github.com/fleetfold/fleetfold/pkg/projection"
+	"github.com/fleetfold/fleetfold/pkg/view"
 )
 
 // candidate is an inventory that was read from a file.
 type candidate struct {
-	text []byte
-	inv  *fleet.Inventory
+	// text of the file; nil for what is in force.
+	text   []byte
+	inv    *fleet.Inventory
+	digest string
 }
 
 // readCandidate reads an inventory that must be valid. Problems and warnings are
 // said on standard error.
 func readCandidate(cmd *cobra.Command, name string) (candidate, error) {
+	end := busy(cmd, "reading "+shown(name))
 	text, inv, rep := inventory.Read(input(cmd, name))
+	end()
 	if err := printReport(cmd.ErrOrStderr(), name, rep); err != nil {
 		return candidate{}, err
 	}
 	if !rep.Valid() {
 		return candidate{}, invalid(name, rep)
 	}
-	return candidate{text, inv}, nil
+	return candidate{text, inv, inventory.Digest(text)}, nil
 }
 
-// inForce is the text in force on the fold.
+// inForce is the inventory in force on the fold.
 func (l *live) inForce(ctx context.Context) (candidate, error) {
 	inv, digest, err := inForce(ctx, l.view, l.inventories.Get)
 	if err != nil {
@@ -50,8 +55,7 @@ func (l *live) inForce(ctx context.Context) (candidate, error) {
 	if inv == nil {
 		return candidate{}, nothingInForce()
 	}
-	text, err := l.bus.GetInventory(ctx, digest)
-	return candidate{text, inv}, err
+	return candidate{nil, inv, digest}, nil
 }
 
 // forecast is what becomes of a fleet once an inventory is applied, as of one
@@ -79,23 +83,20 @@ func (f forecast) inForceAlready() bool { return f.ref.Digest == f.digest }
 // counts anew with each generation (attempts, approvals) does in the answer, too.
 // The safeguards are those of the newest plan, and planners are taken to be warm.
 func foresee(ctx context.Context, l *live, c candidate) (forecast, error) {
-	var image projection.Image
-	l.view.Read(func(s *projection.State) { image = s.Image() })
-	st, err := projection.FromImage(image)
+	now := time.Now()
+	if f, is := foreseeInForce(l.view, c, now); is {
+		return f, nil
+	}
+	st, err := copyOf(l.view)
 	if err != nil {
-		return forecast{}, fmt.Errorf("copy the fold: %w", err)
+		return forecast{}, err
 	}
-	f := forecast{
-		ref: st.Inventory(), new: c.inv, digest: inventory.Digest(c.text), observed: *st.Observed(),
-		seen: planner.Seen{Generation: st.Inventory().Generation, Last: st.LastInventory()},
-	}
-	f.observed.Nodes = append([]fleet.ObservedNode{}, f.observed.Nodes...)
+	f := forecastOn(st, c)
 	if f.ref.Digest != "" {
 		if f.old, err = l.inventories.Get(ctx, f.ref.Digest); err != nil {
 			return forecast{}, fmt.Errorf("get inventory in force: %w", err)
 		}
 	}
-	now := time.Now()
 	if !f.inForceAlready() {
 		applied := &events.Event{Type: events.TypeInventoryApplied, Time: now, Data: &events.InventoryApplied{Digest: f.digest, Generation: f.ref.Generation + 1}}
 		if _, err := st.Apply(st.Sequence()+1, now, applied); err != nil {
@@ -105,6 +106,42 @@ func foresee(ctx context.Context, l *live, c candidate) (forecast, error) {
 	f.changes = inventorydiff.Of(f.old, f.new)
 	f.then = status.Of(st, f.new, now)
 	return f, nil
+}
+
+// foreseeInForce asks the fold itself, which is right if the inventory is in force
+// there: a copy of a large fleet takes as long as folding it, and as much memory.
+func foreseeInForce(v *view.View, c candidate, now time.Time) (f forecast, is bool) {
+	v.Read(func(st *projection.State) {
+		if is = st.Inventory().Digest == c.digest; is {
+			f = forecastOn(st, c)
+			f.old, f.then = c.inv, status.Of(st, c.inv, now)
+		}
+	})
+	return f, is
+}
+
+func forecastOn(st *projection.State, c candidate) forecast {
+	f := forecast{
+		ref: st.Inventory(), new: c.inv, digest: c.digest, observed: *st.Observed(),
+		seen: planner.Seen{Generation: st.Inventory().Generation, Last: st.LastInventory()},
+	}
+	f.observed.Nodes = append([]fleet.ObservedNode{}, f.observed.Nodes...)
+	return f
+}
+
+// copyOf is the fold as it is now, id by id: no image of all of them is made.
+func copyOf(v *view.View) (*projection.State, error) {
+	still, _ := v.Still()
+	var r projection.Restorer
+	if err := r.Begin(still.Image); err != nil {
+		return nil, fmt.Errorf("copy the fold: %w", err)
+	}
+	for id := range still.IDs() {
+		if err := r.Add(&id); err != nil {
+			return nil, fmt.Errorf("copy the fold: %w", err)
+		}
+	}
+	return r.State(), nil
 }
 
 // forecastText shows the change and where it leads. At most so many actions are

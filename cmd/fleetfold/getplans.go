@@ -1,14 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/fleetfold/fleetfold/internal/cli"
 	"github.com/fleetfold/fleetfold/internal/status"
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
@@ -43,28 +46,15 @@ held, and how many of its actions have no outcome yet.`,
 // plans are the newest ones that were read so far.
 type plans struct {
 	limit int
-	after uint64
+	after [2]uint64 // on the subject of the fleet's plans, and on those of shards
 	read  []status.Plan
 }
 
 func (p *plans) list(ctx context.Context, l *live, _ time.Time) ([]status.Plan, error) {
-	const page = 200
-	for {
-		records, err := l.bus.ReadSubject(ctx, l.bus.Log().Subjects().Plan(), p.after, page)
-		if err != nil {
+	s := l.bus.Log().Subjects()
+	for i, subject := range []string{s.Plan(), s.AllShardPlans()} {
+		if err := p.readOn(ctx, l.bus, subject, &p.after[i]); err != nil {
 			return nil, fmt.Errorf("read plans: %w", err)
-		}
-		for _, r := range records {
-			p.after = r.Sequence
-			if plan, ok := status.PlanOf(r); ok {
-				p.read = append(p.read, plan)
-			}
-		}
-		if p.limit > 0 && len(p.read) > p.limit {
-			p.read = append([]status.Plan{}, p.read[len(p.read)-p.limit:]...)
-		}
-		if len(records) < page {
-			break
 		}
 	}
 	var open map[fleet.PlanID]int
@@ -74,4 +64,28 @@ func (p *plans) list(ctx context.Context, l *live, _ time.Time) ([]status.Plan, 
 		list[i].Open = open[list[i].Plan]
 	}
 	return list, nil
+}
+
+// readOn reads on where the last call ended.
+func (p *plans) readOn(ctx context.Context, bus *eventlog.Bus, subject string, after *uint64) error {
+	const page = 200
+	for {
+		records, err := bus.ReadSubject(ctx, subject, *after, page)
+		if err != nil {
+			return err
+		}
+		for _, r := range records {
+			*after = r.Sequence
+			if plan, ok := status.PlanOf(r); ok {
+				p.read = append(p.read, plan)
+			}
+		}
+		slices.SortFunc(p.read, func(a, b status.Plan) int { return cmp.Compare(a.Sequence, b.Sequence) })
+		if p.limit > 0 && len(p.read) > p.limit {
+			p.read = append([]status.Plan{}, p.read[len(p.read)-p.limit:]...)
+		}
+		if len(records) < page {
+			return nil
+		}
+	}
 }

@@ -77,21 +77,15 @@ func tellHistory(cmd *cobra.Command, nats *cli.NATSFlags, name string, format li
 
 // eachRecord reads the whole log up to its present end.
 func eachRecord(ctx context.Context, log eventlog.Log, fn func(eventlog.Record) error) error {
-	for after := uint64(0); ; {
-		records, err := log.Read(ctx, after, readPage)
+	for r, err := range eventlog.Records(ctx, log, 0) {
 		if err != nil {
-			return fmt.Errorf("read the log after sequence %d: %w", after, err)
+			return err
 		}
-		if len(records) == 0 {
-			return nil
+		if err := fn(r); err != nil {
+			return fmt.Errorf("fold the log: %w", err)
 		}
-		for _, r := range records {
-			if err := fn(r); err != nil {
-				return fmt.Errorf("fold the log: %w", err)
-			}
-		}
-		after = records[len(records)-1].Sequence
 	}
+	return nil
 }
 
 var historyColumns = []listing.Column[nodehistory.Entry]{

@@ -59,6 +59,7 @@ func follow(ctx context.Context, cmd *cobra.Command, flags *cli.NATSFlags) (*liv
 	l := &live{bus: bus, view: snapshots.ForCommand(bus, cmd.ErrOrStderr()), inventories: view.NewInventories(bus.GetInventory), done: make(chan error, 1)}
 	ctx, l.stop = context.WithCancel(ctx)
 	go func() { l.done <- l.view.Run(ctx) }()
+	defer busy(cmd, "folding the log")()
 	if err := l.view.CatchUp(ctx); err != nil {
 		l.close()
 		return nil, fmt.Errorf("fold the log: %w", err)
@@ -117,7 +118,7 @@ func read(ctx context.Context, v *view.View, get func(context.Context, string) (
 
 // waitConverged returns once the plan is empty and nothing is in flight.
 func waitConverged(ctx context.Context, v *view.View, get func(context.Context, string) (*fleet.Inventory, error)) error {
-	return waitUntil(ctx, v, get, status.Converged)
+	return waitUntil(ctx, v, get, new(status.Again).Converged)
 }
 
 // waitUntil returns once something holds of the fold and the inventory in force.

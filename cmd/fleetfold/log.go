@@ -205,18 +205,22 @@ func (r *logReader) take(records []eventlog.Record) error {
 
 // forward reads from one sequence to another.
 func (r *logReader) forward(ctx context.Context, from, to uint64) error {
-	for from <= to && (r.most == 0 || r.found < r.most) {
-		records, err := r.log.Read(ctx, from-1, int(min(readPage, to-from+1)))
+	if from > to {
+		return nil
+	}
+	page := make([]eventlog.Record, 0, readPage)
+	for record, err := range eventlog.Through(ctx, r.log, from-1, to) {
 		if err != nil {
-			return fmt.Errorf("read the log after sequence %d: %w", from-1, err)
-		}
-		if len(records) == 0 {
-			return nil
-		}
-		if err := r.take(records); err != nil {
 			return err
 		}
-		from = records[len(records)-1].Sequence + 1
+		page = append(page, record)
+		if len(page) < readPage && record.Sequence < to {
+			continue
+		}
+		if err := r.take(page); err != nil || r.most > 0 && r.found >= r.most {
+			return err
+		}
+		page = page[:0]
 	}
 	return nil
 }

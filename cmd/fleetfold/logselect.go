@@ -97,12 +97,23 @@ func eachOn(ctx context.Context, bus *eventlog.Bus, subject string, fn func(even
 	}
 }
 
+// eachOnAny does so for several subjects, one after the other.
+func eachOnAny(ctx context.Context, bus *eventlog.Bus, subjects []string, fn func(eventlog.Record)) error {
+	for _, subject := range subjects {
+		if err := eachOn(ctx, bus, subject, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // findPlan takes the exact id, or else a beginning that only one plan has.
 func findPlan(ctx context.Context, bus *eventlog.Bus, id string, filter *logfilter.Filter) error {
 	var found []*events.PlanDecided
 	var at uint64
 	exact := false
-	err := eachOn(ctx, bus, bus.Log().Subjects().Plan(), func(r eventlog.Record) {
+	subjects := bus.Log().Subjects()
+	err := eachOnAny(ctx, bus, []string{subjects.Plan(), subjects.AllShardPlans()}, func(r eventlog.Record) {
 		if r.Event == nil {
 			return
 		}

@@ -107,6 +107,7 @@ func TestApplySaysWhoWasFirst(t *testing.T) {
 	defer l.close()
 	mine := candidate{text: []byte(fleetOf(false, "mine"))}
 	mine.inv, _ = inventory.Parse(mine.text)
+	mine.digest = inventory.Digest(mine.text)
 	shown, err := foresee(ctx, l, mine)
 	if err != nil {
 		t.Fatal(err)

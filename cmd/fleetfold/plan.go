@@ -130,6 +130,7 @@ func (f *planFlags) foresee(cmd *cobra.Command) (forecast, error) {
 		return forecast{}, err
 	}
 	defer l.close()
+	defer busy(cmd, "looking where it leads")()
 	if f.inventory != "" {
 		return foresee(cmd.Context(), l, c)
 	}

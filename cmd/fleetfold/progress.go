@@ -182,7 +182,7 @@ func (s *screen) line(at time.Duration, e *events.Event) string {
 	case events.TypeInventoryApplied, events.TypeEnforcementEnabled, events.TypeEnforcementDisabled,
 		events.TypeNodeLost, events.TypeNodeLeft, events.TypeCredentialExpired, events.TypeCredentialRevoked,
 		events.TypePlanApproved, events.TypeControlPaused, events.TypeControlResumed, events.TypeMessageRefused,
-		events.TypeRetryRequested:
+		events.TypeRetryRequested, events.TypePartitionApplied:
 		return s.stamp(at, "·", s.row(string(e.Type), e.Node, logline.Describe(e)))
 	case events.TypePlanDecided:
 		d := e.Data.(*events.PlanDecided)

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fleetfold/fleetfold/internal/logline"
 	"github.com/fleetfold/fleetfold/internal/render"
 	"github.com/fleetfold/fleetfold/internal/status"
 	"github.com/fleetfold/fleetfold/pkg/engine"
@@ -26,6 +25,7 @@ const (
 func statusText(w io.Writer, s status.Status) error {
 	b := bufio.NewWriter(w) // it keeps the first error of writing
 	statusHead(b, s)
+	shardsText(b, s.Shards)
 	for _, kind := range eventlog.ServiceKinds {
 		if s.Services == nil {
 			break // of the past, nobody can be asked
@@ -64,16 +64,25 @@ func statusText(w io.Writer, s status.Status) error {
 
 func statusHead(w io.Writer, s status.Status) {
 	present, signing := s.Observed.Counts()
-	state := "not converged"
-	if s.Converged {
-		state = "converged"
+	headText(w, head{
+		converged: s.Converged, sequence: s.Sequence, digest: s.Inventory.Digest, generation: s.Inventory.Generation,
+		observed: len(s.Observed.Nodes), present: present, signing: signing, strict: s.Observed.StrictEnforced,
+	})
+}
+
+// shardsText says who decides on a fleet that is divided.
+func shardsText(w io.Writer, shards []status.Shard) {
+	var parts []string
+	for _, s := range shards {
+		text := s.Name
+		if s.Rest {
+			text += " (the rest)"
+		}
+		parts = append(parts, fmt.Sprintf("%s %d in flight", text, s.InFlight))
 	}
-	inv := "none applied yet"
-	if s.Inventory.Digest != "" {
-		inv = fmt.Sprintf("generation %d, %s", s.Inventory.Generation, logline.Digest(s.Inventory.Digest))
+	if len(parts) > 0 {
+		fmt.Fprintf(w, "shards       %s\n", strings.Join(parts, ", "))
 	}
-	fmt.Fprintf(w, "state        %s at sequence %d\ninventory    %s\nnodes        %d observed, %d present, %d signing\nenforcement  %s\n",
-		state, s.Sequence, inv, len(s.Observed.Nodes), present, signing, render.Posture(s.Observed.StrictEnforced))
 }
 
 // withoutService is what does not happen while nobody of a kind runs.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/internal/standalone"
 	"github.com/fleetfold/fleetfold/internal/status"
+	"github.com/fleetfold/fleetfold/pkg/busconf"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -29,6 +31,7 @@ import (
 type upFlags struct {
 	inventory, dir, prefix string
 	untilConverged, secure bool
+	mode                   *string
 	timeout, lease, enroll time.Duration
 	safeguards             engine.Safeguards
 	port, concurrency      int
@@ -53,6 +56,7 @@ edit takes effect at once, an invalid one is reported and changes nothing.`,
 		Example: `  fleetfold up --inventory examples/three-nodes.yaml
   fleetfold up --inventory fleet.yaml --dir ./fleet --until-converged --timeout 2m
   fleetfold up --inventory fleet.yaml --secure --dir ./fleet
+  fleetfold up --inventory fleet.yaml --secure --mode jwt --dir ./fleet
   fleetfold up --inventory fleet.yaml --until-converged -o jsonl > log.jsonl`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
@@ -69,40 +73,15 @@ edit takes effect at once, an invalid one is reported and changes nothing.`,
 	flags.IntVar(&f.port, "port", 0, "`PORT` of the server on 127.0.0.1, 0 to 65535; 0 means a free one")
 	flags.IntVar(&f.monitorPort, "monitor-port", 0, "`PORT` of the server's monitoring pages on 127.0.0.1, 0 to 65535, for 'fleetfold doctor --monitor'; 0 means none")
 	flags.IntVar(&f.concurrency, "concurrency", 16, "`N` actions of a phase side by side, 1 to 256; 1 is strictly one by one")
-	flags.BoolVar(&f.secure, "secure", false, "let the server ask everybody who they are, by TLS and client certificates, which are kept in DIR/bus")
+	flags.BoolVar(&f.secure, "secure", false, "let the server ask everybody who they are, by TLS and client certificates, in mode jwt with a token besides; they are kept in DIR/bus")
+	f.mode = cli.Choice(flags, "mode", "with --secure, how the server knows who somebody is: `MODE`; auto keeps what DIR has, and for a new one takes jwt from "+
+		strconv.Itoa(busconf.TokensFrom)+" nodes on", "auto", string(busconf.Certificates), string(busconf.Tokens))
 	flags.StringVar(&f.prefix, "prefix", events.DefaultPrefix, "first `TOKEN` of every subject")
 	f.output = addOutput(flags, "`FORMAT` on standard output; jsonl prints each message this run appends to the log", "text", "jsonl")
 	f.snapshots.AddTo(flags)
 	f.log.AddTo(flags)
 	cli.SetDefault(flags, "log-level", "warn")
 	return cmd
-}
-
-func (f *upFlags) check() error {
-	if f.inventory == "" {
-		return cli.WithHint(cli.Usagef("--inventory is required"), "try --inventory examples/three-nodes.yaml")
-	}
-	if f.lease < time.Second || f.lease%time.Second != 0 || f.lease > time.Hour {
-		return cli.Usagef("--lease is %s, must be whole seconds from 1s to 1h", f.lease)
-	}
-	f.safeguards.LostWait = f.lease / 3 // the time between two heartbeats
-	if err := f.safeguards.Validate(); err != nil {
-		return cli.UsageError(err)
-	}
-	if f.concurrency < 1 || f.concurrency > 256 {
-		return cli.Usagef("--concurrency is %d, must be 1 to 256", f.concurrency)
-	}
-	if f.port < 0 || f.port > 65535 {
-		return cli.Usagef("--port is %d, must be 0 to 65535", f.port)
-	}
-	if f.monitorPort < 0 || f.monitorPort > 65535 {
-		return cli.Usagef("--monitor-port is %d, must be 0 to 65535", f.monitorPort)
-	}
-	if f.timeout <= 0 || f.enroll <= 0 {
-		return cli.Usagef("--timeout and --enroll-timeout must be above 0")
-	}
-	_, err := events.NewSubjects(f.prefix)
-	return cli.UsageError(err)
 }
 
 // run owns what must be undone: the folder, the fleet, the screen.
@@ -127,7 +106,7 @@ func (f *upFlags) run(cmd *cobra.Command) (err error) {
 	defer func() { err = errors.Join(err, removeDir()) }()
 	logger := quieter(f.log.Logger(cmd.ErrOrStderr()))
 	fl, err := standalone.Start(cmd.Context(), standalone.Options{
-		Dir: dir, Port: f.port, MonitorPort: f.monitorPort, Prefix: f.prefix, Secure: f.secure, Inventory: inv,
+		Dir: dir, Port: f.port, MonitorPort: f.monitorPort, Prefix: f.prefix, Secure: f.secure, Mode: f.busMode(), Inventory: inv,
 		Lease: f.lease, Concurrency: f.concurrency, EnrollTimeout: f.enroll, Safeguards: f.safeguards, SnapshotEvery: f.snapshots.Every,
 		OnStart: out.resume, OnRecord: out.record, OnAgentExit: out.agentExit, Logger: logger,
 	})

@@ -41,7 +41,7 @@ func conditionOf(text string) (condition, error) {
 	}
 	switch text {
 	case "converged":
-		return condition{status.Converged, "converged", status.Status.Missing, errNotConverged}, nil
+		return condition{new(status.Again).Converged, "converged", status.Status.Missing, errNotConverged}, nil
 	case "strict":
 		return condition{posture(true), "strict", missingStrict, errNotStrict}, nil
 	case "permissive":

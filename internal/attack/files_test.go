@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/pem"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,9 +18,11 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli/agentcmd"
 	"github.com/fleetfold/fleetfold/internal/cli/clitest"
 	"github.com/fleetfold/fleetfold/internal/cli/executorcmd"
+	"github.com/fleetfold/fleetfold/internal/logline"
 	"github.com/fleetfold/fleetfold/pkg/agent"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/identity"
 )
 
 // tampering changes a file as somebody might who has got at the disk.
@@ -164,33 +167,32 @@ func TestATamperedFileIsRefusedByItsPath(t *testing.T) {
 	stopExecutor := w.run(executorcmd.New(), "--dir", issuer, "--attest-ca", site.File)
 	r := w.next("n1 signs", func(e *events.Event) bool { return e.Type == events.TypeCredentialProved && e.Node == "n1" })
 	serial := r.Event.Data.(*events.CredentialProved).Serial
-	stopExecutor()
 	stopAgent()
 
 	agentRuns := func() (int, string) { return w.ends(agentcmd.New(), "--id", "n1", "--dir", n1, "--lease", "2s") }
 	executorRuns := func() (int, string) {
 		return w.ends(executorcmd.New(), "--dir", issuer, "--attest-ca", site.File)
 	}
-	for does, tamper := range tamperings {
-		for _, c := range []struct {
-			folder, file string
-			run          func() (int, string)
-		}{
-			{n1, agent.KeyFile, agentRuns},
-			{n1, agent.CredentialFile, agentRuns},
-			{filepath.Join(issuer, "ca"), "ca.key", executorRuns},
-			{filepath.Join(issuer, "ca"), "ca.crt", executorRuns},
-		} {
-			if does == "can be read by others" && (c.file == "ca.crt" || c.file == agent.CredentialFile) {
+	each := func(folder, file string, run func() (int, string)) {
+		for does, tamper := range tamperings {
+			if does == "can be read by others" && (file == "ca.crt" || file == agent.CredentialFile) {
 				continue // no secret
 			}
-			t.Run(c.file+" "+does, func(t *testing.T) {
+			t.Run(file+" "+does, func(t *testing.T) {
 				w.t = t
-				w.tampered(c.folder, c.file, tamper, c.run)
+				w.tampered(folder, file, tamper, run)
 			})
 		}
+		w.t = t
 	}
-	w.t = t
+	// The agent tells an executor before it ends, and the executor tells for itself.
+	each(n1, agent.KeyFile, agentRuns)
+	each(n1, agent.CredentialFile, agentRuns)
+	w.showsFiles(n1, "n1", identity.FileDamaged, identity.FilePermissions)
+	stopExecutor()
+	each(filepath.Join(issuer, "ca"), "ca.key", executorRuns)
+	each(filepath.Join(issuer, "ca"), "ca.crt", executorRuns)
+	w.showsFiles(issuer, "", identity.FileDamaged, identity.FilePermissions)
 	// As they were, they are good again: the node signs with the credential it had.
 	w.start(agentcmd.New(), "--id", "n1", "--dir", n1, "--lease", "2s")
 	w.start(executorcmd.New(), "--dir", issuer, "--attest-ca", site.File)
@@ -198,6 +200,28 @@ func TestATamperedFileIsRefusedByItsPath(t *testing.T) {
 	w.onlyProved("n1")
 	if !strings.Contains(string(read(t, filepath.Join(n1, agent.CredentialFile))), serial) {
 		t.Error("its credential is another")
+	}
+}
+
+// showsFiles waits until the log shows for each of these reasons that a file of the
+// folder was refused.
+func (w *world) showsFiles(folder string, id fleet.NodeID, reasons ...fleet.Reason) {
+	w.t.Helper()
+	missing := make(map[fleet.Reason]bool)
+	for _, reason := range reasons {
+		missing[reason] = true
+	}
+	for len(missing) > 0 {
+		r := w.next(fmt.Sprintf("files of %s are refused for each of %v", folder, missing), func(e *events.Event) bool {
+			d, ok := e.Data.(*events.MessageRefused)
+			return ok && d.Channel == events.RefusedFile && d.Node == id
+		})
+		d := r.Event.Data.(*events.MessageRefused)
+		text := logline.Text(r)
+		if !strings.Contains(text, fmt.Sprintf("file: %s", d.Reason)) || !strings.Contains(text, string(id)) || !strings.Contains(d.Detail, folder) {
+			w.t.Errorf("the log shows %q, with no file of %s", text, folder)
+		}
+		delete(missing, d.Reason)
 	}
 }
 

@@ -31,7 +31,7 @@ func TestAPostByABadCertificateIsRefused(t *testing.T) {
 			g.t = t
 			g.answers(g.post(g.holder("good", c.chain)), http.StatusUnauthorized, c.want)
 			counted[c.want]++
-			g.until(refusals(c.want, counted[c.want]))
+			g.until(counts(c.want, counted[c.want]))
 		})
 	}
 	g.t = t
@@ -42,11 +42,26 @@ func TestAPostByABadCertificateIsRefused(t *testing.T) {
 	as.ID = "spiffe://" + domain + "/somebody"
 	g.answers(g.post(as), http.StatusUnauthorized, identity.SPIFFEIDMismatch)
 	g.answers(g.post(g.holder("stray", func(n *node) string { return g.nyc.issue(n.id, n.key, time.Now()) })), http.StatusUnauthorized, identity.IssuerRegion)
+	g.answers(g.post(g.twofold("elsewhere")), http.StatusUnauthorized, identity.CertificateUnparsable)
 
 	g.be(false)
+	g.answers(g.post(g.twofold("elsewhere")), http.StatusUnauthorized, identity.CertificateUnparsable)
 	g.answers(g.post(mixed), http.StatusUnauthorized, identity.ProofSignature)
 	g.answers(g.post(as), http.StatusUnauthorized, identity.SPIFFEIDMismatch)
 	g.answers(g.post(nil), http.StatusNoContent, "")
+	g.shown()
+}
+
+// twofold signs by the key of nyc's issuer, whose own certificate stands behind that
+// of a node of no region, so that two readers could take either for the leaf.
+func (g *target) twofold(id fleet.NodeID) *receiver.Credential {
+	g.t.Helper()
+	c := g.holder(id, func(n *node) string {
+		leaf := strings.TrimSpace(g.root.issue(n.id, n.key, time.Now()))
+		return leaf + "\u00a0\n" + string(g.nyc.ca.CertificatePEM())
+	})
+	c.Key = g.nyc.key
+	return c
 }
 
 // What was revoked, and a copy of what was replaced, are refused as soon as the list
@@ -64,7 +79,7 @@ func TestAPostThatCameOrWhoseCredentialEndedIsRefused(t *testing.T) {
 	g.start()
 	g.until(fmt.Sprintf("fleetfold_receiver_posture_sequence %d", g.strict))
 	g.answers(again(), http.StatusUnauthorized, receiver.Replayed)
-	g.until(refusals(receiver.Replayed, 1))
+	g.until(counts(receiver.Replayed, 1))
 	g.answers(g.post(now), http.StatusNoContent, "")
 
 	g.revoke(1, identity.Revoked{Serial: serial(stolen), At: time.Now()}, identity.Revoked{Serial: serial(old), At: time.Now(), Superseded: true})
@@ -76,6 +91,7 @@ func TestAPostThatCameOrWhoseCredentialEndedIsRefused(t *testing.T) {
 	g.answers(again(), http.StatusUnauthorized, receiver.Replayed)
 	g.answers(g.post(stolen), http.StatusUnauthorized, identity.CertificateRevoked)
 	g.answers(g.post(old), http.StatusUnauthorized, identity.CertificateSuperseded)
+	g.shown()
 }
 
 // heeds posts until the receiver has heard of the list.
@@ -88,6 +104,7 @@ func (g *target) heeds(c *receiver.Credential, want fleet.Reason) {
 			g.t.Fatal(err)
 		}
 		got.Body.Close()
+		g.note(got)
 		if got.Header.Get(receiver.ReasonHeader) == string(want) && got.StatusCode == http.StatusUnauthorized {
 			return
 		}
@@ -121,11 +138,19 @@ func TestAPostThatIsTooMuchIsRefused(t *testing.T) {
 	g.answers(g.request(strings.NewReader(deep)), http.StatusBadRequest, receiver.BadEvent)
 	g.answers(binary("", 100), http.StatusRequestEntityTooLarge, receiver.TooLarge)
 	g.answers(binary("", 1000), http.StatusRequestEntityTooLarge, receiver.TooLarge)
-	g.until(refusals(receiver.TooLarge, 5))
-	if got := g.millionHeaders(); !strings.Contains(got, "431 Request Header Fields Too Large") {
+	plain := g.post(g.good()) // headers that are no attributes are not read for nothing, either
+	for n := range 300 {
+		plain.Header[fmt.Sprint("X-", n)] = []string{"1"}
+	}
+	g.answers(plain, http.StatusRequestEntityTooLarge, receiver.TooLarge)
+	g.until(counts(receiver.TooLarge, 6))
+	if got := g.millionHeaders(); !strings.Contains(got, "431 Request Header Fields Too Large") || !strings.Contains(got, `"reason":"too_large"`) {
 		t.Errorf("a million headers are answered %q", got)
 	}
+	g.until(counts(receiver.TooLarge, 7))
+	g.refused[receiver.TooLarge]++
 	g.answers(g.post(g.good()), http.StatusNoContent, "")
+	g.shown()
 }
 
 // millionHeaders sends what no client of net/http would, and returns the answer.

@@ -288,5 +288,7 @@ func (w *world) anotherLife(n *node, before events.CredentialProved, issue func(
 	stale.Epoch = 1
 	w.state(w.statement(n, n.key, stale))
 	w.state(w.statement(n, n.key, now))
-	w.proved(n.id, "c1")
+	if d := w.proved(n.id, "c1"); d.Epoch != now.Epoch {
+		w.t.Errorf("a proof of epoch %d counts in epoch %d", d.Epoch, now.Epoch)
+	}
 }

@@ -36,6 +36,8 @@ type target struct {
 	posture      eventlog.Posture
 	transport    *http.Transport
 	sent, strict uint64
+	// refused counts what was answered with a reason.
+	refused map[fleet.Reason]uint64
 }
 
 func newTarget(t *testing.T) *target {
@@ -47,7 +49,7 @@ func newTarget(t *testing.T) *target {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Shutdown)
-	g := &target{t: t, ctx: ctx, nats: server.URL(), dir: t.TempDir(), url: "http://" + port.At(port.Hold(t)), root: newHouse(t, domain, nil), transport: new(http.Transport)}
+	g := &target{t: t, ctx: ctx, nats: server.URL(), dir: t.TempDir(), url: "http://" + port.At(port.Hold(t)), root: newHouse(t, domain, nil), transport: new(http.Transport), refused: make(map[fleet.Reason]uint64)}
 	t.Cleanup(g.transport.CloseIdleConnections)
 	g.nyc = newHouse(t, domain, g.root)
 	if g.bus, err = eventlog.Connect(ctx, eventlog.Options{URL: g.nats}); err != nil {
@@ -57,6 +59,7 @@ func newTarget(t *testing.T) *target {
 	if err := g.bus.EnsureStreams(ctx); err != nil {
 		t.Fatal(err)
 	}
+	g.listen()
 	g.publish()
 	g.start()
 	t.Cleanup(func() { g.stop() })
@@ -137,7 +140,7 @@ func (g *target) until(line string) {
 	}
 }
 
-func refusals(reason fleet.Reason, n int) string {
+func counts(reason fleet.Reason, n int) string {
 	return fmt.Sprintf("fleetfold_posts_received_total{reason=%q,result=\"refused\"} %d", reason, n)
 }
 
@@ -203,6 +206,14 @@ func (g *target) answers(req *http.Request, status int, reason fleet.Reason) {
 	text, err := io.ReadAll(got.Body)
 	if err != nil || got.StatusCode != status || got.Header.Get(receiver.ReasonHeader) != string(reason) {
 		g.t.Errorf("answered %d %s %s, %v; want %d %s", got.StatusCode, got.Header.Get(receiver.ReasonHeader), text, err, status, reason)
+	}
+	g.note(got)
+}
+
+// note counts a refusal.
+func (g *target) note(answer *http.Response) {
+	if reason := answer.Header.Get(receiver.ReasonHeader); reason != "" && answer.StatusCode != http.StatusServiceUnavailable {
+		g.refused[fleet.Reason(reason)]++
 	}
 }
 

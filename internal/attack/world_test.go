@@ -204,10 +204,11 @@ func (w *world) state(e *events.Event) {
 	}
 }
 
-func (w *world) proved(id fleet.NodeID, serial string) {
+func (w *world) proved(id fleet.NodeID, serial string) *events.CredentialProved {
 	w.t.Helper()
-	w.next(fmt.Sprintf("%s signs", id), func(e *events.Event) bool {
+	r := w.next(fmt.Sprintf("%s signs", id), func(e *events.Event) bool {
 		d, ok := e.Data.(*events.CredentialProved)
 		return ok && e.Node == id && d.Serial == serial
 	})
+	return r.Event.Data.(*events.CredentialProved)
 }

@@ -6,12 +6,21 @@ import "slices"
 func All() []Benchmark {
 	return slices.Concat(
 		engineBenchmarks(),
+		standingBenchmarks(),
 		foldBenchmarks(),
 		loopBenchmarks(),
 		executorBenchmarks(),
 		presenceBenchmarks(),
 		convergeBenchmarks(),
 	)
+}
+
+// Rows are those of all benchmarks, in order.
+func Rows() (rows []Row) {
+	for _, b := range All() {
+		rows = append(rows, b.Rows...)
+	}
+	return rows
 }
 
 // ratio and value are shorthand for what a row must reach.

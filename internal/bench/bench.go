@@ -209,8 +209,10 @@ func (b Benchmark) Name() string {
 	return name
 }
 
-func (b Benchmark) row(name string) Row {
-	return b.Rows[slices.IndexFunc(b.Rows, func(r Row) bool { return r.Name == name })]
+func (b Benchmark) row(name string) Row { return rowOf(b.Rows, name) }
+
+func rowOf(rows []Row, name string) Row {
+	return rows[slices.IndexFunc(rows, func(r Row) bool { return r.Name == name })]
 }
 
 // UnknownError is a name that chooses no row.

@@ -90,6 +90,30 @@ func TestBenchmarksRunAndLeaveNothingBehind(t *testing.T) {
 	}
 }
 
+// What a planner knows of a fleet is made, asked and read back, small.
+func TestAStandingFleetIsMeasured(t *testing.T) {
+	for name, rows := range map[string]int{"engine/incremental/1000": 1, "memory/1000": 2, "restart/1000": 2} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			results, err := Run(t.Context(), Options{Names: []string{name}, once: true, Dir: dir, Planner: ownPlanner(t)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(results) != rows {
+				t.Errorf("results are %+v", results)
+			}
+			for _, r := range results {
+				if r.Value <= 0 {
+					t.Errorf("%+v has no value", r)
+				}
+			}
+			if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+				t.Errorf("left behind: %v, %v", left, err)
+			}
+		})
+	}
+}
+
 func TestARunThatIsInterruptedEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	dir := t.TempDir()

@@ -6,6 +6,9 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
 // Machine is what the numbers were measured on.
@@ -46,4 +49,21 @@ func field(file, name string) string {
 		}
 	}
 	return ""
+}
+
+// ownCPU is the processor time in seconds that this process has taken; 0 where
+// the system does not say.
+func ownCPU() float64 {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	families, err := registry.Gather()
+	if err != nil {
+		return 0
+	}
+	for _, f := range families {
+		if f.GetName() == "process_cpu_seconds_total" {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	return 0
 }

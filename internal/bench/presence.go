@@ -31,6 +31,7 @@ func presenceBenchmarks() []Benchmark {
 				{Name: "presence/1000000/lost", Unit: "nodes", Bound: none, Help: "nodes of these that the log called lost although their lease ran"},
 				{Name: "presence/1000000/rate", Unit: "beats/s", Bound: atLeast(16_000, 33_000), Help: "heartbeats of theirs that were stored in a second"},
 				{Name: "presence/1000000/memory", Unit: "MB", Help: "memory of the planner's process meanwhile"},
+				{Name: "presence/1000000/rest", Unit: "cores", Help: "what the server and the simulated nodes take together, in this process"},
 			},
 			Slow: true,
 			run: func(ctx context.Context, r *run) error {
@@ -204,7 +205,7 @@ func (r *run) presence(ctx context.Context, name string, w watched) error {
 	if err != nil {
 		return err
 	}
-	beats, began := c.sim.Summary().Acknowledged, time.Now()
+	beats, began, own := c.sim.Summary().Acknowledged, time.Now(), ownCPU()
 	if err := pass(ctx, w.watch); err != nil {
 		return err
 	}
@@ -218,6 +219,7 @@ func (r *run) presence(ctx context.Context, name string, w watched) error {
 	if name == "presence/1000000" {
 		r.add(name+"/rate", float64(sum.Acknowledged-beats)/took, w.nodes)
 		r.add(name+"/memory", after["process_resident_memory_bytes"]/1e6, w.nodes)
+		r.add(name+"/rest", (ownCPU()-own)/took, w.nodes)
 	}
 	return nil
 }

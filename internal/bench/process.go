@@ -22,6 +22,9 @@ type process struct {
 	url   string
 	ended chan error
 	out   *tailBuffer
+	// began is when it was started, and readyIn how long it took to be ready.
+	began   time.Time
+	readyIn time.Duration
 }
 
 // patience bounds the wait for a process to come up or go.
@@ -40,6 +43,7 @@ func (r *run) spawnPlanner(ctx context.Context, server string, lease time.Durati
 	p.cmd = r.planner("--nats", server, "--lease", lease.String(), "--listen", address, "--log-level", "warn", "--snapshot-every", "0")
 	p.cmd.Env = append(p.cmd.Environ(), ownEnvironment...)
 	p.cmd.Stderr = p.out
+	p.began = time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start planner: %w", err)
 	}
@@ -69,18 +73,46 @@ func (p *process) ready(ctx context.Context) error {
 	defer tick.Stop()
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		if text, err := get(ctx, p.url+"/readyz"); err == nil && strings.HasPrefix(text, "ok") {
+			p.readyIn = time.Since(p.began)
 			return nil
 		}
-		select {
-		case err := <-p.ended:
-			p.ended <- err
-			return fmt.Errorf("the planner has ended: %w: %s", err, p.said())
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
+		if err := p.pass(ctx, tick.C); err != nil {
+			return err
 		}
 	}
 	return fmt.Errorf("the planner is not ready: %s", p.said())
+}
+
+// decided waits for the first decision, which counts that many nodes as present.
+func (p *process) decided(ctx context.Context, present int) error {
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for end := time.Now().Add(10 * patience); time.Now().Before(end); {
+		m, err := p.metrics(ctx)
+		if err != nil {
+			return err
+		}
+		if m[`fleetfold_nodes{state="present"}`] == float64(present) {
+			return nil
+		}
+		if err := p.pass(ctx, tick.C); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("the planner does not decide: %s", p.said())
+}
+
+// pass waits for the next look, unless the process has ended.
+func (p *process) pass(ctx context.Context, tick <-chan time.Time) error {
+	select {
+	case err := <-p.ended:
+		p.ended <- err
+		return fmt.Errorf("the planner has ended: %w: %s", err, p.said())
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-tick:
+		return nil
+	}
 }
 
 // stop asks it to end, and kills it where it does not.

@@ -20,12 +20,20 @@ type rig struct {
 	bare   *floor.Bus
 }
 
-func (r *run) rig(ctx context.Context) (*rig, error) { return r.rigOn(ctx, 0) }
+func (r *run) rig(ctx context.Context) (*rig, error) { return r.rigOn(ctx, 0, 0) }
 
 // listening is a rig whose server others can reach by its URL.
-func (r *run) listening(ctx context.Context) (*rig, error) { return r.rigOn(ctx, natsd.RandomPort) }
+func (r *run) listening(ctx context.Context) (*rig, error) {
+	return r.rigOn(ctx, natsd.RandomPort, 0)
+}
 
-func (r *run) rigOn(ctx context.Context, port int) (_ *rig, err error) {
+// listeningFrom is one whose log begins at a sequence.
+func (r *run) listeningFrom(ctx context.Context, first uint64) (*rig, error) {
+	return r.rigOn(ctx, natsd.RandomPort, first)
+}
+
+// rigOn leaves the log to begin where it does if first is 0.
+func (r *run) rigOn(ctx context.Context, port int, first uint64) (_ *rig, err error) {
 	dir, err := r.folder("server")
 	if err != nil {
 		return nil, err
@@ -42,11 +50,16 @@ func (r *run) rigOn(ctx context.Context, port int) (_ *rig, err error) {
 	if g.bus, err = eventlog.Connect(ctx, eventlog.Options{InProcess: g.server, Name: "fleetfold bench", Replicas: 1}); err != nil {
 		return nil, err
 	}
-	if err := g.bus.EnsureStreams(ctx); err != nil {
+	if g.bare, err = floor.Connect(g.server); err != nil {
 		return nil, err
 	}
-	g.bare, err = floor.Connect(g.server)
-	return &g, err
+	if first > 0 {
+		subjects := g.bus.Subjects()
+		if err := g.bare.StreamFrom(ctx, "FLEET", first, subjects.AllEvents(), subjects.AllActions()); err != nil {
+			return nil, err
+		}
+	}
+	return &g, g.bus.EnsureStreams(ctx)
 }
 
 func (g *rig) close() {
@@ -71,11 +84,15 @@ func (g *rig) applyText(ctx context.Context, text []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = g.bus.Log().Append(ctx, eventlog.Entry{Event: &events.Event{
+	_, err = g.bus.Log().Append(ctx, eventlog.Entry{Event: inventoryApplied(digest)})
+	return err
+}
+
+func inventoryApplied(digest string) *events.Event {
+	return &events.Event{
 		ID: "inventory-1", Source: events.SourceOperator, Type: events.TypeInventoryApplied, Time: time.Now(),
 		Data: &events.InventoryApplied{Digest: digest, Generation: 1, Actor: "bench"},
-	}})
-	return err
+	}
 }
 
 func inventoryText(n int) []byte {

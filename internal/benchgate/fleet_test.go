@@ -47,6 +47,48 @@ func enrolment(n int) []*events.Event {
 	return list
 }
 
+// renewals are those of a fleet that goes on, in rounds: each ends before the
+// next but one.
+type renewals struct {
+	state  *projection.State
+	rounds [4][]*events.Event
+	at     time.Time
+	turn   int
+}
+
+func newRenewals(tb testing.TB, nodes int) *renewals {
+	r := &renewals{state: folded(tb, enrolments(nodes)), at: noon}
+	for n := range nodes {
+		id := fleet.NodeID(fmt.Sprintf("edge/node-%07d", n))
+		for i := range r.rounds {
+			serial := fmt.Sprintf("%028x%04x", n+1, i+1)
+			r.rounds[i] = append(r.rounds[i],
+				&events.Event{Type: events.TypeCredentialIssued, Node: id, Data: &events.CredentialIssued{Epoch: 1, Serial: serial, Nonce: serial, KeyFingerprint: keyOf(n), Issuer: "sha256:aa"}},
+				&events.Event{Type: events.TypeCredentialProved, Node: id, Data: &events.CredentialProved{Epoch: 1, Serial: serial, Nonce: serial}})
+		}
+	}
+	for range 2 * len(r.rounds) { // until all memory is there that is needed
+		r.next(tb)
+	}
+	return r
+}
+
+// next folds the next round, and says how many events it had.
+func (r *renewals) next(tb testing.TB) int {
+	all := r.rounds[r.turn%len(r.rounds)]
+	r.at = r.at.Add(18 * time.Hour)
+	for _, e := range all {
+		if d, ok := e.Data.(*events.CredentialIssued); ok {
+			d.NotBefore, d.NotAfter = r.at, r.at.Add(24*time.Hour)
+		}
+		if change, err := r.state.Apply(r.state.Sequence()+1, r.at, e); err != nil || change.Empty() {
+			tb.Fatal(change, err)
+		}
+	}
+	r.turn++
+	return len(all)
+}
+
 func keyOf(n int) string { return fmt.Sprintf("sha256:%064x", n+1) }
 
 func enrolments(nodes int) (all []*events.Event) {

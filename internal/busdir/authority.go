@@ -41,6 +41,9 @@ func openAuthority(dir string, now time.Time) (*authority, error) {
 	if exists(certPath) && !exists(keyPath) {
 		return nil, fmt.Errorf("open authority of the bus: %s is there but its key %s is not: restore it from a backup", certPath, keyPath)
 	}
+	if err := identity.OwnFolder(dir); err != nil {
+		return nil, fmt.Errorf("open authority of the bus: %w", err)
+	}
 	key, _, err := identity.LoadOrCreateKey(keyPath)
 	if err != nil {
 		return nil, fmt.Errorf("open authority of the bus: %w", err)

@@ -76,7 +76,7 @@ func makeSeed(path string, kind nkeys.PrefixByte) (nkeys.KeyPair, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make key %s: %w", path, err)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := identity.OwnFolder(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("make key %s: %w", path, err)
 	}
 	return pair, identity.WriteFileAtomic(path, append(seed, '\n'), 0o600)

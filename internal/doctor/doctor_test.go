@@ -194,8 +194,8 @@ func TestChecks(t *testing.T) {
 		"leases that were lost longer than a lease": {func(f *Facts) { f.Leases.Running, f.Leases.Since = nil, at.Add(-30*time.Second) }, "presence", Warn, "a (30s)"},
 		"leases that cannot be read":                {func(f *Facts) { f.Leases.Err = errors.New("there is no stream X") }, "presence", Unknown, "There is no stream X."},
 
-		"an executor waits":                     {func(*Facts) {}, "executors", OK, "1 executor waits"},
-		"two executors wait":                    {func(f *Facts) { f.Actions.Waiting = 2 }, "executors", OK, "2 executors wait"},
+		"an executor waits":                     {func(*Facts) {}, "executors", OK, "1 request at the server"},
+		"two executors wait":                    {func(f *Facts) { f.Actions.Waiting = 2 }, "executors", OK, "2 requests at the server"},
 		"nobody waits":                          {func(f *Facts) { f.Actions.Waiting, f.Actions.Pending = 0, 3 }, "executors", Warn, "3 not handed out"},
 		"nobody waits, because all are at work": {func(f *Facts) { f.Actions.Waiting, f.Actions.Unacknowledged = 0, 16 }, "executors", OK, "all 16"},
 		"nobody has ever waited":                {func(f *Facts) { f.Actions.ActionsHealth = eventlog.ActionsHealth{Consumer: "executor", Missing: true} }, "executors", Warn, "ever"},

@@ -107,7 +107,7 @@ func executors(f *Facts) Finding {
 	case a.Missing:
 		return warn("No executor has ever taken actions of this fleet.", next)
 	case a.Waiting > 0:
-		return ok("%s for actions.", count(a.Waiting, "executor")+" "+verb(a.Waiting, "waits", "wait"))
+		return ok("Executors wait for actions: %s at the server, of which each has one or two.", count(a.Waiting, "request"))
 	case a.Unacknowledged >= a.Limit && a.Limit > 0:
 		return ok("No executor waits, because all %d actions that may run at once do.", a.Limit)
 	}

@@ -149,12 +149,17 @@ func (c *crew) converged(ttl time.Duration, ids ...fleet.NodeID) (since uint64) 
 // nothing that is pending.
 func (c *crew) mustUse(id fleet.NodeID) {
 	c.Helper()
-	var want string
+	var at uint64
 	c.view.Read(func(s *projection.State) {
 		if n, _ := s.Node(id); n.Proved != nil {
-			want = n.Proved.CertificatePEM
+			at = n.Proved.Sequence
 		}
 	})
+	issued, err := eventlog.IssuedAt(c.ctx, c.bus.Log(), at)
+	if err != nil {
+		c.Fatal(err)
+	}
+	want := issued.CertificatePEM
 	have, err := os.ReadFile(filepath.Join(c.dir, string(id), agent.CertificateFile))
 	if err != nil || want == "" || string(have) != want {
 		c.Errorf("%s does not use what it has proved (%v)", id, err)

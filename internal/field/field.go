@@ -15,7 +15,7 @@ const (
 	Attestor    = "attestor" // kind of evidence
 	Basis       = "basis"    // sequence decided on
 	Bytes       = "bytes"    // size of something stored
-	Channel     = "channel"  // presence or credential
+	Channel     = "channel"  // presence, credential, request or bus
 	Cause       = "cause"    // why a process or a node stopped
 	Command     = "command"
 	Credential  = "credential" // file of a credential

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -94,6 +95,9 @@ func plain(text string) string {
 	}, text)
 }
 
+// Plain is what others wrote, without what moves the cursor or colours the screen.
+func Plain(text string) string { return plain(text) }
+
 // Text is Columns.Text for a record that stands alone.
 func Text(r eventlog.Record) string { return new(Columns).Text(r) }
 
@@ -145,7 +149,9 @@ func Describe(e *events.Event) string {
 	case *events.CheckpointSigned:
 		return checkpoint(d)
 	case *events.PlanDecided:
-		return fmt.Sprintf("%s: %s, %d held, on sequence %d", short(string(d.Plan)), render.Count(len(d.Actions), "action"), d.HeldTotal, d.Basis)
+		return fmt.Sprintf("%s: %s, %d held, on sequence %d", short(string(d.Plan)), render.Count(len(d.Actions), "action"), d.HeldTotal, d.Basis) + shard(d.Shard)
+	case *events.PartitionApplied:
+		return fmt.Sprintf("%s by %s", Partition(d.Partition), d.Actor) + note(d.Note)
 	case *events.ActionRequested:
 		return fmt.Sprintf("%s, attempt %d", short(string(d.Action)), d.Attempt)
 	default:
@@ -158,6 +164,29 @@ func region(name string) string {
 		return ""
 	}
 	return " in region " + name
+}
+
+func shard(name string) string {
+	if name == "" {
+		return ""
+	}
+	return ", shard " + name
+}
+
+// Partition says on one line who has which regions.
+func Partition(p fleet.Partition) string {
+	if p.None() {
+		return "the fleet is one"
+	}
+	var parts []string
+	for _, s := range p.Shards {
+		have := s.Regions
+		if s.Name == p.Rest {
+			have = append(slices.Clone(have), "the rest")
+		}
+		parts = append(parts, s.Name+" has "+strings.Join(have, ", "))
+	}
+	return strings.Join(parts, "; ")
 }
 
 // nodes names as many as the event lists.

@@ -77,7 +77,7 @@ func subjectsOf(t *testing.T, ce cloudevent.Event) []string {
 		token = events.Token(fleet.NodeID(ce.Subject()))
 	}
 	return []string{
-		s.Inventory(), s.Trust(), s.Plan(), s.Enforcement(), "fleet.events.control", s.Refusal(), s.Checkpoint(),
+		s.Inventory(), s.Trust(), s.Plan(), s.Enforcement(), "fleet.events.control", s.Refusal(), s.Checkpoint(), s.Partition(),
 		"fleet.events.node." + token, "fleet.events.outcome." + data.Action,
 		"fleet.actions." + ce.Type(), "fleet.actions." + ce.Type() + "." + token,
 	}
@@ -139,7 +139,7 @@ func TestAMessageThatDoesNotFitIsShownWithItsReason(t *testing.T) {
 
 func TestTheLinesForPeopleFitTheirColumns(t *testing.T) {
 	records := examples(t)
-	explains := map[events.Type]bool{events.TypeInventoryApplied: true, events.TypeActionFailed: true, events.TypeActionRefused: true, events.TypePlanApproved: true, events.TypeMessageRefused: true, events.TypeRetryRequested: true}
+	explains := map[events.Type]bool{events.TypeInventoryApplied: true, events.TypeActionFailed: true, events.TypeActionRefused: true, events.TypePlanApproved: true, events.TypeMessageRefused: true, events.TypeRetryRequested: true, events.TypePartitionApplied: true}
 	var columns Columns
 	columns.See(records)
 	for _, r := range records {

@@ -10,8 +10,10 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli/announce"
 	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/pkg/authority"
+	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor"
 	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
 // Run senses, plans and acts until ctx ends or something cannot go on.
@@ -32,11 +34,13 @@ func (f *Fleet) Run(ctx context.Context) error {
 	defer announce.Executor(f.hands, f.view, &f.running, f.options.Logger)()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return f.planner.Run(ctx) })
-	g.Go(func() error { return f.act(ctx) })
-	g.Go(func() error { return f.publishTrust(ctx) })
+	g.Go(func() error { return f.refusals.OfFile(ctx, f.act(ctx)) })
+	g.Go(func() error { return f.refusals.OfFile(ctx, f.publishTrust(ctx)) })
 	g.Go(func() error { return f.admitApplied(ctx) })
 	g.Go(func() error { f.saver.Run(ctx); return nil })
 	g.Go(func() error { f.refusals.Run(ctx); return nil })
+	g.Go(func() error { f.busRefusals.Run(ctx); return nil })
+	g.Go(func() error { return f.hearBus(ctx) })
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():
@@ -51,6 +55,17 @@ func (f *Fleet) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// hearBus records what the server and its streams refuse.
+func (f *Fleet) hearBus(ctx context.Context) error {
+	stop, err := f.bus.WatchHeaders(ctx, func(id fleet.NodeID, err error) { f.busRefusals.Add(events.RefusedBus, id, err) })
+	if err != nil {
+		return err
+	}
+	defer stop()
+	f.busRefusals.HearBus(ctx, &f.refusedOn, nil)
+	return nil
 }
 
 // publishTrust rotates issuers, and tells nodes and others whom to trust.

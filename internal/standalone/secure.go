@@ -20,6 +20,7 @@ import (
 // doors says who may connect to the server of a secure fleet.
 type doors struct {
 	dir, prefix string
+	mode        busconf.Mode // empty: that of dir, or by the number of nodes
 	mu          sync.Mutex
 	inv         *fleet.Inventory
 	server      *natsd.Server // nil before it has started
@@ -33,7 +34,7 @@ func (d *doors) open(inv *fleet.Inventory, observed []fleet.NodeID) error {
 	if inv != nil {
 		d.inv = inv
 	}
-	done, err := busdir.Write(busdir.Options{Dir: d.dir, Mode: busconf.Certificates, Config: d.config(observed)})
+	done, err := busdir.Write(busdir.Options{Dir: d.dir, Mode: d.mode, Config: d.config(observed)})
 	if err != nil {
 		return fmt.Errorf("write configuration of the server: %w", err)
 	}
@@ -68,9 +69,9 @@ func (d *doors) config(observed []fleet.NodeID) busconf.Config {
 // startServer starts the embedded server; a secure one begins with the nodes of
 // the inventory that is going to be applied.
 func (f *Fleet) startServer(context.Context) (err error) {
-	o := natsd.Options{Dir: filepath.Join(f.options.Dir, "jetstream"), Port: port(f.options.Port), MonitorPort: f.options.MonitorPort, Logger: f.options.Logger}
+	o := natsd.Options{Dir: filepath.Join(f.options.Dir, "jetstream"), Port: port(f.options.Port), MonitorPort: f.options.MonitorPort, Logger: f.options.Logger, Refused: f.refusedOn.Add}
 	if f.options.Secure {
-		f.doors = &doors{dir: filepath.Join(f.options.Dir, "bus"), prefix: f.options.Prefix}
+		f.doors = &doors{dir: filepath.Join(f.options.Dir, "bus"), prefix: f.options.Prefix, mode: f.options.Mode}
 		if err := f.doors.open(f.options.Inventory, nil); err != nil {
 			return err
 		}
@@ -108,7 +109,8 @@ func (f *Fleet) connectAs(ctx context.Context, r busconf.Role) (*eventlog.Bus, e
 	if f.doors == nil {
 		o.InProcess = f.server
 	} else {
-		o.URL, o.TLS = f.server.URL(), cli.InFolder(busdir.Service(f.doors.dir, r))
+		identity := busdir.Service(f.doors.dir, r)
+		o.URL, o.TLS, o.Creds = f.server.URL(), cli.InFolder(identity), cli.Creds(identity)
 		o.CustomInboxPrefix = r.Inbox(f.options.Prefix)
 	}
 	return eventlog.Connect(ctx, o)

@@ -22,6 +22,8 @@ import (
 	"github.com/fleetfold/fleetfold/internal/cli/snapshots"
 	"github.com/fleetfold/fleetfold/pkg/attest"
 	"github.com/fleetfold/fleetfold/pkg/authority"
+	"github.com/fleetfold/fleetfold/pkg/busconf"
+	"github.com/fleetfold/fleetfold/pkg/buslog"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
@@ -50,6 +52,9 @@ type Options struct {
 	// an identity below Dir. Inventory is then the one that will be applied first.
 	Secure    bool
 	Inventory *fleet.Inventory
+	// Mode is how a secure server knows who somebody is; empty means that of Dir,
+	// and for a new one what the number of nodes asks for.
+	Mode busconf.Mode
 	// Lease of the agents, at least 1 s.
 	Lease time.Duration
 	// Concurrency of the executor.
@@ -90,6 +95,8 @@ type Fleet struct {
 	attest      *attest.Local
 	issuers     *authority.Issuers
 	refusals    *refusals.Recorder // the executor's
+	busRefusals *refusals.Recorder // the server's
+	refusedOn   buslog.Tally       // what it has refused and is not recorded
 	sightings   eventlog.Sightings
 	statements  eventlog.Statements
 	actions     eventlog.Actions
@@ -169,6 +176,11 @@ func (f *Fleet) assemble(context.Context) (err error) {
 		return err
 	}
 	f.view.OnRecord(func(r eventlog.Record, _ projection.Change) { f.refusals.OnRecord(r) })
+	f.busRefusals, err = refusals.New(refusals.Config{Log: f.log, View: f.view, Source: events.SourcePlanner, Logger: o.Logger})
+	if err != nil {
+		return err
+	}
+	f.view.OnRecord(func(r eventlog.Record, _ projection.Change) { f.busRefusals.OnRecord(r) })
 	if f.attest, err = attest.OpenLocal(filepath.Join(o.Dir, "ca"), nil); err != nil {
 		return err
 	}

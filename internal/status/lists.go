@@ -56,7 +56,7 @@ func Actions(st *projection.State, inv *fleet.Inventory, now time.Time) []Action
 	stuck := make(map[fleet.Action]engine.Stuck)
 	var decided decide.Decided
 	if inv != nil {
-		decided = decide.Plan(st, inv, decide.Given{Settled: true, Now: now, Safeguards: decide.Safeguards(st), Policy: decide.Policy(st)})
+		decided = decide.Plan(st, inv, warm(st, now))
 	}
 	for _, s := range decided.Stuck {
 		stuck[s.Action] = s
@@ -169,6 +169,8 @@ type Plan struct {
 	Held int `json:"held"`
 	// Open counts its actions that have no outcome.
 	Open int `json:"open"`
+	// Shard that it is of; empty in a fleet that was one then.
+	Shard string `json:"shard,omitempty"`
 }
 
 // PlanOf is the plan that a record published; false for any other record. What
@@ -184,7 +186,7 @@ func PlanOf(r eventlog.Record) (Plan, bool) {
 	p := Plan{
 		Plan: d.Plan, Sequence: r.Sequence, Time: r.Time.UTC(), Basis: d.Basis, Generation: d.Generation, Digest: d.InventoryDigest,
 		RuleVersion: d.RuleVersion, Actions: append([]events.ActionRequested{}, d.Actions...), Held: d.HeldTotal,
-		Counts: make(map[fleet.ActionType]int),
+		Counts: make(map[fleet.ActionType]int), Shard: d.Shard,
 	}
 	for _, a := range d.Actions {
 		p.Counts[a.Type]++

@@ -38,6 +38,27 @@ type Status struct {
 	// Converged: an inventory is in force, the plan is empty, nothing is in flight.
 	Converged bool   `json:"converged"`
 	Sequence  uint64 `json:"sequence"`
+	// Shards of a fleet that is divided among planners.
+	Shards []Shard `json:"shards,omitempty"`
+}
+
+// Shard is one part of a fleet that is divided.
+type Shard struct {
+	Name string `json:"name"`
+	// Rest says that it has what no other shard is named for.
+	Rest bool `json:"rest,omitempty"`
+	// InFlight counts the actions that its planners published and that have no
+	// outcome; LastPlan is the sequence of their newest plan, 0 for none.
+	InFlight int    `json:"in_flight"`
+	LastPlan uint64 `json:"last_plan"`
+}
+
+func shardsOf(st *projection.State) (list []Shard) {
+	p := st.Partition()
+	for _, name := range p.Names() {
+		list = append(list, Shard{Name: name, Rest: name == p.Rest, InFlight: st.Ledger().OutstandingOf(name), LastPlan: st.LastPlanOf(name)})
+	}
+	return list
 }
 
 // Inventory names the inventory in force; an empty digest means none yet.
@@ -60,10 +81,27 @@ type Flight struct {
 // Of is the status of a fold. inv is the inventory in force, nil for none; now
 // is for what time alone ends. The result shares nothing with st.
 func Of(st *projection.State, inv *fleet.Inventory, now time.Time) Status {
+	s := blank(st)
+	s.Observed.Nodes = append(s.Observed.Nodes, st.Observed().Nodes...)
+	if inv != nil {
+		plan := engine.Reconcile(inv, &s.Observed)
+		s.Plan.Actions = append(s.Plan.Actions, plan.Actions...)
+		s.BlockedBy = append(s.BlockedBy, engine.Blocking(inv, &s.Observed)...)
+		s.Held = append(s.Held, held(st, inv, plan, now)...)
+		s.Stuck = append(s.Stuck, stuck(st, plan)...)
+		s.Rotations = append(s.Rotations, rotations(st, inv)...)
+		s.Converged = settled(st, plan)
+	}
+	s.plain()
+	return s
+}
+
+// blank is what a fold tells without a look at nodes or inventory.
+func blank(st *projection.State) Status {
 	ref := st.Inventory()
 	s := Status{
 		Inventory: Inventory{ref.Digest, ref.Generation},
-		Observed:  *st.Observed(),
+		Observed:  fleet.ObservedState{Nodes: []fleet.ObservedNode{}, StrictEnforced: st.StrictEnforced()},
 		Plan:      fleet.Plan{Actions: []fleet.Action{}},
 		InFlight:  []Flight{},
 		Held:      []fleet.Held{},
@@ -74,29 +112,25 @@ func Of(st *projection.State, inv *fleet.Inventory, now time.Time) Status {
 		BlockedBy: []engine.Blocker{},
 		Rotations: []Rotation{},
 		Sequence:  st.Sequence(),
+		Shards:    shardsOf(st),
 	}
-	s.Observed.Nodes = append([]fleet.ObservedNode{}, s.Observed.Nodes...)
 	for _, f := range st.Ledger().Flights() {
 		s.InFlight = append(s.InFlight, Flight{
 			Type: f.Action.Type, ID: f.Action.ID, Action: f.ID, Plan: f.Plan,
 			Attempt: f.Attempt, Sequence: f.Sequence, Since: f.At.UTC(),
 		})
 	}
-	if inv != nil {
-		s.Plan.Actions = append(s.Plan.Actions, engine.Reconcile(inv, &s.Observed).Actions...)
-		s.BlockedBy = append(s.BlockedBy, engine.Blocking(inv, &s.Observed)...)
-		s.Held = append(s.Held, held(st, inv, s.Plan, now)...)
-		s.Stuck = append(s.Stuck, stuck(st, s.Plan)...)
-		s.Rotations = append(s.Rotations, rotations(st, inv)...)
-	}
+	return s
+}
+
+// plain has all times in UTC.
+func (s *Status) plain() {
 	for i := range s.Paused {
 		s.Paused[i].Since = s.Paused[i].Since.UTC()
 	}
 	for i, stuck := range s.Stuck {
 		s.Stuck[i].LastOutcome, s.Stuck[i].NextAttempt = stuck.LastOutcome.UTC(), stuck.NextAttempt.UTC()
 	}
-	s.Converged = Converged(st, inv)
-	return s
 }
 
 // Converged says whether a fold is as the inventory in force asks, with nothing

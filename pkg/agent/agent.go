@@ -57,6 +57,9 @@ type Agent struct {
 	resting time.Duration // until the next heartbeat, by the lease of the newest
 	tally   tally         // of heartbeats
 
+	// reports are of what the node refused.
+	reports reports
+
 	// unsigned counts posts that are under way without a signature.
 	unsigned flights
 
@@ -158,6 +161,9 @@ func (a *Agent) loadPending() error {
 	pending, err := a.store.loadPending(a.cfg.Node, a.fingerprint, a.cfg.Now())
 	if err != nil {
 		a.log.Warn().Err(err).Str(field.Path, a.store.path(PendingFile)).Msg("pending credential is of no use")
+		if !lapsed(err) {
+			a.Refused(events.RefusedFile, identity.FileDamaged, a.store.path(PendingFile)+": "+err.Error())
+		}
 	}
 	held := a.credential.Load()
 	switch {
@@ -205,6 +211,7 @@ func (a *Agent) Run(ctx context.Context, bus Bus) error {
 	beats.Go(func() { a.beatOn(beatCtx, bus) })
 	beats.Go(func() { a.renewOn(beatCtx, bus) })
 	beats.Go(func() { a.followBundles(beatCtx, bus) })
+	beats.Go(func() { a.reportOn(beatCtx, bus) })
 	cause := "stopped"
 	select {
 	case <-ctx.Done():
@@ -212,8 +219,15 @@ func (a *Agent) Run(ctx context.Context, bus Bus) error {
 	}
 	cancel()
 	beats.Wait()
+	if !a.Stopping() { // or it is a node no more, and nobody would listen
+		a.reportLast(context.WithoutCancel(ctx), bus)
+	}
 	if err := a.leave(context.WithoutCancel(ctx), bus); err != nil {
 		a.log.Warn().Err(err).Msg("farewell failed, the node will be called lost")
+	}
+	if cause == causeDecommissioned {
+		// Who started it before the inventory was applied has to know what to do.
+		a.log.Warn().Str(field.Node, string(a.cfg.Node)).Msg("the inventory in force does not name this node: its credential is forgotten, start the agent again once it does")
 	}
 	a.log.Info().Str(field.Node, string(a.cfg.Node)).Str(field.Cause, cause).Msg("agent stopped")
 	return nil

@@ -167,7 +167,7 @@ func (s store) loadBundle() (*bundle, error) {
 	}
 	b, err := readBundle(anyDomain, text)
 	if err != nil {
-		return nil, &DirError{Path: path, Err: err, Remedy: "move the file away and start again: the newest bundle is fetched then"}
+		return nil, &DirError{Path: path, Err: fileError(path, identity.FileDamaged, err), Remedy: "move the file away and start again: the newest bundle is fetched then"}
 	}
 	return b, s.keepPEM(b)
 }

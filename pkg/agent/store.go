@@ -75,22 +75,32 @@ func (s store) loadCredential(id fleet.NodeID, own string, now time.Time) (c *ev
 		return nil, nil, damaged(path, fmt.Errorf("no credential: %w", err))
 	}
 	err = checkCredential(c, id, own, now)
-	switch fleet.ReasonOf(err) {
-	case "":
-		if err != nil {
-			return nil, nil, damaged(path, err)
-		}
+	switch {
+	case err == nil:
 		return c, nil, s.writeCertificate(c)
-	case identity.CertificateExpired, identity.CertificateNotYetValid, reasonOtherKey:
+	case lapsed(err):
 		return nil, err, nil
-	case identity.SPIFFEIDMismatch:
-		return nil, nil, &DirError{Path: path, Err: err, Remedy: "the folder is another node's: give each node its own with --dir"}
+	case fleet.ReasonOf(err) == identity.SPIFFEIDMismatch:
+		return nil, nil, &DirError{Path: path, Err: fileError(path, identity.FileMismatch, err), Remedy: "the folder is another node's: give each node its own with --dir"}
 	}
 	return nil, nil, damaged(path, err)
 }
 
 func damaged(path string, err error) error {
-	return &DirError{Path: path, Err: err, Remedy: "move the file away and start again: a new credential is issued then"}
+	return &DirError{Path: path, Err: fileError(path, identity.FileDamaged, err), Remedy: "move the file away and start again: a new credential is issued then"}
+}
+
+// lapsed says that a credential is whole and counts no more, as happens to each.
+func lapsed(err error) bool {
+	switch fleet.ReasonOf(err) {
+	case identity.CertificateExpired, identity.CertificateNotYetValid, reasonOtherKey:
+		return true
+	}
+	return false
+}
+
+func fileError(path string, reason fleet.Reason, err error) error {
+	return &identity.FileError{Path: path, Reason: reason, Err: err}
 }
 
 // keep writes the credential. Whoever reads sees the old one or the new one.

@@ -17,7 +17,7 @@ import (
 
 // maxLine bounds a line: an inventory of the largest size, in which every byte
 // is escaped.
-const maxLine = 6*eventlog.MaxInventoryBytes + 1024
+const maxLine int64 = 6*eventlog.MaxInventoryBytes + 1024
 
 // span is where in the file the line of an inventory is.
 type span struct {
@@ -134,7 +134,7 @@ func (w *walk) read() ([]byte, error) {
 	w.line++
 	w.at += int64(len(line))
 	switch {
-	case len(line) > maxLine:
+	case int64(len(line)) > maxLine:
 		return nil, w.fault("line has more than %d bytes", maxLine)
 	case errors.Is(err, io.EOF):
 		return nil, w.fault("line is cut off: the file was not written to its end")
@@ -147,7 +147,7 @@ func (w *walk) readLong(begin []byte) ([]byte, error) {
 	for {
 		more, err := w.in.ReadSlice('\n')
 		line = append(line, more...)
-		if !errors.Is(err, bufio.ErrBufferFull) || len(line) > maxLine {
+		if !errors.Is(err, bufio.ErrBufferFull) || int64(len(line)) > maxLine {
 			return line, err
 		}
 	}

@@ -16,7 +16,6 @@ import (
 const (
 	writeBuffer = 1 << 20
 	readBuffer  = 64 << 10
-	readPage    = 500
 )
 
 // Source is a history to be read: a log, or a file.
@@ -41,24 +40,7 @@ func (l Live) Inventory(ctx context.Context, digest string) ([]byte, error) {
 
 // Records reads up to the end that the log has by then.
 func (l Live) Records(ctx context.Context, after uint64) iter.Seq2[eventlog.Record, error] {
-	return func(yield func(eventlog.Record, error) bool) {
-		for {
-			records, err := l.Log.Read(ctx, after, readPage)
-			if err != nil {
-				yield(eventlog.Record{}, fmt.Errorf("read the log after sequence %d: %w", after, err))
-				return
-			}
-			if len(records) == 0 {
-				return
-			}
-			for _, r := range records {
-				if !yield(r, nil) {
-					return
-				}
-				after = r.Sequence
-			}
-		}
-	}
+	return eventlog.Records(ctx, l.Log, after)
 }
 
 // Export says what is to be written.

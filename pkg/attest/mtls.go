@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -181,7 +182,7 @@ func checkName(leaf *x509.Certificate, c Challenge) error {
 	case len(leaf.DNSNames) > 0:
 		kind, names = "DNS name", leaf.DNSNames
 	default:
-		kind, names = "common name", []string{leaf.Subject.CommonName}
+		kind, names = "common name", commonNames(leaf)
 	}
 	if len(names) != 1 {
 		return refuse(ReasonName, fmt.Sprintf("the client certificate has %d %ss and so names nobody", len(names), kind))
@@ -190,6 +191,16 @@ func checkName(leaf *x509.Certificate, c Challenge) error {
 		return nil
 	}
 	return refuse(ReasonName, fmt.Sprintf("the client certificate's %s is %q, which is not node %q", kind, names[0], c.Node))
+}
+
+// commonNames are all of them: x509 gives the last one only.
+func commonNames(leaf *x509.Certificate) (names []string) {
+	for _, part := range leaf.Subject.Names {
+		if name, ok := part.Value.(string); ok && part.Type.Equal(asn1.ObjectIdentifier{2, 5, 4, 3}) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func isSPIFFE(uri string, c Challenge) bool {

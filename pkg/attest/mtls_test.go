@@ -10,6 +10,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"math/big"
 	"net/url"
@@ -79,6 +80,14 @@ func client(names ...func(*x509.Certificate)) *x509.Certificate {
 
 func cn(name string) func(*x509.Certificate) {
 	return func(c *x509.Certificate) { c.Subject.CommonName = name }
+}
+
+func cns(names ...string) func(*x509.Certificate) {
+	return func(c *x509.Certificate) {
+		for _, name := range names {
+			c.Subject.ExtraNames = append(c.Subject.ExtraNames, pkix.AttributeTypeAndValue{Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: name})
+		}
+	}
 }
 
 func dns(names ...string) func(*x509.Certificate) {
@@ -161,6 +170,7 @@ func TestMTLSCertByName(t *testing.T) {
 		"an id that is a URI is named by itself":              {ca, client(uri("spiffe://other.example/ns/a")), nil, "spiffe://other.example/ns/a", ""},
 		"an escaped SPIFFE ID names its node":                 {ca, client(uri("spiffe://fleet.example/_enc/a_40b")), nil, "a@b", ""},
 		"two URIs name nobody":                                {ca, client(uri("spiffe://fleet.example/node-1", "spiffe://fleet.example/node-2")), nil, "node-1", ReasonName},
+		"two common names name nobody":                        {ca, client(cns("node-2", "node-1")), nil, "node-1", ReasonName},
 		"no name at all is nobody":                            {ca, client(), nil, "node-1", ReasonName},
 		"an Ed25519 key will do":                              {ca, client(cn("node-1")), ed, "node-1", ""},
 		"an RSA key will do":                                  {ca, client(cn("node-1")), rs, "node-1", ""},

@@ -61,7 +61,7 @@ func (p Plugin) Verify(ctx context.Context, c Challenge, e Evidence) error {
 	if timeout == 0 {
 		timeout = DefaultPluginTimeout
 	}
-	answer, err := program.Ask(ctx, p.Command, append(question, '\n'), timeout)
+	answer, err := program.Ask(ctx, p.Command, append(question, '\n'), timeout, e.Payload)
 	var late *program.TimeoutError
 	switch {
 	case errors.As(err, &late):

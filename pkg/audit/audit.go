@@ -96,10 +96,11 @@ type audit struct {
 	signatures  int              // of checkpoints on the log
 	trust       trusted
 	proofs      *proofs
+	issued      issued
 }
 
 func newAudit(ctx context.Context, source Source, o Options) *audit {
-	a := &audit{ctx: ctx, source: source, options: o, missing: make(map[string]bool), deciders: make(deciders)}
+	a := &audit{ctx: ctx, source: source, options: o, missing: make(map[string]bool), deciders: make(deciders), issued: make(issued)}
 	a.inventories = view.NewInventories(source.Inventory)
 	a.rules = history.NewChecker(a.inventory)
 	f, _ := merkle.NewFrontier(0, nil) // an empty one cannot be wrong
@@ -142,7 +143,11 @@ func (a *audit) record(before *projection.State, r eventlog.Record) error {
 	case *events.ActionRequested:
 		a.report.Actions++
 	case *events.CredentialProved:
-		a.proved(before, r)
+		return a.proved(before, r)
+	case *events.CredentialIssued:
+		a.issued.add(r, d)
+	case *events.NodeRemoved:
+		delete(a.issued, r.Event.Node)
 	case *events.TrustPublished:
 		a.published(r.Sequence, d)
 	case *events.TrustDelegated:

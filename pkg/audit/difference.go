@@ -26,6 +26,9 @@ const (
 	WhatRuleVersion What = "rule_version"
 	// WhatBasis: a plan names a basis that it cannot have been decided on.
 	WhatBasis What = "basis"
+	// WhatPartition: a plan says that it was decided under another partition than was
+	// in force on its basis, or is of a shard that this does not have.
+	WhatPartition What = "partition"
 	// WhatThresholds: those that a plan records are out of their ranges.
 	WhatThresholds What = "thresholds"
 	// WhatPlan is the id of a plan, WhatActions what it publishes, WhatHeld and WhatHeldTotal what it

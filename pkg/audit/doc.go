@@ -26,12 +26,14 @@
 // A plan stands behind its basis, so a decision can be made again only once its
 // plan is known: Walk reads ahead to the next plan, folds up to its basis, shows
 // the decision point, and folds on. The fences of plans make bases grow, so one
-// pass does. Records between are kept, 2048 at most; a plan that is further away is
+// pass does; where planners share a fleet they do so for each shard, and each has a
+// pass of its own from its first plan on. Records between are kept, 2048 at most; a plan that is further away is
 // looked for by a second reader.
 //
 // # What it costs
 //
-// Memory follows the state and not the history. Each plan costs time linear in the
+// Memory follows the state and not the history, once more for each shard that there
+// ever was. Each plan costs time linear in the
 // nodes of the fleet, each proof two to three signatures.
 //
 // # What the caller must do

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,7 +33,10 @@ func (a *audit) decision(st *projection.State, d Decision) error {
 	if inv == nil {
 		return a.ctx.Err()
 	}
-	found := compare(a.deciders.of(d.RuleVersion).Plan(st, a.index(inv), given), d)
+	if !a.underPartition(st, d) {
+		return nil
+	}
+	found := compare(a.deciders.of(d).Plan(st, a.index(inv), given), d)
 	if len(found) > 0 || a.report.Plans%wholeEvery == 0 {
 		rule, _ := decide.RuleFor(d.RuleVersion)
 		found = compare(rule.Whole(st, inv, given), d)
@@ -43,17 +47,35 @@ func (a *audit) decision(st *projection.State, d Decision) error {
 	return nil
 }
 
-// deciders are the rules of all versions that were met, each at its place in the
-// log.
-type deciders map[string]decide.Decider
+// deciders are the rules of all versions that were met, by shard, each at its place
+// in the log.
+type deciders map[[2]string]decide.Decider
 
 // of begins with a version that RuleFor knows when it is first met.
-func (d deciders) of(version string) decide.Decider {
-	if d[version] == nil {
-		rule, _ := decide.RuleFor(version)
-		d[version] = rule.Begin()
+func (all deciders) of(d Decision) decide.Decider {
+	at := [2]string{d.RuleVersion, d.Shard}
+	if all[at] == nil {
+		rule, _ := decide.RuleFor(d.RuleVersion)
+		all[at] = rule.Begin()
 	}
-	return d[version]
+	return all[at]
+}
+
+// underPartition says whether a plan was decided under the partition that was in
+// force on its basis, and by the safeguards that a planner of its shard has to
+// take. Whether it counts where it stands is another question: an honest planner
+// may have lost that race.
+func (a *audit) underPartition(st *projection.State, d Decision) bool {
+	in := st.Partition()
+	if in.Sequence != d.Partition || !in.Knows(d.Shard) {
+		a.differ(d.Sequence, WhatPartition, fmt.Sprintf("a plan under the partition at %d, which has %s", in.Sequence, cmp.Or(strings.Join(in.Names(), ", "), "no shards")),
+			fmt.Sprintf("a plan of shard %q under the partition at %d", d.Shard, d.Partition))
+		return false
+	}
+	if want := decide.Recorded(decide.Safeguards(st)); d.Shard != in.Rest && d.Safeguards != want {
+		a.differ(d.Sequence, WhatThresholds, fmt.Sprintf("the safeguards of the newest plan of the rest: %+v", want), fmt.Sprintf("%+v", d.Safeguards))
+	}
+	return true
 }
 
 // index is the inventory with the index that goes with it.

@@ -16,20 +16,26 @@ import (
 // proved has a proof verified against what was believed when the log stored it.
 // That it answers the newest challenge, with its epoch and nonce, is a rule of
 // pkg/history: without a challenge there is nothing to verify it by.
-func (a *audit) proved(before *projection.State, r eventlog.Record) {
+func (a *audit) proved(before *projection.State, r eventlog.Record) error {
 	a.report.Proofs++
 	n, known := before.Node(r.Event.Node)
 	if !known || n.Issued == nil {
-		return
+		return nil
 	}
-	a.proofs.verify(statement{record: r, issued: n.Issued, beliefs: a.trust.at(r.Time)})
+	text, err := a.take(n.Issued, r.Event.Node)
+	if err != nil {
+		return err
+	}
+	a.proofs.verify(statement{record: r, issued: n.Issued, certificate: text, beliefs: a.trust.at(r.Time)})
+	return nil
 }
 
 // statement is a proof with what to verify it by. Nothing of it changes any more.
 type statement struct {
-	record  eventlog.Record
-	issued  *projection.Credential
-	beliefs []belief
+	record      eventlog.Record
+	issued      *projection.Credential
+	certificate string
+	beliefs     []belief
 }
 
 // proofs verifies statements beside the fold.
@@ -101,7 +107,7 @@ func (s statement) checkBy(b belief, memo *identity.Memo) error {
 	}
 	v := identity.Verification{Roots: b.roots, TrustDomain: b.trustDomain, Node: e.Node, Region: b.regions[e.Node], Memo: memo}
 	v.Now = within(s.record.Time, issued.NotBefore, issued.NotAfter)
-	leaf, err := v.Leaf([]byte(issued.CertificatePEM))
+	leaf, err := v.Leaf([]byte(s.certificate))
 	if err != nil {
 		return err
 	}

@@ -121,7 +121,7 @@ func (r *replay) point(st *projection.State, d Decision) (Point, error) {
 	if r.desired == nil || r.desired.Inventory != p.Inventory {
 		r.desired = decide.NewDesired(p.Inventory)
 	}
-	would := r.deciders.of(d.RuleVersion).Plan(st, r.desired, given)
+	would := r.deciders.of(d).Plan(st, r.desired, given)
 	p.Would = &would
 	return p, nil
 }

@@ -63,19 +63,25 @@ const page = 500
 func (l *Live) Records(ctx context.Context, after uint64) iter.Seq2[eventlog.Record, error] {
 	return func(yield func(eventlog.Record, error) bool) {
 		open := false // a plan of which more is to come
-		for {
+		for r, err := range eventlog.Through(ctx, l.log, after, l.end) {
+			if !yield(r, err) || err != nil {
+				return
+			}
+			after, open = r.Sequence, opens(r.Event)
+		}
+		for open {
 			some, err := l.log.Read(ctx, after, page)
 			if err != nil {
 				yield(eventlog.Record{}, fmt.Errorf("read the log after sequence %d: %w", after, err))
 				return
 			}
 			for _, r := range some {
-				if r.Sequence > l.end && !open || !yield(r, nil) {
+				if !open || !yield(r, nil) {
 					return
 				}
 				after, open = r.Sequence, opens(r.Event)
 			}
-			if len(some) == 0 || after >= l.end && !open {
+			if len(some) == 0 {
 				return
 			}
 		}

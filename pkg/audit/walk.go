@@ -1,8 +1,11 @@
 package audit
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
@@ -35,7 +38,8 @@ type Visitor struct {
 // fold of all of it. It fails with a *Gap where a sequence is missing, and returns
 // the fold up to there.
 func Walk(ctx context.Context, source Source, v Visitor) (*projection.State, error) {
-	w := &walk{window: newWindow(ctx, source), subjects: subjectsOf(source), state: projection.New(), visitor: v}
+	w := newWalk(ctx, source)
+	w.visitor = v
 	defer w.close()
 	for {
 		plan, ok := w.plan()
@@ -68,11 +72,28 @@ type walk struct {
 	subjects events.Subjects
 	state    *projection.State
 	visitor  Visitor
+	// shards are folds of their own, see decisionOf; nil in a history of a fleet
+	// that was one throughout.
+	shards map[string]*walk
+}
+
+func newWalk(ctx context.Context, source Source) *walk {
+	return &walk{window: newWindow(ctx, source), subjects: subjectsOf(source), state: projection.New()}
+}
+
+func (w *walk) close() {
+	w.window.close()
+	for _, of := range w.shards {
+		of.close()
+	}
 }
 
 // decision folds up to the basis of a plan.
 func (w *walk) decision(r eventlog.Record) error {
 	d := Decision{r.Sequence, r.Event.Data.(*events.PlanDecided)}
+	if d.Shard != "" || w.shards != nil {
+		return w.decisionOf(d)
+	}
 	if d.Basis < w.state.Sequence() || d.Basis >= r.Sequence {
 		if w.visitor.Skipped == nil {
 			return nil
@@ -83,6 +104,35 @@ func (w *walk) decision(r eventlog.Record) error {
 		return err
 	}
 	return w.visitor.Decision(w.state, d)
+}
+
+// decisionOf shows a decision of a fleet that is, or was, divided. The fence of a
+// shard's plans makes their bases grow, and says nothing of those of others: so
+// each shard has a fold of its own, which follows from basis to basis, and the
+// walk's own goes along with all of them. It begins when the first such plan is
+// met, and reads the history again from its start.
+func (w *walk) decisionOf(d Decision) error {
+	if w.shards == nil {
+		w.shards = make(map[string]*walk)
+	}
+	of := w.shards[d.Shard]
+	if of == nil {
+		of = newWalk(w.ctx, w.source)
+		w.shards[d.Shard] = of
+	}
+	if d.Basis < of.state.Sequence() || d.Basis >= d.Sequence {
+		if w.visitor.Skipped == nil {
+			return nil
+		}
+		return w.visitor.Skipped(d)
+	}
+	if err := errors.Join(w.foldTo(d.Basis), of.foldTo(d.Basis)); err != nil || w.visitor.Decision == nil {
+		return err
+	}
+	if at := of.state.Sequence(); at < d.Basis {
+		return fmt.Errorf("read the history again for shard %q up to %d: it ended at %d: %w", d.Shard, d.Basis, at, cmp.Or(of.err, io.ErrUnexpectedEOF))
+	}
+	return w.visitor.Decision(of.state, d)
 }
 
 // foldTo folds up to a sequence, or to the end where that comes first.

@@ -54,22 +54,24 @@ func (i *Issuers) open(issuer projection.Issuer) (opened, error) {
 		return ca, nil
 	}
 	c := identity.CAConfig{TrustDomain: issuer.TrustDomain, Region: issuer.Region}
-	patterns := []string{i.Dir, filepath.Join(i.Dir, "*"), filepath.Join(i.Dir, rootsFolder, "*"), filepath.Join(i.Dir, rootsFolder, "*", "*")}
+	base, patterns := i.Dir, []string{".", "*", rootsFolder + "/*", rootsFolder + "/*/*"}
 	if issuer.Region != "" {
 		parent, err := i.openRoot(issuer.TrustDomain, issuer.Parent)
 		if err != nil {
 			return opened{}, err
 		}
 		c.Parent = parent.CA
-		below := filepath.Join(parent.dir, regionsFolder, name(issuer.Region))
-		patterns = []string{filepath.Join(below, "*"), filepath.Join(below, "*", "*")}
-	}
-	dir, err := i.find(issuer, patterns)
-	if err != nil {
-		return opened{}, err
+		base, patterns = filepath.Join(parent.dir, regionsFolder, name(issuer.Region)), []string{"*", "*/*"}
 	}
 	if c.Parent == nil {
 		c.Signer = i.signerOf(issuer.Fingerprint)
+	}
+	dir, err := i.find(issuer, base, patterns)
+	if errors.Is(err, ErrNoKey) && c.Signer != nil {
+		dir, err = i.restore(issuer)
+	}
+	if err != nil {
+		return opened{}, err
 	}
 	c.Dir = dir
 	ca, _, err := identity.OpenCA(c, i.Now())
@@ -80,16 +82,18 @@ func (i *Issuers) open(issuer projection.Issuer) (opened, error) {
 	return i.opened[issuer.Fingerprint], nil
 }
 
-// find returns the folder with the issuer's certificate. Where there is none, a
+// find returns the folder with the issuer's certificate, at base or below it: a
+// pattern is of what is below, for base may have any name. Where there is none, a
 // certificate that cannot be read is the error, for it may be the one.
-func (i *Issuers) find(issuer projection.Issuer, patterns []string) (dir string, err error) {
+func (i *Issuers) find(issuer projection.Issuer, base string, patterns []string) (dir string, err error) {
 	var damaged error
 	for _, pattern := range patterns {
-		dirs, err := filepath.Glob(pattern)
+		dirs, err := fs.Glob(os.DirFS(base), pattern)
 		if err != nil {
-			return "", fmt.Errorf("search folder %s: %w", i.Dir, err)
+			return "", fmt.Errorf("search folder %s: %w", base, err)
 		}
-		for _, dir := range dirs {
+		for _, below := range dirs {
+			dir := filepath.Join(base, below)
 			fingerprint, err := fingerprintIn(dir)
 			if fingerprint == issuer.Fingerprint {
 				return dir, nil
@@ -104,6 +108,23 @@ func (i *Issuers) find(issuer projection.Issuer, patterns []string) (dir string,
 	}
 	return "", fmt.Errorf("open issuer %s of trust domain %q%s in %s: %w: copy the folder of the executor that made it",
 		issuer.Fingerprint, issuer.TrustDomain, inRegion(issuer.Region), i.Dir, ErrNoKey)
+}
+
+// restore writes the certificate of a root whose key is elsewhere into a folder that
+// lacks it: the log has it, and OpenCA checks it.
+func (i *Issuers) restore(root projection.Issuer) (dir string, err error) {
+	if !readable(root.CertificatePEM) {
+		return "", fmt.Errorf("open issuer %s: neither the folder nor the log has a certificate of it that can be read", root.Fingerprint)
+	}
+	dir = filepath.Join(i.Dir, identity.KeyIDOf(root.Fingerprint))
+	if err := identity.OwnFolder(dir); err != nil {
+		return "", fmt.Errorf("restore issuer's certificate: %w", err)
+	}
+	if err := identity.WriteFileAtomic(filepath.Join(dir, certFile), []byte(root.CertificatePEM), 0o644); err != nil {
+		return "", fmt.Errorf("restore issuer's certificate: %w", err)
+	}
+	i.Logger.Info().Str(field.Path, dir).Str(field.Fingerprint, root.Fingerprint).Msg("issuer's certificate restored from the log")
+	return dir, nil
 }
 
 func (i *Issuers) openRoot(domain, fingerprint string) (opened, error) {
@@ -153,11 +174,12 @@ func fingerprintIn(dir string) (string, error) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("read issuer's certificate: %w", err)
+		return "", &identity.FileError{Path: path, Reason: identity.FileDamaged, Err: fmt.Errorf("read issuer's certificate: %w", err)}
 	}
 	cert, err := parse(text)
 	if err != nil {
-		return "", fmt.Errorf("read issuer's certificate %s: %w: restore it from a backup", path, err)
+		err = fmt.Errorf("read issuer's certificate %s: %w: restore it from a backup", path, err)
+		return "", &identity.FileError{Path: path, Reason: identity.FileDamaged, Err: err}
 	}
 	return identity.Fingerprint(cert.PublicKey)
 }

@@ -69,6 +69,22 @@ func TestNamesOfIssuersNeverLeaveTheFolder(t *testing.T) {
 	})
 }
 
+// A folder may have a name that would be a pattern.
+func TestIssuersAreFoundWhateverTheirFolderIsCalled(t *testing.T) {
+	for _, folder := range []string{"ca[1]", "c*", "ca?", `c\a`, "[", "ca {a,b}"} {
+		story(t, func(o *office) {
+			inv := o.want()
+			o.must(o.issuers(folder).Prepare(o.ctx))
+			again := o.issuers(folder)
+			for _, id := range []fleet.NodeID{"a", "c"} {
+				if _, err := again.For(o.ctx, inv, inv.Find(id)); err != nil {
+					t.Errorf("%s: %v", folder, err)
+				}
+			}
+		})
+	}
+}
+
 func TestAFolderWithoutTheKeyIssuesNothing(t *testing.T) {
 	story(t, func(o *office) {
 		inv := o.want()
@@ -140,6 +156,26 @@ func TestAnIssuerThatEndsSoonIsToldOfOnce(t *testing.T) {
 		o.must(err)
 		if _, err := ca.Issue(csr, "a", inv.Find("a").CredTTL, time.Now()); fleet.ReasonOf(err) != identity.TTLOutlivesIssuer {
 			t.Errorf("a credential that outlives its issuer: %v", err)
+		}
+	})
+}
+
+// A key that is kept elsewhere outlives the folder: the rest is on the log.
+func TestARootThatIsSignedForElsewhereNeedsNoFolder(t *testing.T) {
+	story(t, func(o *office) {
+		inv := o.want()
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		o.must(err)
+		with := func(c *authority.Config) { c.Signers = []crypto.Signer{key} }
+		o.issue(o.issuers("ca", with), inv, "c")
+		first := o.root().Fingerprint
+		for range 2 {
+			if got := o.issue(o.issuers("elsewhere", with), inv, "c"); got.Issuer != first {
+				t.Errorf("issued by %s, not by %s", got.Issuer, first)
+			}
+		}
+		if _, err := o.issuers("third").For(o.ctx, inv, inv.Find("c")); !errors.Is(err, authority.ErrNoKey) {
+			t.Errorf("issuing without the key: %v", err)
 		}
 	})
 }

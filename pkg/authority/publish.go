@@ -114,7 +114,8 @@ func (p *Publisher) untilDue() time.Duration {
 }
 
 // Publish publishes what has changed since it was called last. The posture goes
-// first: it has to be prompt.
+// first: it has to be prompt. Then the bundle: it is small, and nobody can check
+// anybody without.
 func (p *Publisher) Publish(ctx context.Context) error {
 	a, fresh := p.account()
 	if !fresh {
@@ -125,10 +126,11 @@ func (p *Publisher) Publish(ctx context.Context) error {
 	if problem != nil || inv == nil {
 		return errors.Join(err, problem)
 	}
+	err = errors.Join(err, p.publishBundle(ctx, a, inv.TrustDomain))
 	if a.regions {
 		err = errors.Join(err, p.publishRegions(ctx, a.digest, inv))
 	}
-	return errors.Join(err, p.publishBundle(ctx, a, inv.TrustDomain), p.publishCRLs(ctx, a, inv.TrustDomain))
+	return errors.Join(err, p.publishCRLs(ctx, a, inv.TrustDomain))
 }
 
 func (p *Publisher) account() (a account, fresh bool) {

@@ -36,9 +36,11 @@ type board struct {
 	texts map[string]eventlog.TrustText
 	count int
 	err   error
+	slow  time.Duration // that each takes
 }
 
 func (b *board) PublishTrust(_ context.Context, t eventlog.TrustText) (bool, error) {
+	time.Sleep(b.slow) // fake time
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err != nil {

@@ -3,9 +3,11 @@ package authority
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
@@ -147,17 +149,40 @@ func (p *Publisher) publishShards(ctx context.Context, r *regions, home map[flee
 	for _, stray := range r.strays {
 		strays[put(stray.label, stray.node)]++
 	}
-	for n, digests := range shards {
-		text := eventlog.TrustText{Kind: eventlog.TrustRegions, KeyID: fmt.Sprintf("%02x", n), Version: regionsVersion(r.sequence, strays[n]), Text: identity.EncodeRegions(digests)}
-		sum := sha256.Sum256(text.Text)
-		if sum == r.told[n] {
-			continue
-		}
-		if _, err := p.Bus.PublishTrust(ctx, text); err != nil {
-			return err
-		}
-		r.told[n] = sum
+	work := make(chan int, len(shards))
+	for n := range shards {
+		work <- n
 	}
+	close(work)
+	var all sync.WaitGroup
+	errs := make([]error, shardsAtOnce)
+	for worker := range errs {
+		all.Go(func() {
+			for n := range work {
+				text := eventlog.TrustText{Kind: eventlog.TrustRegions, KeyID: fmt.Sprintf("%02x", n), Version: regionsVersion(r.sequence, strays[n]), Text: identity.EncodeRegions(shards[n])}
+				if errs[worker] = p.publishShard(ctx, text, &r.told[n]); errs[worker] != nil {
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// shardsAtOnce is how many parts are published side by side: a receiver waits for
+// the last one.
+const shardsAtOnce = 16
+
+func (p *Publisher) publishShard(ctx context.Context, text eventlog.TrustText, told *[sha256.Size]byte) error {
+	sum := sha256.Sum256(text.Text)
+	if sum == *told {
+		return nil
+	}
+	if _, err := p.Bus.PublishTrust(ctx, text); err != nil {
+		return err
+	}
+	*told = sum
 	return nil
 }
 

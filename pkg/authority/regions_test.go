@@ -102,6 +102,25 @@ func TestReceiversAreToldWhichIntermediateSignsForWhom(t *testing.T) {
 	})
 }
 
+// Receivers wait for the last part, which takes 17 times as long as one, not 257
+// times; and for the bundle less.
+func TestManyPartsAreToldSoon(t *testing.T) {
+	story(t, func(o *office) {
+		b := &board{texts: map[string]eventlog.TrustText{}, slow: time.Second}
+		i := o.issuers("ca")
+		o.issue(i, o.want(), "a")
+		o.publisher(i, b, "")
+		o.later(3 * time.Second) // the posture is told before
+		if b.get("bundle").Version == 0 {
+			t.Error("the bundle waits")
+		}
+		o.later(17 * time.Second)
+		if got := b.allowed(o); got != "nyc/a nyc/b" {
+			t.Errorf("told is %q", got)
+		}
+	})
+}
+
 // A copy of a credential that its node has replaced is on the list until it ends.
 func TestSupersededCertificatesAreListedUntilTheyEnd(t *testing.T) {
 	story(t, func(o *office) {

@@ -25,8 +25,7 @@ func TestSecurityShowsTheTable(t *testing.T) {
 // servers' own account.
 const askServers = "$SYS.REQ.SERVER.PING.VARZ"
 
-// Nobody may do away with what is stored but for old snapshots, and nobody may do
-// everything.
+// Nobody may do away with what is stored, and nobody may do everything.
 func TestNobodyMayAdministerStreams(t *testing.T) {
 	for _, r := range Table() {
 		if r.Why == "" || len(r.Roles) == 0 {
@@ -34,10 +33,6 @@ func TestNobodyMayAdministerStreams(t *testing.T) {
 		}
 		for _, s := range r.Subjects {
 			if r.Verb == Deny {
-				continue
-			}
-			// Snapshots are a cache: the log has all that they say.
-			if s == "$JS.API.STREAM.PURGE.OBJ_<FLEET>_SNAPSHOTS" && slices.Equal(r.Roles, []Role{Planner}) {
 				continue
 			}
 			for _, bad := range []string{"STREAM.DELETE", "STREAM.PURGE", "STREAM.UPDATE", "STREAM.RESTORE", "STREAM.SNAPSHOT", "MSG.DELETE", "$SYS"} {

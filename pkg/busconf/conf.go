@@ -59,6 +59,9 @@ type Config struct {
 	Monitor string
 	// Cluster that the server is one of; nil for one that stands alone.
 	Cluster *Cluster
+	// LogDir is a folder, with slashes and as the server will see it, that it writes
+	// its log into: LogFile. Empty means standard error.
+	LogDir string
 	// Importer says that somebody may fill the log of an empty system now.
 	Importer bool
 }
@@ -73,6 +76,16 @@ type Cluster struct {
 	// told of, which the server's certificates name. Empty means the addresses of
 	// the machine.
 	Advertise, AdvertiseRoute string
+}
+
+// LogFile is where the server writes its log; empty without LogDir. The server
+// begins another one when it has 64 MB, and keeps the three before.
+func (c Config) LogFile() string {
+	if c.LogDir == "" {
+		return ""
+	}
+	orDefault(&c.Name, DefaultName)
+	return path.Join(c.LogDir, c.Name+".log")
 }
 
 // Services are the roles that have an identity under this configuration.

@@ -44,7 +44,7 @@ func Table() []Right {
 
 var nodeRights = []Right{
 	{[]Role{Node}, Publish, []string{"<fleet>.presence.<node>", "<fleet>.credential.<node>"}, "its heartbeats and its proofs"},
-	{[]Role{Node}, Publish, []string{"<fleet>.request.<node>"}, "asking for a new credential"},
+	{[]Role{Node}, Publish, []string{"<fleet>.request.<node>"}, "asking for a new credential, and telling what it refused"},
 	{[]Role{Node}, Publish, []string{"$JS.API.DIRECT.GET.<FLEET>_TRUST", "$JS.API.DIRECT.GET.<FLEET>_TRUST.<fleet>.trust.>"}, "reading what is trusted now"},
 	{[]Role{Node}, Subscribe, []string{"<fleet>.command.<node>"}, "commands to its agent"},
 	{[]Role{Node}, Subscribe, []string{"<fleet>.trust.>"}, "hearing that what is trusted has changed"},
@@ -53,14 +53,14 @@ var nodeRights = []Right{
 }
 
 var serviceRights = []Right{
-	{[]Role{Planner}, Publish, []string{"<fleet>.events.inventory", "<fleet>.events.node.*", "<fleet>.events.plan", "<fleet>.events.refusal", "<fleet>.actions.>"}, "facts, plans and actions"},
+	{[]Role{Planner}, Publish, []string{"<fleet>.events.inventory", "<fleet>.events.node.*", "<fleet>.events.plan", "<fleet>.events.plan.*", "<fleet>.events.refusal", "<fleet>.actions.>"}, "facts, plans and actions"},
 	{[]Role{Planner}, Publish, []string{"$O.<FLEET>_INVENTORIES.C.*", "$O.<FLEET>_INVENTORIES.M.*"}, "the texts of inventories"},
 	{[]Role{Planner}, Publish, []string{"$O.<FLEET>_SNAPSHOTS.C.*", "$O.<FLEET>_SNAPSHOTS.M.*"}, "snapshots of the fold"},
-	{[]Role{Planner}, Publish, []string{"$JS.API.STREAM.PURGE.OBJ_<FLEET>_SNAPSHOTS"}, "deleting old snapshots, which are a cache: the one thing that anybody may purge"},
 	{[]Role{Planner}, Publish, []string{"$JS.API.STREAM.CREATE.<FLEET>", "$JS.API.STREAM.CREATE.<FLEET>_INGEST", "$JS.API.STREAM.CREATE.<FLEET>_PRESENCE", "$JS.API.STREAM.CREATE.<FLEET>_TRUST", "$JS.API.STREAM.CREATE.OBJ_<FLEET>_INVENTORIES", "$JS.API.STREAM.CREATE.OBJ_<FLEET>_SNAPSHOTS"}, "making streams that are missing"},
 	{[]Role{Planner}, Publish, []string{"$JS.API.CONSUMER.CREATE.<FLEET>_INGEST.*.<fleet>.credential.*", "$JS.API.CONSUMER.INFO.<FLEET>_INGEST.*", "$JS.API.CONSUMER.MSG.NEXT.<FLEET>_INGEST.*", "$JS.API.CONSUMER.DELETE.<FLEET>_INGEST.*", "$JS.API.STREAM.MSG.GET.<FLEET>_INGEST"}, "reading proofs"},
 	{[]Role{Planner}, Publish, []string{"$JS.API.CONSUMER.CREATE.<FLEET>_PRESENCE.*.<fleet>.presence.*", "$JS.API.CONSUMER.INFO.<FLEET>_PRESENCE.*", "$JS.API.CONSUMER.MSG.NEXT.<FLEET>_PRESENCE.*", "$JS.API.CONSUMER.DELETE.<FLEET>_PRESENCE.*", "$JS.API.DIRECT.GET.<FLEET>_PRESENCE.>"}, "reading leases"},
 	{[]Role{Planner}, Publish, []string{"$JS.API.STREAM.LEADER.STEPDOWN.<FLEET>_PRESENCE"}, "hearing leases again after the loss of a server of a cluster"},
+	{[]Role{Planner}, Subscribe, []string{"<fleet>.presence.*", "<fleet>.credential.*"}, "seeing headers that the stream refuses, as one of the queue group `planners`"},
 	{[]Role{Executor}, Publish, []string{"<fleet>.events.outcome.*", "<fleet>.events.node.*", "<fleet>.events.trust", "<fleet>.events.enforcement", "<fleet>.events.refusal"}, "outcomes and the facts that go with them"},
 	{[]Role{Executor}, Publish, []string{"<fleet>.command.*"}, "commands to agents"},
 	{[]Role{Executor}, Publish, []string{"$JS.API.CONSUMER.CREATE.<FLEET>.executor.<fleet>.actions.>", "$JS.ACK.<FLEET>.executor.>"}, "taking actions and acknowledging them"},
@@ -70,6 +70,7 @@ var serviceRights = []Right{
 	{[]Role{Planner, Executor}, Subscribe, []string{"$SRV.*", "$SRV.*.fleetfold-<role>", "$SRV.*.fleetfold-<role>.*", "<fleet>.service.<role>"}, "being asked how they are"},
 	{[]Role{Planner, Executor}, Answer, nil, "the same"},
 	{[]Role{Operator}, Publish, []string{"<fleet>.events.control"}, "pause, resume, approve, rotate, retry, and asking for a step of the issuers (`fleetfold ca`)"},
+	{[]Role{Operator}, Publish, []string{"<fleet>.events.partition"}, "dividing the fleet among planners (`fleetfold partition`)"},
 	{[]Role{Planner, Operator}, Publish, []string{"<fleet>.events.checkpoint"}, "signed checkpoints"},
 	{[]Role{Operator}, Publish, []string{"<fleet>.events.inventory", "$O.<FLEET>_INVENTORIES.C.*", "$O.<FLEET>_INVENTORIES.M.*"}, "applying an inventory (`fleetfold apply`)"},
 	{[]Role{Planner}, Publish, []string{"$JS.API.STREAM.INFO.KV_<FLEET>_TOKENS", "$JS.API.STREAM.CREATE.KV_<FLEET>_TOKENS"}, "making the bucket of join tokens"},

@@ -3,14 +3,11 @@ package checkpoint
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/merkle"
 )
-
-const readPage = 500
 
 // ErrEmpty means that there is no record to sign.
 var ErrEmpty = errors.New("the log has no record")
@@ -42,18 +39,13 @@ func Create(ctx context.Context, log eventlog.Log, key merkle.Key, source string
 
 // catchUp reads what is there.
 func (a *account) catchUp(ctx context.Context, log eventlog.Log) error {
-	for {
-		records, err := log.Read(ctx, a.size(), readPage)
+	for r, err := range eventlog.Records(ctx, log, a.size()) {
 		if err != nil {
-			return fmt.Errorf("read the log after sequence %d: %w", a.size(), err)
+			return err
 		}
-		for _, r := range records {
-			if _, err := a.take(r); err != nil {
-				return err
-			}
-		}
-		if len(records) == 0 {
-			return nil
+		if _, err := a.take(r); err != nil {
+			return err
 		}
 	}
+	return nil
 }

@@ -19,6 +19,10 @@ type Given struct {
 	// Safeguards and Policy must be valid.
 	Safeguards engine.Safeguards
 	Policy     engine.Policy
+	// Shard whose part of the decision is asked for: what of it is to be done to
+	// its nodes, under the partition that is in force on the fold; nothing where
+	// that has no such shard. Empty: all of the decision, whoever has which part.
+	Shard string
 }
 
 // Record is a plan.decided with what is given and the version of the rule, and
@@ -28,6 +32,7 @@ func (g Given) Record() *events.PlanDecided {
 		RuleVersion: engine.RuleVersion, DecidedAt: g.Now,
 		Settled: g.Settled, Waiting: g.Waiting, SightSince: g.SightSince,
 		Safeguards: Recorded(g.Safeguards), Policy: RecordedPolicy(g.Policy),
+		Shard: g.Shard,
 	}
 }
 
@@ -37,6 +42,7 @@ func GivenBy(d *events.PlanDecided) Given {
 	return Given{
 		Settled: d.Settled, Waiting: d.Waiting, SightSince: plain(d.SightSince), Now: plain(d.DecidedAt),
 		Safeguards: safeguardsOf(d.Safeguards), Policy: policyOf(d.Policy),
+		Shard: d.Shard,
 	}
 }
 

@@ -2,7 +2,6 @@ package decide
 
 import (
 	"github.com/fleetfold/fleetfold/pkg/engine"
-	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
@@ -22,7 +21,7 @@ type Incremental struct {
 // Plan is the function Plan. Nobody may change the plan in what it returns.
 func (x *Incremental) Plan(s *projection.State, d *Desired, g Given) Decided {
 	x.follow(s, d)
-	return conclude(s, g, situation(s, g), x.engine)
+	return conclude(s, g, situation(s, g), x.engine, func() *Desired { return d })
 }
 
 // follow has the engine observe what has changed.
@@ -32,7 +31,11 @@ func (x *Incremental) follow(s *projection.State, d *Desired) {
 		x.begin(s, d)
 	} else {
 		for id := range changed {
-			x.observe(id)
+			if n, observed := s.Standing(id); observed {
+				x.observe(n)
+			} else {
+				x.engine.Forget(id)
+			}
 		}
 	}
 	x.engine.Enforced(s.StrictEnforced())
@@ -42,16 +45,11 @@ func (x *Incremental) follow(s *projection.State, d *Desired) {
 // begin looks at everybody.
 func (x *Incremental) begin(s *projection.State, d *Desired) {
 	x.state, x.desired, x.engine = s, d, engine.NewIncremental(d.index)
-	for _, n := range s.Observed().Nodes {
-		x.observe(n.ID)
+	for n := range s.Standings() {
+		x.observe(n)
 	}
 }
 
-func (x *Incremental) observe(id fleet.NodeID) {
-	n, observed := x.state.Standing(id)
-	if !observed {
-		x.engine.Forget(id)
-		return
-	}
+func (x *Incremental) observe(n projection.Standing) {
 	x.engine.Observe(engine.Observation{ObservedNode: n.ObservedNode, Order: n.Began, Lost: n.Lost})
 }

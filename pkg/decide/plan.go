@@ -23,7 +23,7 @@ type Decided struct {
 func Plan(s *projection.State, inv *fleet.Inventory, g Given) Decided {
 	at := situation(s, g)
 	at.Desired, at.Observed = inv, s.Observed()
-	return conclude(s, g, at, whole{})
+	return conclude(s, g, at, whole{}, func() *Desired { return NewDesired(inv) })
 }
 
 func situation(s *projection.State, g Given) engine.Situation {
@@ -45,10 +45,16 @@ func (whole) Decide(at engine.Situation, g engine.Safeguards) (plan, allowed fle
 	return plan, allowed, held
 }
 
-// conclude is a planner's decision, however the rules are asked.
-func conclude(s *projection.State, g Given, at engine.Situation, r rules) Decided {
+// conclude is a planner's decision, however the rules are asked. desired is the
+// inventory with its index, which only a shard needs.
+func conclude(s *projection.State, g Given, at engine.Situation, r rules, desired func() *Desired) Decided {
 	plan, allowed, held := r.Decide(at, g.Safeguards)
 	ledger, generation := Ledger(s), s.Inventory().Generation
+	if g.Shard != "" {
+		p := newPart(s, desired(), g.Shard)
+		plan, allowed, held = p.plan(plan), p.plan(allowed), p.held(held)
+		ledger = p.ledger(s)
+	}
 	d := Decided{
 		Plan: plan, Dispatched: engine.Dispatch(allowed, ledger, generation, g.Policy, g.Now),
 		Stuck: engine.StuckNeeds(plan, ledger, generation, g.Policy),

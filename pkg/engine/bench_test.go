@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/fleetfold/fleetfold/pkg/engine"
@@ -48,22 +49,29 @@ func TestConvergedFleetAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkReconcile decides on converged fleets, in inventory order and in
-// random order, and on fleets of which nothing is observed yet.
+// BenchmarkReconcile decides on converged fleets: in inventory order, in random
+// order, and in a random order that is another each time; and on fleets of which
+// nothing is observed yet.
 func BenchmarkReconcile(b *testing.B) {
 	for _, n := range []int{10, 1_000, 100_000, 1_000_000} {
 		desired, observed := convergedFleet(n)
 		b.Run(fmt.Sprintf("%d/same", n), func(b *testing.B) { benchReconcile(b, n, desired, observed) })
 		shuffle(observed)
 		b.Run(fmt.Sprintf("%d/shuffled", n), func(b *testing.B) { benchReconcile(b, n, desired, observed) })
+		other := &fleet.ObservedState{StrictEnforced: true, Nodes: slices.Clone(observed.Nodes)}
+		shuffle(other)
+		b.Run(fmt.Sprintf("%d/reshuffled", n), func(b *testing.B) { benchReconcile(b, n, desired, observed, other) })
 		b.Run(fmt.Sprintf("%d/empty", n), func(b *testing.B) { benchReconcile(b, n, desired, &fleet.ObservedState{}) })
 	}
 }
 
-func benchReconcile(b *testing.B, n int, desired *fleet.Inventory, observed *fleet.ObservedState) {
+// benchReconcile decides on each observed state in turn.
+func benchReconcile(b *testing.B, n int, desired *fleet.Inventory, observed ...*fleet.ObservedState) {
+	var r engine.Reconciler
+	r.Reconcile(desired, observed[0])
 	b.ReportAllocs()
-	for b.Loop() {
-		engine.Reconcile(desired, observed)
+	for i := 1; b.Loop(); i++ {
+		r.Reconcile(desired, observed[i%len(observed)])
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/node")
 }

@@ -8,18 +8,25 @@ import (
 // Reconciler gives the same plans as the function Reconcile and keeps its
 // scratch memory from one decision to the next: once it has seen a fleet of
 // some size, deciding on a converged one allocates nothing, whatever the order
-// of the nodes. It remembers nothing else. The zero value is ready. It is for
+// of the nodes. It remembers the ids of the last fleet and which of them met, for
+// as long as they come in the order in which they came: then it need not look
+// them up again. It remembers nothing else. The zero value is ready. It is for
 // one caller at a time.
 type Reconciler struct {
-	seen   seen
-	strip  strip
-	wanted []bool // by position in the observed nodes: the inventory names it
-	needs  needs
+	seen      seen
+	strip     strip
+	alignment alignment
+	have      []status // by place
+	needs     needs
 }
 
 // Reconcile is the function Reconcile.
 func (r *Reconciler) Reconcile(desired *fleet.Inventory, observed *fleet.ObservedState) fleet.Plan {
-	if !settled(desired, observed) {
+	switch {
+	case settled(desired, observed):
+	case r.alignment.holds(desired, observed.Nodes):
+		r.recompare(observed.Nodes)
+	default:
 		r.compare(desired, observed)
 	}
 	plan := r.needs.plan(desired.RequireSig, observed.StrictEnforced)
@@ -50,22 +57,29 @@ func settled(desired *fleet.Inventory, observed *fleet.ObservedState) bool {
 // compare sorts the nodes of both sides into what each needs.
 func (r *Reconciler) compare(desired *fleet.Inventory, observed *fleet.ObservedState) {
 	r.seen.build(observed.Nodes)
-	r.wanted = blank(r.wanted, len(observed.Nodes))
+	r.alignment.begin(desired, observed.Nodes)
 	for i := range desired.Regions {
 		nodes := desired.Regions[i].Nodes
 		for from := 0; from < len(nodes); from += len(r.strip.hash) {
 			r.compareStrip(nodes[from:min(from+len(r.strip.hash), len(nodes))], observed.Nodes)
 		}
 	}
-	for i, wanted := range r.wanted {
-		if wanted {
-			continue
+	for i := range observed.Nodes {
+		if !r.alignment.names(i) {
+			r.compareUnnamed(i, observed.Nodes[i].ID)
 		}
-		// An id that stands twice is no ghost if its first mention is wanted.
-		id := observed.Nodes[i].ID
-		if first := r.seen.find(index.HashOf(string(id)), id); !r.wanted[first] {
-			r.needs.add(fleet.DecommissionNode, id)
-		}
+	}
+}
+
+// compareUnnamed looks at an observed node that no desired one was found to be.
+func (r *Reconciler) compareUnnamed(at int, id fleet.NodeID) {
+	first := r.seen.find(index.HashOf(string(id)), id)
+	if first != at {
+		r.alignment.whole = false
+	}
+	// An id that stands twice is no ghost if its first mention is wanted.
+	if !r.alignment.names(first) {
+		r.needs.add(fleet.DecommissionNode, id)
 	}
 }
 
@@ -78,22 +92,13 @@ func (r *Reconciler) compareStrip(desired []fleet.Node, observed []fleet.Observe
 	s.probe(&r.seen, len(desired))
 	for i := range desired {
 		var have fleet.ObservedNode
-		if at := s.find(&r.seen, i, desired[i].ID); at >= 0 {
-			r.wanted[at] = true
+		at := s.find(&r.seen, i, desired[i].ID)
+		if at >= 0 {
 			have = observed[at]
 		}
+		r.alignment.put(desired[i].ID, at)
 		if kind := lacks(have); kind != "" {
 			r.needs.add(kind, desired[i].ID)
 		}
 	}
-}
-
-// blank returns n false values, in the memory of old if they fit.
-func blank(old []bool, n int) []bool {
-	if cap(old) < n {
-		return make([]bool, n)
-	}
-	old = old[:n]
-	clear(old)
-	return old
 }

@@ -33,7 +33,7 @@ type Safeguards struct {
 	// LostWait is how long a lost node is not enrolled again, so that it shows
 	// whether others are lost with it: nodes that are cut off together are lost
 	// within the time between two heartbeats. 0 to 1h, default 5s; 0 means not to
-	// wait.
+	// wait. Planners take the pace of heartbeats in its place where that is longer.
 	LostWait time.Duration `json:"lost_wait"`
 	// FlapThreshold is the penalty above which a node is not enrolled again.
 	// Each loss adds 1; 1 to 15, default 3.

@@ -76,7 +76,7 @@ func asking(concurrency int) (batch, ahead int) {
 	if concurrency < manyOut {
 		return 1 + concurrency/8, 0
 	}
-	return concurrency / 2, concurrency / 2
+	return concurrency / 2, concurrency/2 - 1
 }
 
 func out(concurrency int) int {
@@ -111,12 +111,13 @@ func (a *actions) Close() {
 	a.stopPull()
 }
 
-// stopPull gives back at once what came and was never handed out.
+// stopPull takes back what was asked for, and gives back at once what came and was
+// never handed out.
 func (a *actions) stopPull() {
 	if a.pull == nil {
 		return
 	}
-	a.pull.stop(func(m *nats.Msg) { _ = a.bus.nc.Publish(m.Reply, nakBody(0)) })
+	a.pull.withdraw(func(m *nats.Msg) { _ = a.bus.nc.Publish(m.Reply, nakBody(0)) })
 	a.pull = nil
 }
 
@@ -136,6 +137,8 @@ func (a *actions) Next(ctx context.Context) (Delivery, error) {
 			a.failures = 0
 			return d, nil
 		case ctx.Err() != nil:
+			// Whoever stops gives back what it has, and that must not come here again.
+			a.stopPull()
 			return Delivery{}, fmt.Errorf("take next action: %w", context.Cause(ctx))
 		case errors.Is(err, errPullIdle):
 			continue

@@ -13,16 +13,18 @@ import (
 func AwaitServer(ctx context.Context, o Options, begin func(context.Context, *Bus) error, waiting func(error)) (*Bus, error) {
 	for tries := 1; ; tries++ {
 		b, err := Connect(ctx, o)
+		away := false
 		if err == nil {
 			if err = begin(ctx, b); err == nil {
 				return b, nil
 			}
+			away = !b.Connected() // whatever the error says of it
 			b.Close()
 		}
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case !errors.Is(err, ErrUnreachable):
+		case !away && !errors.Is(err, ErrUnreachable):
 			return nil, err
 		case tries == 1:
 			waiting(err)

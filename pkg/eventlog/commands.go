@@ -78,11 +78,16 @@ type commandServer struct {
 	bus    *Bus
 	id     fleet.NodeID
 	handle func(context.Context, *events.Event) *events.Event
+	told   time.Time // of a command that cannot be answered
 }
 
 func (s *commandServer) serve(ctx context.Context, m *nats.Msg) {
 	if m.Reply == "" {
-		s.bus.tell("command without a place for the answer was passed over", nil)
+		// Any node may have the server send some: told once a minute.
+		if now := time.Now(); now.Sub(s.told) >= time.Minute {
+			s.told = now
+			s.bus.tell("command without a place for the answer was passed over", nil)
+		}
 		return
 	}
 	s.bus.answer(m, "command", s.answer(ctx, m), func(err error) *events.Event { return s.failure(m, err) })

@@ -174,3 +174,26 @@ func TestStopAnswersWhatHasCome(t *testing.T) {
 		t.Errorf("answer under way at stop: %v", err)
 	}
 }
+
+// Any node may have the server send what no agent can answer: that must not fill the
+// agent's log.
+func TestCommandsThatCannotBeAnsweredAreToldOnce(t *testing.T) {
+	var told []string
+	b := testBus(t, testServer(t, t.TempDir(), 0), Options{Logger: func(event string, _ error) { told = append(told, event) }})
+	stop, err := b.ServeCommands(t.Context(), "n1", func(_ context.Context, e *events.Event) *events.Event { return answerOf(e.Node, csr) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		if err := b.nc.PublishMsg(&nats.Msg{Subject: b.subjects.Command("n1"), Data: []byte("{}")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.Command(within(t), stopRequest("n1", "last")); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if strings.Join(told, ", ") != "command without a place for the answer was passed over" {
+		t.Errorf("told of %q", told)
+	}
+}

@@ -163,8 +163,8 @@ func (c *streamCursor) wait(ctx context.Context) []Record {
 	timer := time.NewTimer(time.Until(c.asked.Add(c.log.stall)))
 	defer timer.Stop()
 	select {
-	case m := <-c.feed.messages:
-		return c.take(ctx, m)
+	case some := <-c.feed.messages:
+		return c.take(ctx, some)
 	case err := <-c.feed.broken:
 		c.renew("consumer failed", err)
 	case <-c.feed.back:
@@ -180,10 +180,11 @@ func (c *streamCursor) wait(ctx context.Context) []Record {
 	return nil
 }
 
-// take converts m and everything else that has arrived.
-func (c *streamCursor) take(ctx context.Context, m *nats.Msg) []Record {
-	var records []Record
-	for {
+// take converts messages that came together. Those from the first on that does
+// not follow are read again, by another consumer.
+func (c *streamCursor) take(ctx context.Context, some []*nats.Msg) []Record {
+	records := make([]Record, 0, len(some))
+	for _, m := range some {
 		r, err := c.convert(ctx, m)
 		if err != nil {
 			c.distrust(err)
@@ -192,12 +193,6 @@ func (c *streamCursor) take(ctx context.Context, m *nats.Msg) []Record {
 		c.suspected = 0
 		c.after = r.Sequence
 		records = append(records, r)
-		if len(records) == maxNext {
-			break
-		}
-		if m = c.feed.ready(); m == nil {
-			break
-		}
 	}
 	if len(records) > 0 {
 		c.asked = time.Now()
@@ -207,14 +202,14 @@ func (c *streamCursor) take(ctx context.Context, m *nats.Msg) []Record {
 }
 
 func (c *streamCursor) convert(ctx context.Context, m *nats.Msg) (Record, error) {
-	meta, err := metadata(m)
+	seq, at, err := placeOf(m)
 	if err != nil {
 		return Record{}, err
 	}
-	if meta.Sequence.Stream != c.after+1 {
-		return Record{}, c.suspect(fmt.Errorf("%w: sequence %d is missing, %d follows", ErrGap, c.after+1, meta.Sequence.Stream))
+	if seq != c.after+1 {
+		return Record{}, c.suspect(fmt.Errorf("%w: sequence %d is missing, %d follows", ErrGap, c.after+1, seq))
 	}
-	return c.log.record(ctx, meta.Sequence.Stream, meta.Timestamp, m.Subject, m.Header, m.Data)
+	return c.log.record(ctx, seq, at, m.Subject, m.Header, m.Data)
 }
 
 // distrust replaces the consumer, or ends the cursor when the gap is certain.

@@ -65,25 +65,19 @@ type Follower struct {
 func (b *Bus) CheckStreams(ctx context.Context) []StreamHealth {
 	roles := []struct {
 		role Role
-		name string
 		want jetstream.StreamConfig
 	}{
-		{role: RoleLog, name: b.logStream(), want: b.logConfig()},
-		{role: RoleIngest, name: b.ingestStream(), want: b.ingestConfig()},
-		{role: RolePresence, name: b.presenceStream(), want: b.presenceConfig()},
-		{role: RoleTrust, name: b.trustStream(), want: b.trustConfig()},
-		{role: RoleInventories, name: bucketStream + b.inventoriesBucket()},
+		{role: RoleLog, want: b.logConfig()},
+		{role: RoleIngest, want: b.ingestConfig()},
+		{role: RolePresence, want: b.presenceConfig()},
+		{role: RoleTrust, want: b.trustConfig()},
+		{role: RoleInventories, want: b.inventoriesConfig()},
 	}
 	all := make([]StreamHealth, len(roles))
 	var asking sync.WaitGroup // side by side, so that one without a leader costs the others no time
 	for i, r := range roles {
 		asking.Go(func() {
-			all[i] = b.askStream(ctx, r.role, r.name, func(c jetstream.StreamConfig) ([]Mismatch, error) {
-				if r.role == RoleInventories {
-					return b.checkBucket(ctx)
-				}
-				return compare(r.want, c, b.options.Replicas), nil
-			})
+			all[i] = b.askStream(ctx, r.role, r.want)
 		})
 	}
 	asking.Wait()
@@ -93,13 +87,13 @@ func (b *Bus) CheckStreams(ctx context.Context) []StreamHealth {
 // bucketStream begins the name of the stream below an object store.
 const bucketStream = "OBJ_"
 
-func (b *Bus) askStream(ctx context.Context, role Role, name string, wrong func(jetstream.StreamConfig) ([]Mismatch, error)) StreamHealth {
+func (b *Bus) askStream(ctx context.Context, role Role, want jetstream.StreamConfig) StreamHealth {
 	ctx, cancel := question(ctx)
 	defer cancel()
-	h := StreamHealth{Role: role, Name: strings.TrimPrefix(name, bucketStream)}
+	h := StreamHealth{Role: role, Name: strings.TrimPrefix(want.Name, bucketStream)}
 	var s jetstream.Stream
-	err := b.whileAllowed(ctx, "STREAM.INFO."+name, func(ctx context.Context) (err error) {
-		s, err = b.js.Stream(ctx, name)
+	err := b.whileAllowed(ctx, "STREAM.INFO."+want.Name, func(ctx context.Context) (err error) {
+		s, err = b.js.Stream(ctx, want.Name)
 		return err
 	})
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -111,9 +105,7 @@ func (b *Bus) askStream(ctx context.Context, role Role, name string, wrong func(
 		return h
 	}
 	info := s.CachedInfo()
-	if h.Wrong, err = wrong(info.Config); err != nil {
-		return StreamHealth{Role: role, Name: h.Name, Err: plain(err)}
-	}
+	h.Wrong = compare(want, info.Config, b.options.Replicas)
 	h.Replicas, h.Created = info.Config.Replicas, info.Created
 	h.First, h.Last, h.Messages, h.Deleted = info.State.FirstSeq, info.State.LastSeq, info.State.Msgs, info.State.NumDeleted
 	h.seat(info.Cluster)
@@ -128,16 +120,4 @@ func (h *StreamHealth) seat(c *jetstream.ClusterInfo) {
 	for _, p := range c.Replicas {
 		h.Followers = append(h.Followers, Follower{Name: p.Name, Offline: p.Offline, Current: p.Current, Lag: p.Lag, Silent: p.Active})
 	}
-}
-
-func (b *Bus) checkBucket(ctx context.Context) ([]Mismatch, error) {
-	store, err := b.js.ObjectStore(ctx, b.inventoriesBucket())
-	if err != nil {
-		return nil, err
-	}
-	status, err := store.Status(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return compareBucket(status, b.options.Replicas), nil
 }

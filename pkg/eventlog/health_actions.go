@@ -19,7 +19,8 @@ type ActionsHealth struct {
 	Wrong []Mismatch
 	// Paused: nothing is handed out.
 	Paused bool
-	// Waiting is how many executors wait for an action.
+	// Waiting is how many requests for actions wait at the server. An executor has
+	// one there, or two so that it never runs dry; Bus.Services says who they are.
 	Waiting int
 	// Pending were not handed out yet, Unacknowledged were and have not ended,
 	// Redelivered of these more than once. At most Limit may be unacknowledged.

@@ -14,8 +14,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// MaxInventoryBytes is the largest text of an inventory, in bytes.
-const MaxInventoryBytes = 64 << 20
+// MaxInventoryBytes is the largest text of an inventory, in bytes: ten million
+// nodes, of about a hundred bytes each. Whoever stores or reads one holds the whole
+// text for a while, and more than this would be a mistake rather than a fleet.
+const MaxInventoryBytes = 1 << 30
+
+// largeInventory is from when on a text is stored in fewer, larger parts: the
+// server syncs each.
+const largeInventory = 16 << 20
 
 // Errors of the texts of inventories.
 var (
@@ -32,8 +38,8 @@ const digestPrefix = "sha256:"
 // PutInventory stores a text and returns its digest, "sha256:" and the hash of
 // its bytes in lower-case hex. To store a text again changes nothing.
 func (b *Bus) PutInventory(ctx context.Context, text []byte) (digest string, err error) {
-	if len(text) > MaxInventoryBytes {
-		return "", fmt.Errorf("store inventory: %w: %d bytes, at most %d are allowed", ErrInventoryTooLarge, len(text), MaxInventoryBytes)
+	if err := checkInventorySize(uint64(len(text))); err != nil {
+		return "", fmt.Errorf("store inventory: %w", err)
 	}
 	sum := sha256.Sum256(text)
 	name := hex.EncodeToString(sum[:])
@@ -44,7 +50,11 @@ func (b *Bus) PutInventory(ctx context.Context, text []byte) (digest string, err
 	case err != nil && !errors.Is(err, errNoObject) && !errors.Is(err, errObjectDamaged):
 		return "", fmt.Errorf("look up inventory %s: %w", name, plain(err))
 	}
-	if err := b.putObject(ctx, b.inventoriesBucket(), name, objectChunk, bytes.NewReader(text)); err != nil {
+	chunk := objectChunk
+	if len(text) > largeInventory {
+		chunk = snapshotChunk
+	}
+	if _, err := b.putObject(ctx, b.inventoriesBucket(), name, chunk, bytes.NewReader(text)); err != nil {
 		return "", fmt.Errorf("store inventory %s: %w", name, plain(err))
 	}
 	return digestPrefix + name, nil
@@ -63,27 +73,21 @@ func (b *Bus) GetInventory(ctx context.Context, digest string) ([]byte, error) {
 	return text, nil
 }
 
-// readInventory reads a text. When two planners store the same one at once, the
-// second replaces the parts that the first has stored, and whoever is about to
-// read those would find them missing. So what has changed meanwhile is read anew.
+// readInventory reads a text. When two store the same one at once the last one's
+// parts count, and the others stay where they are.
 func (b *Bus) readInventory(ctx context.Context, name string) ([]byte, error) {
-	for before := ""; ; {
-		info, err := b.objectInfo(ctx, b.inventoriesBucket(), name)
-		if errors.Is(err, errNoObject) {
-			return nil, ErrNoInventory
-		}
-		if err != nil {
-			return nil, damagedInventory(err)
-		}
-		text, err := b.readText(ctx, info)
-		if !errors.Is(err, errObjectIncomplete) || info.NUID == before {
-			if err == nil && hashName(text) != name {
-				err = ErrInventoryDamaged
-			}
-			return text, damagedInventory(err)
-		}
-		before = info.NUID
+	info, err := b.objectInfo(ctx, b.inventoriesBucket(), name)
+	if errors.Is(err, errNoObject) {
+		return nil, ErrNoInventory
 	}
+	if err != nil {
+		return nil, damagedInventory(err)
+	}
+	text, err := b.readText(ctx, info)
+	if err == nil && hashName(text) != name {
+		err = ErrInventoryDamaged
+	}
+	return text, damagedInventory(err)
 }
 
 func damagedInventory(err error) error {
@@ -94,14 +98,23 @@ func damagedInventory(err error) error {
 }
 
 func (b *Bus) readText(ctx context.Context, info jetstream.ObjectInfo) ([]byte, error) {
-	if info.Size > MaxInventoryBytes {
-		return nil, ErrInventoryTooLarge
+	if err := checkInventorySize(info.Size); err != nil {
+		return nil, err
 	}
-	text, err := io.ReadAll(io.LimitReader(b.openObject(ctx, b.inventoriesBucket(), info), MaxInventoryBytes+1))
-	if err == nil && len(text) > MaxInventoryBytes {
+	// Room for all at once: a buffer that grows would for a while be twice as much.
+	text := bytes.NewBuffer(make([]byte, 0, info.Size+bytes.MinRead))
+	_, err := text.ReadFrom(io.LimitReader(b.openObject(ctx, b.inventoriesBucket(), info), MaxInventoryBytes+1))
+	if err == nil && text.Len() > MaxInventoryBytes {
 		err = ErrInventoryTooLarge
 	}
-	return text, err
+	return text.Bytes(), err
+}
+
+func checkInventorySize(size uint64) error {
+	if size > MaxInventoryBytes {
+		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrInventoryTooLarge, size, MaxInventoryBytes)
+	}
+	return nil
 }
 
 func hashName(text []byte) string {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -194,25 +193,29 @@ func (l *streamLog) direct(ctx context.Context, records []Record, after uint64, 
 }
 
 func (l *streamLog) record(ctx context.Context, seq uint64, at time.Time, subject string, header nats.Header, data []byte) (Record, error) {
-	m := events.Message{Subject: subject, Header: ownHeader(header), Data: data}
-	r := Record{Sequence: seq, Time: at.UTC(), Message: m}
+	r := Record{Sequence: seq, Time: at.UTC(), Message: events.Message{Subject: subject, Header: header, Data: data}}
+	if _, imported := header[headerTime]; !imported {
+		for _, name := range usualTransport {
+			delete(header, name)
+		}
+		r.Event, r.Err = events.DecodeStripped(l.bus.subjects, r.Message, transportHeaders)
+		return r, nil
+	}
+	events.Strip(header, transportHeaders)
 	if err := l.restore(ctx, &r); err != nil {
 		return Record{}, err
 	}
 	return record(l.bus.subjects, r), nil
 }
 
-// ownHeader leaves out what the transport put there: fences, batch numbers, and
-// what the server adds to an answer.
-// The header is changed in place: it is that of a message that is ours.
-func ownHeader(header nats.Header) map[string][]string {
-	for k := range header {
-		if strings.HasPrefix(k, "Nats-") {
-			delete(header, k)
-		}
-	}
-	return header
-}
+// transportHeaders is how the names begin of what the transport puts there:
+// fences, batch numbers, and what the server adds to an answer. They are taken
+// out in place: the header is that of a message that is ours.
+const transportHeaders = "Nats-"
+
+// usualTransport is what almost every message of the log has of them. Without
+// those, most have the attributes of their event and no other header.
+var usualTransport = [...]string{jetstream.ExpectedStreamHeader, jetstreamext.BatchIDHeader, jetstreamext.BatchSeqHeader}
 
 // Last asks the stream's leader, or any replica where consumers are not allowed.
 func (l *streamLog) Last(ctx context.Context) (uint64, error) {

@@ -99,8 +99,8 @@ type Log interface {
 
 // Cursor reads a log as it grows. It is for one goroutine.
 type Cursor interface {
-	// Next waits for the next records and returns all that have arrived, in
-	// order, at least one. A connection that is lost or a consumer that stalls
+	// Next waits for the next records and returns those that arrived together, in
+	// order, at least one; more may be here. A connection that is lost or a consumer that stalls
 	// is replaced behind the last record returned; Next only waits longer.
 	// ErrGap is final.
 	Next(ctx context.Context) ([]Record, error)

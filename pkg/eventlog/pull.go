@@ -36,6 +36,8 @@ type pull struct {
 	bus     *Bus
 	request string // subject of the requests
 	batch   int
+	// least and most bound what batch is adapted to; 0: it stays as it is.
+	least, most int
 	// ahead is with how many messages to come the next request goes out: the
 	// server then reads on while those are worked on. 0: with none.
 	ahead int
@@ -109,6 +111,29 @@ func (p *pull) stop(unread func(*nats.Msg)) {
 	}()
 }
 
+// withdrawTime bounds the wait for the server to hear that nothing is asked for.
+const withdrawTime = 2 * time.Second
+
+// withdraw takes back what is still asked for. When it returns the server hands
+// out nothing more to this one, and unread has had all that had come: what is
+// given back from then on goes to others. A server that is away forgets by itself.
+func (p *pull) withdraw(unread func(*nats.Msg)) {
+	defer p.bus.nc.RemoveStatusListener(p.closed)
+	if err := p.sub.Drain(); err != nil {
+		return // the connection has ended
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), withdrawTime)
+	defer cancel()
+	if p.bus.nc.IsConnected() {
+		_ = p.bus.nc.FlushWithContext(ctx)
+	}
+	for p.waiting() {
+		if m, _ := p.take(<-p.messages); m != nil {
+			unread(m)
+		}
+	}
+}
+
 // next waits for the next message. errPullIdle says that a request ended
 // without one, errPullGone that the consumer has to be made again.
 func (p *pull) next(ctx context.Context) (m *nats.Msg, err error) {
@@ -116,6 +141,22 @@ func (p *pull) next(ctx context.Context) (m *nats.Msg, err error) {
 		m, err = p.wait(ctx)
 	}
 	return m, err
+}
+
+// some waits for the next message and returns it with those that are here
+// already, at most limit. Messages may come along with an error.
+func (p *pull) some(ctx context.Context, limit int) (got []*nats.Msg, err error) {
+	m, err := p.next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	got = append(make([]*nats.Msg, 0, min(limit, 1+len(p.messages))), m)
+	for err == nil && len(got) < limit && p.waiting() {
+		if m, err = p.wait(ctx); m != nil {
+			got = append(got, m)
+		}
+	}
+	return got, err
 }
 
 // wait is next, but for a request that ended after it had brought messages:
@@ -155,7 +196,22 @@ func (p *pull) wait(ctx context.Context) (*nats.Msg, error) {
 // waiting says whether the next message is already here.
 func (p *pull) waiting() bool { return len(p.messages) > 0 }
 
+// adapt asks for more at a time where what is open is still on its way, and for
+// less where it is already here.
+func (p *pull) adapt() {
+	if p.most == 0 || !p.brought {
+		return
+	}
+	if len(p.messages) > p.open/2 {
+		p.batch = max(p.batch/2, p.least)
+	} else {
+		p.batch = min(p.batch*2, p.most)
+	}
+	p.ahead = p.batch / 2
+}
+
 func (p *pull) ask() error {
+	p.adapt()
 	asked := p.batch
 	if p.large {
 		asked = 1
@@ -248,6 +304,36 @@ func (b *Bus) pauseUnless(ctx context.Context, n int, stop <-chan struct{}) erro
 		return nats.ErrConnectionClosed
 	}
 	return nil
+}
+
+// placeOf reads the place of a message in its stream, and when it was stored.
+func placeOf(m *nats.Msg) (seq uint64, at time.Time, err error) {
+	if seq, at, ok := quickPlace(m.Reply); ok {
+		return seq, at, nil
+	}
+	meta, err := metadata(m)
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	return meta.Sequence.Stream, meta.Timestamp, nil
+}
+
+// quickPlace reads the acknowledgement subjects of a server without a domain,
+// $JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.<of the consumer>.<time>.<pending>.
+func quickPlace(reply string) (seq uint64, at time.Time, ok bool) {
+	rest, ok := strings.CutPrefix(reply, "$JS.ACK.")
+	if !ok || strings.Count(rest, ".") != 6 {
+		return 0, time.Time{}, false
+	}
+	for range 3 {
+		_, rest, _ = strings.Cut(rest, ".")
+	}
+	sequence, rest, _ := strings.Cut(rest, ".")
+	_, rest, _ = strings.Cut(rest, ".")
+	stored, _, _ := strings.Cut(rest, ".")
+	seq, wrong := strconv.ParseUint(sequence, 10, 64)
+	nanos, bad := strconv.ParseInt(stored, 10, 64)
+	return seq, time.Unix(0, nanos), wrong == nil && bad == nil
 }
 
 // metadata reads the place of a message from its acknowledgement subject.

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -20,16 +19,17 @@ const objectChunk = 128 << 10
 // putObject stores what r gives, in the layout that every client of an object
 // store reads. Each part is stored before the next is sent: the client library
 // sends them without waiting, and the goroutine it starts for that may outlive
-// the connection. An error of r, or of a part, leaves nothing of the object
-// behind, and the one that had its name is as it was.
-func (b *Bus) putObject(ctx context.Context, bucket, name string, chunk int, r io.Reader) error {
+// the connection. After an error of r, or of a part, the object is not there, and
+// the one that had its name is as it was; the parts that are stored by then have
+// the id that is returned.
+func (b *Bus) putObject(ctx context.Context, bucket, name string, chunk int, r io.Reader) (id string, err error) {
 	// The client library asks for the stream first, which people may not.
-	old, err := b.objectInfo(ctx, bucket, name)
+	_, err = b.objectInfo(ctx, bucket, name)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return fmt.Errorf("open object store %s: %w", bucket, plain(jetstream.ErrBucketNotFound))
+		return "", fmt.Errorf("open object store %s: %w", bucket, plain(jetstream.ErrBucketNotFound))
 	case err != nil && !errors.Is(err, errNoObject) && !errors.Is(err, errObjectDamaged):
-		return err
+		return "", err
 	}
 	info := jetstream.ObjectInfo{
 		ObjectMeta: jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: uint32(chunk)}},
@@ -37,13 +37,9 @@ func (b *Bus) putObject(ctx context.Context, bucket, name string, chunk int, r i
 		NUID:       rand.Text(),
 	}
 	if err := b.putChunks(ctx, &info, chunk, r); err != nil {
-		return errors.Join(err, b.purgeChunks(ctx, bucket, info.NUID))
+		return info.NUID, err
 	}
-	// After an error here it may be stored all the same. So its parts stay.
-	if err := b.putInfo(ctx, info); err != nil || old.NUID == "" {
-		return err
-	}
-	return b.purgeChunks(ctx, bucket, old.NUID)
+	return "", b.putInfo(ctx, info)
 }
 
 // putChunks stores the parts, and notes in info how many, their size and digest.
@@ -69,31 +65,15 @@ func (b *Bus) putChunks(ctx context.Context, info *jetstream.ObjectInfo, chunk i
 	}
 }
 
-// putInfo makes the object be there, instead of the one that had its name.
+// putInfo makes the object be there, instead of the one that had its name. After
+// an error it may be there all the same.
 func (b *Bus) putInfo(ctx context.Context, info jetstream.ObjectInfo) error {
 	data, err := json.Marshal(info)
 	if err != nil {
 		return err
 	}
-	m := nats.NewMsg(objectMeta(info.Bucket, info.Name))
-	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
-	m.Data = data
-	_, err = b.js.PublishMsg(ctx, m)
+	_, err = b.js.Publish(ctx, objectMeta(info.Bucket, info.Name), data)
 	return err
-}
-
-// purgeChunks deletes an object's parts, also when ctx has ended.
-func (b *Bus) purgeChunks(ctx context.Context, bucket, id string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
-	defer cancel()
-	stream, err := b.js.Stream(ctx, bucketStream+bucket)
-	if err != nil {
-		return fmt.Errorf("delete what was stored of an object: %w", plain(err))
-	}
-	if err := stream.Purge(ctx, jetstream.WithPurgeSubject(objectChunks(bucket, id))); err != nil {
-		return fmt.Errorf("delete what was stored of an object: %w", err)
-	}
-	return nil
 }
 
 // objectChunks is the subject of an object's parts.

@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 	"golang.org/x/mod/semver"
+
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
 // ServiceKind is what a service of the fleet does.
@@ -41,6 +43,33 @@ type ServiceReport struct {
 	Plans uint64 `json:"plans_published"`
 	// Running is how many actions an executor is carrying out.
 	Running int `json:"running"`
+	// Fleet is what a planner found when it last decided; nil from an executor, and
+	// from a planner that has not decided yet.
+	Fleet *FleetReport `json:"fleet,omitempty"`
+}
+
+// FleetReport is a fleet in numbers, as one decision found it.
+type FleetReport struct {
+	// Sequence of the fold that was decided on.
+	Sequence uint64 `json:"sequence"`
+	// Digest and Generation of the inventory in force there.
+	Digest     string `json:"inventory_digest"`
+	Generation uint64 `json:"generation"`
+	// Observed nodes, and how many of these are present and can sign.
+	Observed int `json:"observed"`
+	Present  int `json:"present"`
+	Signing  int `json:"signing"`
+	// Strict says that enforcement is on.
+	Strict bool `json:"strict_enforced"`
+	// Wanted counts the actions of the plan, Held those that something holds, by
+	// reason, and Stuck those that keep failing.
+	Wanted int                  `json:"wanted"`
+	Held   map[fleet.Reason]int `json:"held"`
+	Stuck  int                  `json:"stuck"`
+	// InFlight counts the actions without an outcome.
+	InFlight int `json:"in_flight"`
+	// Converged: nothing is wanted, and nothing in flight.
+	Converged bool `json:"converged"`
 }
 
 // Service is one that answered, by its own word.

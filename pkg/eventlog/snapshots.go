@@ -56,10 +56,14 @@ func (b *Bus) PutSnapshot(ctx context.Context, sequence uint64, r io.Reader) (na
 	ctx, cancel := outlasting(ctx, snapshotTime, requestTimeout)
 	defer cancel()
 	name = fmt.Sprintf("%020d-%s", sequence, strings.ToLower(rand.Text()[:8]))
-	if err := b.putObject(ctx, b.snapshotsBucket(), name, snapshotChunk, r); err != nil {
-		return "", fmt.Errorf("store snapshot %s: %w", name, plain(err))
+	id, err := b.putObject(ctx, b.snapshotsBucket(), name, snapshotChunk, r)
+	if err == nil {
+		return name, nil
 	}
-	return name, nil
+	if id != "" {
+		err = errors.Join(err, b.eraseChunks(ctx, id))
+	}
+	return "", fmt.Errorf("store snapshot %s: %w", name, plain(err))
 }
 
 // interrupted is a reader that ends with a context.
@@ -86,19 +90,27 @@ func outlasting(ctx context.Context, limit, grace time.Duration) (context.Contex
 // Snapshots lists what is stored, the newest first by the time it was stored:
 // a snapshot of a log that is gone may well have a higher sequence.
 func (b *Bus) Snapshots(ctx context.Context) ([]StoredSnapshot, error) {
-	objects, err := b.objects(ctx, b.snapshotsBucket())
-	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, nats.ErrNoResponders) {
-		return nil, nil // an older release made the fleet, and nobody has saved since
-	}
+	objects, err := b.snapshotObjects(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list snapshots: %w", err)
 	}
-	list := make([]StoredSnapshot, len(objects))
-	for i, o := range objects {
-		list[i] = StoredSnapshot{Name: o.Name, Sequence: sequenceOf(o.Name), Size: o.Size, Time: o.ModTime.UTC()}
+	var list []StoredSnapshot
+	for _, o := range objects {
+		list = append(list, StoredSnapshot{Name: o.Name, Sequence: sequenceOf(o.Name), Size: o.Size, Time: o.ModTime.UTC()})
 	}
-	slices.SortFunc(list, func(a, b StoredSnapshot) int { return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(b.Name, a.Name)) })
 	return list, nil
+}
+
+// snapshotObjects are what Snapshots lists, in its order.
+func (b *Bus) snapshotObjects(ctx context.Context) ([]jetstream.ObjectInfo, error) {
+	objects, err := b.objects(ctx, b.snapshotsBucket())
+	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, nats.ErrNoResponders) {
+		return nil, nil // it may be deleted at any time, and nobody has saved since
+	}
+	slices.SortFunc(objects, func(a, b jetstream.ObjectInfo) int {
+		return cmp.Or(b.ModTime.Compare(a.ModTime), cmp.Compare(b.Name, a.Name))
+	})
+	return objects, err
 }
 
 // sequenceOf is 0 for a name that somebody else gave.
@@ -126,74 +138,6 @@ func (b *Bus) OpenSnapshot(ctx context.Context, name string) (io.ReadCloser, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	return &snapshotReader{object: b.openObject(ctx, b.snapshotsBucket(), info), digest: info.Digest, hash: sha256.New(), name: name, cancel: cancel}, nil
-}
-
-// DeleteSnapshots deletes all but the newest keep, and what writers that died
-// have left of theirs.
-func (b *Bus) DeleteSnapshots(ctx context.Context, keep int) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	list, err := b.Snapshots(ctx)
-	if err != nil {
-		return err
-	}
-	store, err := b.snapshots(ctx)
-	if err != nil {
-		return fmt.Errorf("delete snapshots: %w", err)
-	}
-	for _, s := range list[min(keep, len(list)):] {
-		// Another writer may have been quicker.
-		if err := store.Delete(ctx, s.Name); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
-			return fmt.Errorf("delete snapshot %s: %w", s.Name, plain(err))
-		}
-	}
-	if err := b.sweepSnapshots(ctx); err != nil {
-		return fmt.Errorf("delete what is left of snapshots: %w", plain(err))
-	}
-	return nil
-}
-
-// sweepSnapshots purges chunks that belong to no snapshot and are too old for
-// one that is being stored.
-func (b *Bus) sweepSnapshots(ctx context.Context) error {
-	s, err := b.js.Stream(ctx, bucketStream+b.snapshotsBucket())
-	if err != nil {
-		return err
-	}
-	chunks := "$O." + b.snapshotsBucket() + ".C."
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(chunks+">"))
-	if err != nil {
-		return err
-	}
-	// After the chunks: whose snapshot was completed meanwhile is listed here.
-	objects, err := b.objects(ctx, b.snapshotsBucket())
-	if err != nil {
-		return err
-	}
-	for _, o := range objects {
-		delete(info.State.Subjects, chunks+o.NUID)
-	}
-	for subject := range info.State.Subjects {
-		m, err := s.GetLastMsgForSubject(ctx, subject)
-		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && info.TimeStamp.Sub(m.Time) < 2*snapshotTime {
-			continue
-		}
-		if err == nil {
-			err = s.Purge(ctx, jetstream.WithPurgeSubject(subject))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (b *Bus) snapshots(ctx context.Context) (jetstream.ObjectStore, error) {
-	store, err := b.js.ObjectStore(ctx, b.snapshotsBucket())
-	if err != nil {
-		return nil, fmt.Errorf("open object store %s: %w", b.snapshotsBucket(), plain(err))
-	}
-	return store, nil
 }
 
 // snapshotReader compares what was read with the store's digest.

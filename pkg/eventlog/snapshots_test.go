@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -88,19 +89,45 @@ func TestOnlyTheNewestSnapshotsAreKept(t *testing.T) {
 	}
 }
 
+func TestOfADeletedSnapshotNothingIsLeft(t *testing.T) {
+	inFakeTime(t, func(t *testing.T, b *Bus) {
+		name := putSnapshot(t, b, 1, strings.Repeat("x", 3*snapshotChunk))
+		if err := b.DeleteSnapshots(within(t), 0); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // while it stands there that it is gone, and later
+			if _, err := b.OpenSnapshot(within(t), name); !errors.Is(err, ErrNoSnapshot) {
+				t.Errorf("open: %v", err)
+			}
+			nothingIsLeft(t, b)
+		}
+	})
+}
+
 func TestASnapshotThatFailsHalfWayIsNotThere(t *testing.T) {
-	b := busOn(t)
-	broken := errors.New("broken")
-	r := io.MultiReader(bytes.NewReader(make([]byte, 1<<20)), failingReader{broken})
-	if _, err := b.PutSnapshot(within(t), 1, r); !errors.Is(err, broken) {
-		t.Errorf("put: %v", err)
-	}
-	s, err := b.js.Stream(within(t), "OBJ_"+b.snapshotsBucket())
+	inFakeTime(t, func(t *testing.T, b *Bus) {
+		broken := errors.New("broken")
+		r := io.MultiReader(bytes.NewReader(make([]byte, 1<<20)), failingReader{broken})
+		if _, err := b.PutSnapshot(within(t), 1, r); !errors.Is(err, broken) {
+			t.Errorf("put: %v", err)
+		}
+		if list := listSnapshots(t, b); len(list) != 0 {
+			t.Errorf("there is %v", list)
+		}
+		nothingIsLeft(t, b)
+	})
+}
+
+// nothingIsLeft waits until what stands in the place of the erased has ended.
+func nothingIsLeft(t *testing.T, b *Bus) {
+	t.Helper()
+	time.Sleep(erasedTTL + 5*time.Second) // fake time
+	s, err := b.js.Stream(within(t), bucketStream+b.snapshotsBucket())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if list := listSnapshots(t, b); len(list) != 0 || s.CachedInfo().State.Msgs != 0 {
-		t.Errorf("left behind: %v and %d messages", list, s.CachedInfo().State.Msgs)
+	if n := s.CachedInfo().State.Msgs; n != 0 {
+		t.Errorf("%d messages are left", n)
 	}
 }
 
@@ -111,7 +138,7 @@ func (r failingReader) Read([]byte) (int, error) { return 0, r.err }
 func TestADamagedSnapshotSaysSo(t *testing.T) {
 	b := busOn(t)
 	name := putSnapshot(t, b, 1, "right")
-	store, err := b.snapshots(within(t))
+	store, err := b.js.ObjectStore(within(t), b.snapshotsBucket())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,23 +110,12 @@ func (b *Bus) inspect(ctx context.Context) (survey, error) {
 	ctx, cancel := question(ctx)
 	defer cancel()
 	found := survey{replicas: make(map[string]int)}
-	for _, want := range []jetstream.StreamConfig{b.logConfig(), b.ingestConfig(), b.presenceConfig()} {
+	for _, want := range []jetstream.StreamConfig{b.logConfig(), b.ingestConfig(), b.presenceConfig(), b.inventoriesConfig(), b.snapshotsConfig()} {
 		s, err := b.js.Stream(ctx, want.Name)
 		if err != nil {
 			return survey{}, err
 		}
 		found.add(want, s.CachedInfo().Config, b.options.Replicas)
-	}
-	for _, name := range []string{b.inventoriesBucket(), b.snapshotsBucket()} {
-		store, err := b.js.ObjectStore(ctx, name)
-		if err != nil {
-			return survey{}, err
-		}
-		have, err := store.Status(ctx)
-		if err != nil {
-			return survey{}, err
-		}
-		found.addBucket(have, b.options.Replicas)
 	}
 	return found, nil
 }
@@ -142,29 +131,16 @@ func (s *survey) add(want, have jetstream.StreamConfig, replicas int) {
 	s.replicas[want.Name] = have.Replicas
 }
 
-func (s *survey) addBucket(have jetstream.ObjectStoreStatus, replicas int) {
-	s.wrong = append(s.wrong, compareBucket(have, replicas)...)
-	s.replicas[bucketStream+have.Bucket()] = have.Replicas()
-}
-
 func (b *Bus) ensureAll(ctx context.Context) (survey, error) {
 	made := survey{replicas: make(map[string]int)}
-	for _, want := range []jetstream.StreamConfig{b.logConfig(), b.ingestConfig(), b.presenceConfig(), b.trustConfig()} {
+	for _, want := range []jetstream.StreamConfig{
+		b.logConfig(), b.ingestConfig(), b.presenceConfig(), b.trustConfig(), b.inventoriesConfig(), b.snapshotsConfig(),
+	} {
 		have, err := b.ensureStream(ctx, want)
 		if err != nil {
 			return survey{}, fmt.Errorf("ensure stream %s: %w", want.Name, err)
 		}
 		made.add(want, have, b.options.Replicas)
-	}
-	for _, want := range []struct{ name, description string }{
-		{b.inventoriesBucket(), "Texts of inventories by digest"},
-		{b.snapshotsBucket(), "Snapshots of the fold of the log"},
-	} {
-		have, err := b.ensureBucket(ctx, want.name, want.description)
-		if err != nil {
-			return survey{}, fmt.Errorf("ensure object store %s: %w", want.name, err)
-		}
-		made.addBucket(have, b.options.Replicas)
 	}
 	if err := b.ensureTokens(ctx); err != nil {
 		return survey{}, err
@@ -186,41 +162,6 @@ func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (je
 		return jetstream.StreamConfig{}, err
 	}
 	return s.CachedInfo().Config, nil
-}
-
-func (b *Bus) ensureBucket(ctx context.Context, name, description string) (jetstream.ObjectStoreStatus, error) {
-	ctx, cancel := question(ctx)
-	defer cancel()
-	store, err := b.js.ObjectStore(ctx, name)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		store, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
-			Bucket: name, Description: description,
-			Storage: jetstream.FileStorage, Replicas: b.replicas(),
-		})
-		if errors.Is(err, jetstream.ErrBucketExists) {
-			store, err = b.js.ObjectStore(ctx, name)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return store.Status(ctx)
-}
-
-// compareBucket lists what of the bucket is not as it must be. replicas of zero
-// accepts any number.
-func compareBucket(have jetstream.ObjectStoreStatus, replicas int) (wrong []Mismatch) {
-	name := have.Bucket()
-	if have.Storage() != jetstream.FileStorage {
-		wrong = append(wrong, Mismatch{name, "storage", have.Storage().String(), jetstream.FileStorage.String()})
-	}
-	if have.TTL() != 0 {
-		wrong = append(wrong, Mismatch{name, "max_age", have.TTL().String(), "0s"})
-	}
-	if replicas > 0 && have.Replicas() != replicas {
-		wrong = append(wrong, Mismatch{name, "num_replicas", fmt.Sprint(have.Replicas()), fmt.Sprint(replicas)})
-	}
-	return wrong
 }
 
 func (b *Bus) logConfig() jetstream.StreamConfig {
@@ -269,6 +210,35 @@ func (b *Bus) trustConfig() jetstream.StreamConfig {
 		MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: 1, MaxMsgSize: -1,
 		Discard: jetstream.DiscardOld, DenyDelete: true, DenyPurge: true, AllowDirect: true,
 	}
+}
+
+// bucketConfig is an object store in the layout that every client reads. The
+// client library would make one whose messages may be erased by whoever may
+// write them, so each bucket says for itself what may.
+func (b *Bus) bucketConfig(bucket, description string) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: bucketStream + bucket, Description: description,
+		Subjects: []string{"$O." + bucket + ".C.>", "$O." + bucket + ".M.>"},
+		Storage:  jetstream.FileStorage, Replicas: b.replicas(),
+		MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: -1, MaxMsgSize: -1,
+		Discard: jetstream.DiscardNew, AllowDirect: true,
+	}
+}
+
+// inventoriesConfig lets nobody erase a text: an audit reads them years later.
+func (b *Bus) inventoriesConfig() jetstream.StreamConfig {
+	c := b.bucketConfig(b.inventoriesBucket(), "Texts of inventories by digest")
+	c.DenyDelete, c.DenyPurge = true, true
+	return c
+}
+
+// snapshotsConfig lets whoever writes snapshots replace what is stored under a
+// subject, so that nobody needs the right to purge a stream; and what stands
+// there instead ends by itself.
+func (b *Bus) snapshotsConfig() jetstream.StreamConfig {
+	c := b.bucketConfig(b.snapshotsBucket(), "Snapshots of the fold of the log")
+	c.AllowRollup, c.AllowMsgTTL = true, true
+	return c
 }
 
 // compare lists the settings that the fleet's promises rest on. replicas of

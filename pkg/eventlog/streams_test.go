@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -98,6 +99,33 @@ func TestTheLogCannotBePurged(t *testing.T) {
 	}
 	if s.Purge(patience(t)) == nil || s.DeleteMsg(patience(t), 1) == nil {
 		t.Error("history was removed")
+	}
+}
+
+// Audits read inventories years later. Who may store one must not be able to
+// erase all of them with a header.
+func TestInventoriesCannotBeErased(t *testing.T) {
+	b := testBus(t, testServer(t, t.TempDir(), 0), Options{})
+	digest, err := b.PutInventory(patience(t), []byte("text"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := b.js.Stream(patience(t), bucketStream+b.inventoriesBucket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rollup := range []string{jetstream.MsgRollupSubject, jetstream.MsgRollupAll} {
+		m := nats.NewMsg(objectChunks(b.inventoriesBucket(), "x"))
+		m.Header.Set(jetstream.MsgRollup, rollup)
+		if _, err := b.js.PublishMsg(patience(t), m); err == nil {
+			t.Errorf("a rollup of %q is stored", rollup)
+		}
+	}
+	if s.Purge(patience(t)) == nil || s.DeleteMsg(patience(t), 1) == nil {
+		t.Error("an inventory was removed")
+	}
+	if text, err := b.GetInventory(patience(t), digest); err != nil || string(text) != "text" {
+		t.Errorf("read %q, %v", text, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
@@ -40,7 +41,7 @@ func (l *streamLog) subjectPage(ctx context.Context, subject string, after uint6
 		jetstreamext.GetBatchSeq(after+1), jetstreamext.GetBatchSubject(subject), jetstreamext.GetBatchMaxBytes(readBytes))
 	if err == nil {
 		for m, err := range messages {
-			if err != nil || m.Sequence <= after || m.Subject != subject || forged(m.Header) {
+			if err != nil || m.Sequence <= after || !matches(subject, m.Subject) || forged(m.Header) {
 				break
 			}
 			r, err := l.record(asked, m.Sequence, m.Time, m.Subject, m.Header, m.Data)
@@ -55,6 +56,17 @@ func (l *streamLog) subjectPage(ctx context.Context, subject string, after uint6
 		return records, ctx.Err()
 	}
 	return l.subjectNext(ctx, subject, after)
+}
+
+// matches says whether a subject is the one that was asked for, or has one token
+// where that has "*" as its last.
+func matches(asked, subject string) bool {
+	parent, one := strings.CutSuffix(asked, "*")
+	if !one {
+		return asked == subject
+	}
+	token, below := strings.CutPrefix(subject, parent)
+	return below && token != "" && !strings.Contains(token, ".")
 }
 
 func (l *streamLog) subjectNext(ctx context.Context, subject string, after uint64) ([]Record, error) {
@@ -85,7 +97,7 @@ func (l *streamLog) subjectScan(ctx context.Context, subject string, after uint6
 			return nil, err
 		}
 		for _, r := range page {
-			if r.Message.Subject == subject {
+			if matches(subject, r.Message.Subject) {
 				return []Record{r}, nil
 			}
 		}

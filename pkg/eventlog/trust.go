@@ -59,8 +59,14 @@ type Posture struct {
 	Since time.Time `json:"since,omitzero"`
 }
 
-// headerVersion carries TrustText.Version in decimal.
-const headerVersion = "Fleetfold-Version"
+const (
+	// headerVersion carries TrustText.Version in decimal.
+	headerVersion = "Fleetfold-Version"
+	// headerSubject repeats the subject. A node may have the server answer it on
+	// whatever subject it names, with what is stored and with these headers: what
+	// says that it belongs elsewhere is passed over.
+	headerSubject = "Fleetfold-Subject"
+)
 
 // trustTries bounds how often a lost race is run again: each time somebody else
 // has published something.
@@ -84,6 +90,7 @@ func (b *Bus) PublishTrust(ctx context.Context, t TrustText) (published bool, er
 		}
 		m := &nats.Msg{Subject: subject, Data: t.Text, Header: nats.Header{}}
 		m.Header.Set(headerVersion, strconv.FormatUint(t.Version, 10))
+		m.Header.Set(headerSubject, subject)
 		m.Header.Set(jetstream.ExpectedStreamHeader, b.trustStream())
 		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(last, 10))
 		if _, err = b.js.PublishMsg(ctx, m); err == nil {
@@ -141,6 +148,9 @@ func trustTextOf(s events.Subjects, subject string, header nats.Header, data []b
 	version, err := strconv.ParseUint(header.Get(headerVersion), 10, 64)
 	if err != nil {
 		return TrustText{}, &events.Refusal{Reason: events.ReasonBadHeader, Detail: fmt.Sprintf("header %s is %q", headerVersion, header.Get(headerVersion))}
+	}
+	if of := header.Get(headerSubject); of != subject {
+		return TrustText{}, &events.Refusal{Reason: events.ReasonWrongSubject, Detail: fmt.Sprintf("a text of %q came on %q", of, subject)}
 	}
 	t := TrustText{Version: version, Text: data}
 	keyID, crl := strings.CutPrefix(subject, s.TrustCRL(""))

@@ -102,8 +102,10 @@ func TestRubbishOnTheTrustSubjectsIsPassedOver(t *testing.T) {
 	feed := follow(t, b)
 	for _, m := range []*nats.Msg{
 		{Subject: b.subjects.TrustBundle(), Data: []byte("x")},
-		{Subject: b.subjects.Prefix() + ".trust.else", Header: nats.Header{headerVersion: {"1"}}},
-		{Subject: b.subjects.TrustCRL("UPPER"), Header: nats.Header{headerVersion: {"1"}}},
+		{Subject: b.subjects.Prefix() + ".trust.else", Header: nats.Header{headerVersion: {"1"}, headerSubject: {b.subjects.Prefix() + ".trust.else"}}},
+		{Subject: b.subjects.TrustCRL("UPPER"), Header: nats.Header{headerVersion: {"1"}, headerSubject: {b.subjects.TrustCRL("UPPER")}}},
+		{Subject: b.subjects.TrustBundle(), Header: nats.Header{headerVersion: {"9"}}},
+		{Subject: b.subjects.TrustBundle(), Header: nats.Header{headerVersion: {"9"}, headerSubject: {b.subjects.TrustPosture()}}},
 	} {
 		if err := b.nc.PublishMsg(m); err != nil {
 			t.Fatal(err)

@@ -30,8 +30,9 @@ const (
 // Trusts follows the trust stream. Next is for one goroutine; Close may be
 // called from another, once.
 type Trusts interface {
-	// Next waits and returns what is new, at least one: first the newest of each
-	// kind and issuer, then each newer one. Versions of one kind and issuer only grow.
+	// Next waits and returns what is new, at least one: first the posture, then the
+	// newest of each kind and issuer, then each newer one. Versions of one kind and
+	// issuer only grow.
 	Next(ctx context.Context) ([]TrustText, error)
 	Close()
 }
@@ -159,6 +160,10 @@ type trustFeed struct {
 	// seen is the sequence up to which the stream was read, firstSeen that of the
 	// message on first.
 	seen, firstSeen uint64
+	// refused is when a text was last told of that does not fit.
+	refused time.Time
+	// ahead are sequences behind seen that were read already; nil: not yet looked.
+	ahead map[uint64]bool
 }
 
 func (f *trustFeed) interval() time.Duration {
@@ -216,10 +221,17 @@ func (f *trustFeed) look(ctx context.Context) (fresh []TrustText) {
 	if !f.looked.IsZero() {
 		return nil
 	}
-	f.looked = time.Now()
+	looked := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, trustLook)
 	defer cancel()
-	fresh, err := f.read(ctx)
+	fresh, err := f.readFirst(ctx)
+	if err == nil && len(fresh) > 0 && f.first != f.subject {
+		return fresh // the next look has the rest
+	}
+	if err == nil {
+		fresh, err = f.read(ctx, fresh)
+	}
+	f.looked = looked
 	if err == nil {
 		f.failures = 0
 		return fresh
@@ -232,9 +244,11 @@ func (f *trustFeed) look(ctx context.Context) (fresh []TrustText) {
 
 // read asks for one message after the other: of several answers to one question, a
 // server whose accounts are apart would let a node have the first only.
-func (f *trustFeed) read(ctx context.Context) (fresh []TrustText, err error) {
-	fresh, err = f.readFirst(ctx)
+func (f *trustFeed) read(ctx context.Context, fresh []TrustText) ([]TrustText, error) {
+	parts, err := f.readParts(ctx)
+	fresh = append(fresh, parts...)
 	for err == nil {
+		f.step()
 		var m stored
 		m, err = f.bus.getDirect(ctx, f.bus.trustStream(), map[string]any{"seq": f.seen + 1, "next_by_subj": f.subject})
 		if errors.Is(err, errNoPlace) { // rubbish, somewhere behind: step over it
@@ -244,10 +258,7 @@ func (f *trustFeed) read(ctx context.Context) (fresh []TrustText, err error) {
 			fresh = f.fresh(fresh, m.Subject, m.header, m.Data)
 		}
 	}
-	if errors.Is(err, errNoMessage) {
-		err = nil
-	}
-	return fresh, err
+	return fresh, unlessMissing(err)
 }
 
 // readFirst reads the message that has to be prompt. Its sequence only grows, unless
@@ -258,7 +269,7 @@ func (f *trustFeed) readFirst(ctx context.Context) ([]TrustText, error) {
 		return nil, err
 	}
 	if m.Seq < f.firstSeen {
-		f.seen = 0
+		f.seen, f.ahead = 0, nil
 	}
 	f.firstSeen = m.Seq
 	if err != nil {
@@ -272,7 +283,7 @@ func (f *trustFeed) readFirst(ctx context.Context) ([]TrustText, error) {
 func (f *trustFeed) fresh(to []TrustText, subject string, header nats.Header, data []byte) []TrustText {
 	t, err := trustTextOf(f.bus.subjects, subject, header, data)
 	if err != nil {
-		f.bus.tell("refused a text of "+f.bus.trustStream(), err)
+		f.refuse(err)
 		return to
 	}
 	if had, ok := f.versions[subject]; ok && had >= t.Version {
@@ -282,10 +293,19 @@ func (f *trustFeed) fresh(to []TrustText, subject string, header nats.Header, da
 	if t.Kind == TrustPace {
 		pace, err := events.ParsePace(t.Text)
 		if err != nil {
-			f.bus.tell("refused a text of "+f.bus.trustStream(), err)
+			f.refuse(err)
 			return to
 		}
 		f.pace.Store(&pace)
 	}
 	return append(to, t)
+}
+
+// refuse tells of a text that does not fit, once a minute: any node may have the
+// server send some.
+func (f *trustFeed) refuse(err error) {
+	if now := time.Now(); now.Sub(f.refused) >= time.Minute {
+		f.refused = now
+		f.bus.tell("refused a text of "+f.bus.trustStream(), err)
+	}
 }

@@ -1,17 +1,13 @@
 package eventlog
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/fleetfold/fleetfold/internal/bubble"
 	"github.com/fleetfold/fleetfold/pkg/natsd"
@@ -167,40 +163,6 @@ func TestTheEndOfTheLogOfAClusterIsAskedForAgain(t *testing.T) {
 		w.mend()
 		if err := <-ended; err != nil {
 			t.Error(err)
-		}
-	})
-}
-
-// Two planners store the same text at once: the second takes away what the first
-// has stored, and somebody is about to read.
-func TestAnInventoryThatIsStoredAgainMeanwhileIsRead(t *testing.T) {
-	onWire(t, func(t *testing.T, b *Bus, _ *wire) {
-		text := []byte("text")
-		digest, err := b.PutInventory(t.Context(), text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := b.js.Stream(t.Context(), bucketStream+b.inventoriesBucket())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Purge(t.Context(), jetstream.WithPurgeSubject("$O."+b.inventoriesBucket()+".C.>")); err != nil {
-			t.Fatal(err)
-		}
-		began, got := time.Now(), make(chan error, 1)
-		go func() {
-			have, err := b.GetInventory(t.Context(), digest)
-			if err == nil && string(have) != string(text) {
-				err = fmt.Errorf("it is %q", have)
-			}
-			got <- err
-		}()
-		time.Sleep(100 * time.Millisecond) // fake time
-		if err := b.putObject(t.Context(), b.inventoriesBucket(), strings.TrimPrefix(digest, digestPrefix), objectChunk, bytes.NewReader(text)); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-got; err != nil || time.Since(began) > 2*replicaLag {
-			t.Errorf("read after %s: %v", time.Since(began), err)
 		}
 	})
 }

@@ -50,6 +50,9 @@ const (
 	maxMaterialBytes  = 32 << 10
 )
 
+// strictBase64 has one spelling for each value.
+var strictBase64 = base64.StdEncoding.Strict()
+
 // attributes of one message as strings in canonical form; "" is not set.
 type attributes [attrCount]string
 
@@ -105,17 +108,50 @@ func (a *attributes) set(i int, value string) error {
 	return nil
 }
 
+// likely is the order in which quick looks for attributes: what every event has,
+// what most have, what only some have.
+var likely = [attrCount]int{
+	attrSpecVersion, attrID, attrSource, attrType, attrContentType, attrSchema, attrTime, attrSubject,
+	attrDSSE, attrTraceParent, attrPlan, attrStep, attrSteps, attrBasis,
+}
+
+// quick reads headers that are all attributes, named and written as Encode does:
+// to look for those few names is quicker than to look at what is there. False
+// says nothing about them.
+func (a *attributes) quick(header map[string][]string) bool {
+	found := 0
+	for _, i := range likely {
+		if found == len(header) {
+			break
+		}
+		values, ok := header[headerNames[i]]
+		if !ok {
+			continue
+		}
+		if a.setHeader(i, values) != nil {
+			return false
+		}
+		found++
+	}
+	return found == len(header)
+}
+
 // readHeaders collects the attributes of a message in binary mode, in headers
 // of any case. Headers that are no attributes, and extensions that no event
-// here carries, are passed over. What is wrong with an attribute, misfit, is of
-// no account where the whole event stands in the body; err always is.
-func (a *attributes) readHeaders(header map[string][]string) (structured bool, misfit, err error) {
+// here carries, are passed over. Those that begin with strip are taken out, unless
+// it is empty. What is wrong with an attribute, misfit, is of no account where the
+// whole event stands in the body; err always is.
+func (a *attributes) readHeaders(header map[string][]string, strip string) (structured bool, misfit, err error) {
 	media, found := "", false
 	for name, values := range header {
 		if i := attrOfHeader(name); i >= 0 {
 			if misfit == nil {
 				misfit = a.setHeader(i, values)
 			}
+			continue
+		}
+		if strip != "" && strings.HasPrefix(name, strip) {
+			delete(header, name)
 			continue
 		}
 		if len(name) != len(contentType) || !strings.EqualFold(name, contentType) {
@@ -200,7 +236,7 @@ func (a *attributes) checkFixed() error {
 
 func (a *attributes) extensions(e *Event) error {
 	if v := a[attrDSSE]; v != "" {
-		material, err := base64.StdEncoding.Strict().DecodeString(v)
+		material, err := strictBase64.DecodeString(v)
 		if err != nil {
 			return refuse(ReasonBadAttribute, "dssematerial is not base64: %v", err)
 		}

@@ -21,7 +21,7 @@ func BenchmarkEncode(b *testing.B) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	for _, typ := range []Type{TypeNodeHeartbeat, TypeEnrollNode, TypePlanDecided} {
+	for _, typ := range []Type{TypeNodeHeartbeat, TypeEnrollNode, TypePlanDecided, TypeCredentialIssued, TypeCredentialProved, TypeNodeAppeared} {
 		b.Run(string(typ), func(b *testing.B) {
 			m := binaryOf(b, typ)
 			b.ReportAllocs()

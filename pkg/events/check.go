@@ -23,13 +23,18 @@ func checkEvent(e *Event) (*form, error) {
 	if err != nil {
 		return nil, err
 	}
+	return f, f.check(e)
+}
+
+// check is checkEvent for an event whose data is of the form.
+func (f *form) check(e *Event) error {
 	if err := checkAttributes(e, f); err != nil {
-		return nil, err
+		return err
 	}
 	if err := checkExtensions(e, f); err != nil {
-		return nil, err
+		return err
 	}
-	return f, checkData(e)
+	return checkData(e)
 }
 
 func checkAttributes(e *Event, f *form) error {
@@ -84,13 +89,25 @@ func isPrintable(s string) bool {
 	return true
 }
 
+// inURI says which bytes a URI reference may have.
+var inURI = func() (in [256]bool) {
+	for c := byte('!'); c < 0x7F; c++ {
+		in[c] = strings.IndexByte("<>\"{}|\\^`", c) < 0
+	}
+	return in
+}()
+
 // checkSource checks for the characters of a URI reference.
 func checkSource(s string) error {
+	switch s {
+	case SourcePlanner, SourceExecutor, SourceOperator:
+		return nil
+	}
 	if err := checkText("source", s); err != nil {
 		return err
 	}
 	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c >= 0x7F || strings.IndexByte("<>\"{}|\\^`", c) >= 0 {
+		if !inURI[s[i]] {
 			return refuse(ReasonBadAttribute, "source %q is not a URI reference", s)
 		}
 	}

@@ -29,6 +29,8 @@ func checkData(e *Event) error {
 		return checkAction(d.Action)
 	case *PlanDecided:
 		return checkPlan(d)
+	case *PartitionApplied:
+		return checkPartition(d.Partition)
 	case *PlanApproved:
 		return need(isID(string(d.Approval)) && d.Basis > 0, "approval %q is not a legal id, or has no basis", d.Approval)
 	case *ControlPaused:
@@ -46,6 +48,8 @@ func checkData(e *Event) error {
 		return checkTarget(d.Target, e.Node)
 	case *RetryRequested:
 		return checkRequest(d.request(), e.Node)
+	case *RefusalReported:
+		return checkReport(d)
 	case *RenewalRequested:
 		return need(d.Serial != "" && d.CSRPEM != "" && d.Nonce != "", "a renewal needs a serial, a certificate request and a nonce")
 	case *ActionRequested:
@@ -77,7 +81,11 @@ func checkIssue(d *CredentialIssued) error {
 // checkAnswer lets an executor speak, too, where it refuses a request.
 func checkAnswer(e *Event, d *CommandAnswered) error {
 	if e.Source == SourceExecutor {
-		return need(d.Error != "" && d.Reason != "", "a refusal needs an error and a reason")
+		refused, taken := d.Error != "" && d.Reason != "" && !d.Taken, d.Error == "" && d.Reason == "" && d.Taken
+		return need(refused || taken, "a refusal needs an error and a reason, and a report that was taken has neither")
+	}
+	if d.Taken {
+		return refuse(ReasonBadData, "only an executor takes reports")
 	}
 	return checkSpeaker(e)
 }
@@ -147,6 +155,9 @@ func checkAction(id fleet.ActionID) error {
 func checkPlan(d *PlanDecided) error {
 	if !isID(string(d.Plan)) {
 		return refuse(ReasonBadData, "plan %q is not a legal id", d.Plan)
+	}
+	if err := checkPlanShard(d); err != nil {
+		return err
 	}
 	if len(d.Held) > MaxHeldListed || d.HeldTotal < len(d.Held) {
 		return refuse(ReasonBadData, "%d held actions are listed of %d", len(d.Held), d.HeldTotal)

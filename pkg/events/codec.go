@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
 // MaxBodyBytes is the largest body of a message, in bytes.
@@ -74,6 +76,11 @@ func marshalData(data Payload) ([]byte, error) {
 		c.Actions = []ActionRequested{}
 		data = &c
 	}
+	if d, ok := data.(*PartitionApplied); ok && d.Shards == nil {
+		c := *d
+		c.Shards = []fleet.Shard{}
+		data = &c
+	}
 	body, err := json.Marshal(data)
 	if err != nil {
 		return nil, refuse(ReasonBadData, "data cannot be written as JSON: %v", err)
@@ -107,20 +114,40 @@ func sameData(e *Event, f *form, want []byte) error {
 // must check that they come from whom was asked: command.answered, and those to
 // a request (DecodeAnswer).
 func Decode(s Subjects, m Message) (*Event, error) {
-	return decode(m, s.check)
+	return decode(m, "", s.check)
+}
+
+// DecodeStripped is Decode for a message to which a transport has added headers
+// of its own, whose names begin with transport. They are taken out of m.Header,
+// whether the message is an event or not. It looks at each header once.
+func DecodeStripped(s Subjects, m Message, transport string) (*Event, error) {
+	e, err := decode(m, transport, s.check)
+	if err != nil { // perhaps before it had seen them all
+		Strip(m.Header, transport)
+	}
+	return e, err
+}
+
+// Strip takes the headers out whose names begin with transport.
+func Strip(header map[string][]string, transport string) {
+	for name := range header {
+		if strings.HasPrefix(name, transport) {
+			delete(header, name)
+		}
+	}
 }
 
 // DecodeAnswer is Decode for an answer on an inbox, of any type and subject.
 func DecodeAnswer(m Message) (*Event, error) {
-	return decode(m, func(string, *Event, *form) error { return nil })
+	return decode(m, "", func(string, *Event, *form) error { return nil })
 }
 
-func decode(m Message, checkSubject func(string, *Event, *form) error) (*Event, error) {
+func decode(m Message, strip string, checkSubject func(string, *Event, *form) error) (*Event, error) {
 	if len(m.Data) > MaxBodyBytes {
 		return nil, refuse(ReasonOversize, "body has %d bytes, at most %d are allowed", len(m.Data), MaxBodyBytes)
 	}
 	var a attributes
-	body, err := a.read(m)
+	body, err := a.read(m, strip)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +159,7 @@ func decode(m Message, checkSubject func(string, *Event, *form) error) (*Event, 
 		return nil, err
 	}
 	e.Body = body
-	if _, err := checkEvent(e); err != nil {
+	if err := f.check(e); err != nil {
 		return nil, err
 	}
 	if err := checkSubject(m.Subject, e, f); err != nil {
@@ -142,8 +169,12 @@ func decode(m Message, checkSubject func(string, *Event, *form) error) (*Event, 
 }
 
 // read takes the attributes of a message and returns the bytes of its data.
-func (a *attributes) read(m Message) ([]byte, error) {
-	structured, ofHeaders, err := a.readHeaders(m.Header)
+func (a *attributes) read(m Message, strip string) ([]byte, error) {
+	if a.quick(m.Header) {
+		return m.Data, nil
+	}
+	*a = attributes{}
+	structured, ofHeaders, err := a.readHeaders(m.Header, strip)
 	if err != nil {
 		return nil, err
 	}
@@ -155,6 +186,9 @@ func (a *attributes) read(m Message) ([]byte, error) {
 }
 
 func (s Subjects) check(subject string, e *Event, f *form) error {
+	if f.isNodeFact() && s.isNode(subject, e.Node) {
+		return nil
+	}
 	rest, ok := strings.CutPrefix(subject, s.prefix)
 	if ok && rest != "" && rest[0] == '.' && rest[1:] == f.tail(e) {
 		return nil
@@ -173,9 +207,6 @@ func (s Subjects) check(subject string, e *Event, f *form) error {
 // decode reads data strictly: no unknown, missing, doubled, null or
 // differently spelled field, nothing behind the object, only UTF-8.
 func (f *form) decode(body []byte) (Payload, error) {
-	if !utf8.Valid(body) {
-		return nil, refuse(ReasonBadData, "data of %s is not valid UTF-8", f.Type)
-	}
 	if data, ok := f.quick(body); ok {
 		return data, nil
 	}
@@ -194,6 +225,9 @@ func (f *form) quick(body []byte) (Payload, bool) {
 
 // slow decides what is read, and says what is wrong.
 func (f *form) slow(body []byte) (Payload, error) {
+	if !utf8.Valid(body) { // encoding/json would read something else
+		return nil, refuse(ReasonBadData, "data of %s is not valid UTF-8", f.Type)
+	}
 	data := f.fresh()
 	if err := json.Unmarshal(body, data); err != nil {
 		return nil, refuse(ReasonBadData, "data of %s: %v", f.Type, err)

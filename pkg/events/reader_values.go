@@ -2,11 +2,15 @@ package events
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"math"
+	"math/bits"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // space skips white space.
@@ -25,24 +29,48 @@ func skip(text []byte, c byte) ([]byte, bool) {
 	return text[1:], true
 }
 
-// quoted cuts off a string, still with its quotes and escapes. That it is UTF-8
-// has been looked at.
+// quoted cuts off a string, still with its quotes and escapes, if it is UTF-8.
 func quoted(text []byte) (raw, rest []byte, escaped, ok bool) {
 	if len(text) == 0 || text[0] != '"' {
 		return nil, nil, false, false
 	}
-	for i := 1; i < len(text); i++ {
+	ascii := true
+	for i := special(text, 1); i < len(text); i = special(text, i) {
 		switch c := text[i]; {
 		case c == '"':
-			return text[:i+1], text[i+1:], escaped, true
+			raw, rest = text[:i+1], text[i+1:]
+			return raw, rest, escaped, ascii || utf8.Valid(raw)
 		case c == '\\':
 			escaped = true
+			i += 2
+		case c >= utf8.RuneSelf:
+			ascii = false
 			i++
-		case c < ' ':
+		default:
 			return nil, nil, false, false
 		}
 	}
 	return nil, nil, false, false
+}
+
+// special is the first place from i on of a quote, a backslash, a control
+// character or one beyond ASCII; len(text) or more without one. It looks at eight
+// bytes at a time: the lowest bit set in each mask is that of a true hit.
+func special(text []byte, i int) int {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(text); i += 8 {
+		word := binary.LittleEndian.Uint64(text[i:])
+		quote, backslash := word^each*'"', word^each*'\\'
+		if hit := (word | (word - each*' ') | (quote-each)&^quote | (backslash-each)&^backslash) & high; hit != 0 {
+			return i + bits.TrailingZeros64(hit)/8
+		}
+	}
+	for ; i < len(text); i++ {
+		if c := text[i]; c == '"' || c == '\\' || c < ' ' || c >= utf8.RuneSelf {
+			return i
+		}
+	}
+	return i
 }
 
 // plainString is the inside of a string without escapes.
@@ -76,27 +104,30 @@ func readString(text []byte, v reflect.Value) ([]byte, bool) {
 // unescape undoes the escapes of one letter, such as the ends of the lines of a
 // certificate. It leaves code points to encoding/json.
 func unescape(inside []byte) (string, bool) {
-	b := make([]byte, 0, len(inside))
-	for i := 0; i < len(inside); i++ {
-		c := inside[i]
-		if c == '\\' {
-			i++
-			switch inside[i] {
-			case 'n':
-				c = '\n'
-			case 't':
-				c = '\t'
-			case 'r':
-				c = '\r'
-			case '"', '\\', '/':
-				c = inside[i]
-			default:
-				return "", false
-			}
+	var b strings.Builder
+	b.Grow(len(inside))
+	for {
+		at := bytes.IndexByte(inside, '\\')
+		if at < 0 {
+			b.Write(inside)
+			return b.String(), true
 		}
-		b = append(b, c)
+		b.Write(inside[:at])
+		c := inside[at+1]
+		switch c {
+		case 'n':
+			c = '\n'
+		case 't':
+			c = '\t'
+		case 'r':
+			c = '\r'
+		case '"', '\\', '/':
+		default:
+			return "", false
+		}
+		b.WriteByte(c)
+		inside = inside[at+2:]
 	}
-	return string(b), true
 }
 
 // readTime takes the text between the quotes as it stands, as time.Time does.

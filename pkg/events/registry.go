@@ -88,7 +88,7 @@ var registry = []Descriptor{
 	{Type: TypeCredentialRevoked, Channel: ChannelLog, scope: scopeNode, fresh: payloadOf[CredentialRevoked], tail: nodeFact},
 	{Type: TypeEnforcementEnabled, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[EnforcementEnabled], tail: fixed("events.enforcement")},
 	{Type: TypeEnforcementDisabled, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[EnforcementDisabled], tail: fixed("events.enforcement")},
-	{Type: TypePlanDecided, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[PlanDecided], tail: fixed("events.plan")},
+	{Type: TypePlanDecided, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[PlanDecided], tail: planTail},
 	{Type: TypeActionSucceeded, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[ActionSucceeded], tail: outcomeOf},
 	{Type: TypeActionFailed, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[ActionFailed], tail: outcomeOf},
 	{Type: TypeActionRefused, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[ActionRefused], tail: outcomeOf},
@@ -121,7 +121,10 @@ var registry = []Descriptor{
 	{Type: TypeCredentialConfirmed, Channel: ChannelCommand, scope: scopeNode, fresh: payloadOf[CredentialConfirmed], tail: commandTail},
 	{Type: TypeCredentialRotationRequested, Channel: ChannelCommand, scope: scopeNode, fresh: payloadOf[CredentialRotationRequested], tail: commandTail},
 
+	{Type: TypeRefusalReported, Channel: ChannelRequest, scope: scopeNode, fresh: payloadOf[RefusalReported], tail: requestTail},
+
 	{Type: TypeRetryRequested, Channel: ChannelLog, scope: scopeAction, fresh: payloadOf[RetryRequested], tail: fixed("events.control")},
+	{Type: TypePartitionApplied, Channel: ChannelLog, scope: scopeFleet, fresh: payloadOf[PartitionApplied], tail: fixed("events.partition")},
 }
 
 var byType = func() map[Type]*Descriptor {

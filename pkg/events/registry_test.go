@@ -25,7 +25,7 @@ func example(t testing.TB, typ Type) (*Event, Message) {
 	s := DefaultSubjects()
 	m := Message{Header: map[string][]string{"Content-Type": {"application/cloudevents+json"}}, Data: text}
 	var a attributes
-	body, err := a.read(m)
+	body, err := a.read(m, "")
 	if err != nil {
 		t.Fatalf("example of %s: %v", typ, err)
 	}

@@ -50,6 +50,9 @@ func TestWhoMayAnswer(t *testing.T) {
 		"an executor that refuses":          {SourceExecutor, CommandAnswered{Error: "no", Reason: "request_stale"}, true},
 		"an executor without a reason":      {SourceExecutor, CommandAnswered{Error: "no"}, false},
 		"an executor that says that it did": {SourceExecutor, CommandAnswered{}, false},
+		"an executor that took a report":    {SourceExecutor, CommandAnswered{Taken: true}, true},
+		"an executor that took it and not":  {SourceExecutor, CommandAnswered{Taken: true, Error: "no", Reason: "request_stale"}, false},
+		"a node that took a report":         {NodeSource("region/nyc/node-1"), CommandAnswered{Taken: true}, false},
 		"a planner":                         {SourcePlanner, CommandAnswered{Error: "no", Reason: "request_stale"}, false},
 	} {
 		e, _ := example(t, TypeCommandAnswered)

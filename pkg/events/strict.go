@@ -17,6 +17,9 @@ type form struct {
 	read reader
 }
 
+// isNodeFact says whether its subject is that of the node, Subjects.Node.
+func (f *form) isNodeFact() bool { return f.Channel == ChannelLog && f.scope == scopeNode }
+
 var forms = func() map[Type]*form {
 	m := make(map[Type]*form, len(byType))
 	for t, d := range byType {

@@ -144,6 +144,13 @@ func (s Subjects) Checkpoint() string { return s.prefix + ".events.checkpoint" }
 // Node is the subject of a node's facts.
 func (s Subjects) Node(id fleet.NodeID) string { return s.prefix + ".events.node." + Token(id) }
 
+// isNode says whether a subject is that of a node's facts, without making one.
+func (s Subjects) isNode(subject string, id fleet.NodeID) bool {
+	const middle = ".events.node."
+	n := len(s.prefix)
+	return len(subject) > n+len(middle) && subject[:n] == s.prefix && subject[n:n+len(middle)] == middle && subject[n+len(middle):] == Token(id)
+}
+
 // Outcome is the subject of an action's one outcome.
 func (s Subjects) Outcome(id fleet.ActionID) string {
 	return s.prefix + ".events.outcome." + string(id)

@@ -101,6 +101,8 @@ type CommandAnswered struct {
 	Error string `json:"error,omitempty"`
 	// Reason is the stable word for a refused request; empty on commands.
 	Reason fleet.Reason `json:"reason,omitempty"`
+	// Taken says that an executor has taken a report; false otherwise.
+	Taken bool `json:"taken,omitempty"`
 	// CSRPEM and Evidence answer certificate.requested. Evidence is nil when the
 	// agent has none of the kind that was asked for.
 	CSRPEM   string    `json:"csr_pem,omitempty"`

@@ -43,6 +43,7 @@ const (
 	TypeTrustRetired           Type = "trust.retired"
 
 	TypeCheckpointSigned Type = "checkpoint.signed"
+	TypePartitionApplied Type = "partition.applied"
 )
 
 // Actions, in the imperative; they live on the log under fleet.actions.
@@ -65,6 +66,8 @@ const (
 	TypeRenewalRequested            Type = "credential.renewal-requested"
 	TypeCredentialConfirmed         Type = "credential.confirmed"
 	TypeCredentialRotationRequested Type = "credential.rotation-requested"
+
+	TypeRefusalReported Type = "refusal.reported"
 )
 
 // Payload is the data of an event: one of the types below.
@@ -207,6 +210,10 @@ type PlanDecided struct {
 	// MaxHeldListed of them; HeldTotal counts them all.
 	Held      []fleet.Held `json:"held,omitempty"`
 	HeldTotal int          `json:"held_total"`
+	// Shard that the plan is of, and the sequence of the partition that it was
+	// decided under. Empty and 0: a fleet that was never divided.
+	Shard     string `json:"shard,omitempty"`
+	Partition uint64 `json:"partition,omitempty"`
 }
 
 // MaxHeldListed bounds PlanDecided.Held, so that a plan for a million nodes
@@ -261,14 +268,16 @@ type ControlResumed struct {
 	Note  string `json:"note,omitempty"`
 }
 
-// MessageRefused says that a planner or an executor refused what a node, or who
-// spoke in its name, has said or requested. It counts for nothing: it is there to
-// be read.
+// MessageRefused says that somebody was refused: by a planner or an executor, by a
+// node's receiver, or by the NATS server. It counts for nothing: it is there to be
+// read.
 type MessageRefused struct {
-	// Channel is presence, credential or request, as in the metrics; RefusedOthers where one
+	// Channel is presence, credential or request for what was said or requested in a
+	// node's name; RefusedPost, RefusedFile and RefusedBus; RefusedOthers where one
 	// event sums up what found no room of its own.
 	Channel string `json:"channel"`
-	// Node in whose name it was said; empty where that is not known.
+	// Node in whose name it was said or tried; with RefusedPost and RefusedFile the
+	// node that refused. Empty where that is not known, or is no node.
 	Node fleet.NodeID `json:"node,omitempty"`
 	// Reason is stable; Detail is one sentence on the newest of them, at most
 	// MaxRefusalDetail bytes.
@@ -280,6 +289,17 @@ type MessageRefused struct {
 
 // RefusedOthers is channel and reason of a MessageRefused about many nodes.
 const RefusedOthers = "others"
+
+// Channels of a MessageRefused besides those that nodes speak on.
+const (
+	// RefusedPost: a receiver took no post of somebody; it says so itself.
+	RefusedPost = "post"
+	// RefusedFile: a program did not take a key, certificate or credential that it
+	// found on its disk; it says so itself.
+	RefusedFile = "file"
+	// RefusedBus: the NATS server let somebody not in, or not publish or subscribe.
+	RefusedBus = "bus"
+)
 
 // MaxRefusalDetail bounds MessageRefused.Detail, in bytes.
 const MaxRefusalDetail = 256

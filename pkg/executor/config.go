@@ -19,6 +19,8 @@ import (
 type Log interface {
 	Append(ctx context.Context, entries ...eventlog.Entry) (uint64, error)
 	LastOn(ctx context.Context, subject string) (uint64, error)
+	// Read is that of eventlog.Log.
+	Read(ctx context.Context, after uint64, limit int) ([]eventlog.Record, error)
 	Subjects() events.Subjects
 }
 

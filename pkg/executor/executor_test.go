@@ -84,6 +84,9 @@ func TestAnOutcomeIsRecordedForEachEndOfAHandler(t *testing.T) {
 		"a failure with a word": {func(context.Context, executor.Task) (executor.Result, error) {
 			return executor.Result{}, executor.Failed("odd", "very")
 		}, "p1-1 failed odd: very"},
+		"a failure in very many words": {func(context.Context, executor.Task) (executor.Result, error) {
+			return executor.Result{}, executor.Failed("odd", "%s", strings.Repeat("é", 100_000))
+		}, "p1-1 failed odd: " + strings.Repeat("é", 2048) + "…"},
 		"a panic": {func(context.Context, executor.Task) (executor.Result, error) { panic("ouch") }, "p1-1 failed handler_panic: ouch"},
 		"the end of its time": {func(ctx context.Context, _ executor.Task) (executor.Result, error) {
 			<-ctx.Done()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
@@ -100,14 +101,20 @@ func Failed(reason fleet.Reason, format string, args ...any) error {
 	return &Failure{Reason: reason, Detail: fmt.Sprintf(format, args...)}
 }
 
+// maxDetail bounds the detail of an outcome, in bytes. A node may have written it,
+// such as why it makes no certificate request, and the log keeps it for good.
+const maxDetail = 4096
+
 // failureOf finds the reason in err; late says that the deadline had passed.
 func failureOf(err error, late bool) *Failure {
-	var f *Failure
-	switch {
-	case errors.As(err, &f):
-		return f
-	case late:
-		return &Failure{Reason: ReasonDeadlineExceeded, Detail: err.Error()}
+	f := Failure{Reason: ReasonHandlerError, Detail: err.Error()}
+	if named, ok := errors.AsType[*Failure](err); ok {
+		f = *named
+	} else if late {
+		f.Reason = ReasonDeadlineExceeded
 	}
-	return &Failure{Reason: ReasonHandlerError, Detail: err.Error()}
+	if len(f.Detail) > maxDetail {
+		f.Detail = strings.ToValidUTF8(f.Detail[:maxDetail], "") + "…"
+	}
+	return &f
 }

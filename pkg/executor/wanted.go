@@ -80,6 +80,9 @@ func (e *Executor) watchInventories(ctx context.Context) {
 		}
 		seen = digest
 		in, err := e.inForce.get(ctx, e.Inventories, digest)
+		if ctx.Err() != nil {
+			return
+		}
 		if err != nil {
 			// What runs goes on with what it knows; its outcome is decided anew.
 			e.Logger.Warn().Err(err).Str(field.Digest, digest).Msg("could not look at new inventory")
@@ -118,6 +121,9 @@ func (e *Executor) watchFleet(ctx context.Context, d decision, cancel context.Ca
 			return
 		}
 		in, err := e.inForce.get(ctx, e.Inventories, digest)
+		if ctx.Err() != nil {
+			return
+		}
 		if err != nil {
 			// The handler goes on with what it knows; its outcome is decided anew.
 			e.Logger.Warn().Err(err).Str(field.Digest, digest).Msg("could not look at new inventory")

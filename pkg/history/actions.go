@@ -11,11 +11,23 @@ func (c *Checker) begin(seq uint64, d *events.PlanDecided) {
 	if d.Basis >= seq {
 		c.add(seq, RuleBatch, "plan %s was decided on sequence %d, which is not before it", d.Plan, d.Basis)
 	}
-	if p := c.newest; p != nil && d.Basis < p.end() {
+	if p := c.ends[d.Shard]; p != nil && d.Basis < p.end() {
 		c.add(seq, RuleBatch, "plan %s was decided on sequence %d, before the end of plan %s at %d", d.Plan, d.Basis, p.id, p.end())
 	}
-	c.newest = &plan{id: d.Plan, sequence: seq, decided: d}
+	c.newest = &plan{id: d.Plan, sequence: seq, decided: d, void: !c.counts(d)}
+	c.ends[d.Shard] = c.newest
 	c.open = len(d.Actions) > 0
+}
+
+// counts says whether a plan counts where it stands: under the partition that is in
+// force, which has its shard, and in a fleet that was ever divided for the inventory
+// that is in force. One that does not is no fault: another fact came first.
+func (c *Checker) counts(d *events.PlanDecided) bool {
+	in := c.state.Partition()
+	if in.Sequence == 0 {
+		return d.Shard == "" && d.Partition == 0
+	}
+	return in.Sequence == d.Partition && in.Knows(d.Shard) && c.state.Inventory().Generation == d.Generation
 }
 
 // closeBatch is called where no more action of the open plan can follow.
@@ -34,6 +46,9 @@ func (c *Checker) publish(seq uint64, e *events.Event, d *events.ActionRequested
 		a.plan = c.newest
 		c.newest.actions = append(c.newest.actions, a)
 		c.open = len(c.newest.actions) < len(c.newest.decided.Actions)
+	}
+	if a.plan != nil && a.plan.void {
+		return // the same may be published again, and then counts
 	}
 	need := fleet.Action{Type: d.Type, ID: d.ID}
 	if c.actions[d.Action] != nil || c.state.Ledger().AttemptsAt(need, d.Epoch, d.Generation).Published >= d.Attempt {

@@ -67,11 +67,13 @@ type Checker struct {
 	newest *plan
 	open   bool
 	found  []Violation
+	// ends are where the newest plan of each shard ends.
+	ends map[string]*plan
 }
 
 // NewChecker is for a log that begins with its first record.
 func NewChecker(inventory Inventory) *Checker {
-	return &Checker{inventory: inventory, actions: make(map[fleet.ActionID]*action)}
+	return &Checker{inventory: inventory, actions: make(map[fleet.ActionID]*action), ends: make(map[string]*plan)}
 }
 
 // Record says what is wrong with a record. before is the fold of everything
@@ -115,6 +117,9 @@ type plan struct {
 	// actions that followed. short says that no more of them can.
 	actions []*action
 	short   bool
+	// void says that it does not count where it stands, and so none of its actions
+	// is published by it.
+	void bool
 	// open counts those without an outcome, by phase.
 	open [len(fleet.ActionTypes) + 1]int
 }

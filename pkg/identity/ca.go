@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
+
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 )
 
 const (
@@ -98,6 +101,8 @@ func LoadOrCreateCA(dir, trustDomain string, now time.Time) (ca *CA, created boo
 // the folder get the same issuer. A root is made to be valid for ten years, an
 // intermediate for one, and for no longer than its root.
 //
+// The folder is made, or becomes, its owner's alone; see OwnFolder.
+//
 // A certificate of another trust domain or region, one that is not valid at
 // now, one that is damaged, one by another root, and one without its key are
 // errors that name the file; nothing is ever overwritten.
@@ -110,6 +115,9 @@ func OpenCA(c CAConfig, now time.Time) (ca *CA, created bool, err error) {
 		return nil, false, err
 	}
 	ca = &CA{trustDomain: c.TrustDomain, region: c.Region, parent: c.Parent}
+	if err := OwnFolder(c.Dir); err != nil {
+		return nil, false, fmt.Errorf("open issuer: %w", err)
+	}
 	path := filepath.Join(c.Dir, "ca.crt")
 	if ca.signer, err = c.signer(ca, path); err != nil {
 		return nil, false, err
@@ -134,6 +142,8 @@ func (c CAConfig) checkParent() error {
 		return errors.New("open issuer: an intermediate cannot certify another one")
 	case c.Parent != nil && c.Parent.trustDomain != c.TrustDomain:
 		return fmt.Errorf("open issuer: the root is of trust domain %q, the intermediate of %q", c.Parent.trustDomain, c.TrustDomain)
+	case c.Parent != nil && net.ParseIP(c.TrustDomain) != nil:
+		return fmt.Errorf("open issuer: an intermediate cannot be confined to trust domain %q, which is an IP address: name the trust domain otherwise, or leave intermediate_ca out", c.TrustDomain)
 	}
 	return nil
 }
@@ -142,7 +152,7 @@ func (c CAConfig) checkParent() error {
 // written first, so a certificate that stands alone has lost its key.
 func (c CAConfig) signer(ca *CA, certPath string) (crypto.Signer, error) {
 	if c.Signer != nil {
-		return c.Signer, os.MkdirAll(c.Dir, 0o700)
+		return c.Signer, nil
 	}
 	keyPath := filepath.Join(c.Dir, "ca.key")
 	if _, err := os.Stat(certPath); errors.Is(err, fs.ErrNotExist) {
@@ -159,19 +169,25 @@ func (c CAConfig) signer(ca *CA, certPath string) (crypto.Signer, error) {
 func (ca *CA) load(path string, td spiffeid.TrustDomain, now time.Time) (*x509.Certificate, error) {
 	data, _, err := readSmall(path)
 	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", ca.what(), err)
+		return nil, fault(path, FileDamaged, fmt.Errorf("load %s: %w", ca.what(), err))
 	}
 	cert, err := parseCertificate(data)
 	if err != nil {
-		return nil, fmt.Errorf("load %s %s: %w: restore it from a backup, or move it away to have a new one made for the same key", ca.what(), path, err)
+		return nil, fault(path, FileDamaged, fmt.Errorf("load %s %s: %w: restore it from a backup, or move it away to have a new one made for the same key", ca.what(), path, err))
 	}
-	if err := ca.check(cert, td, now); err != nil {
-		return nil, fmt.Errorf("load %s %s: %w", ca.what(), path, err)
+	if reason, err := ca.check(cert, td, now); err != nil {
+		err = fmt.Errorf("load %s %s: %w", ca.what(), path, err)
+		if reason != "" {
+			err = fault(path, reason, err)
+		}
+		return nil, err
 	}
 	return cert, nil
 }
 
-func (ca *CA) check(cert *x509.Certificate, td spiffeid.TrustDomain, now time.Time) error {
+// check says what is wrong with a certificate, and why its file is not taken; ""
+// where time alone is the reason.
+func (ca *CA) check(cert *x509.Certificate, td spiffeid.TrustDomain, now time.Time) (fleet.Reason, error) {
 	const moveAway = "move it away to have a new one made"
 	signedBy := cert
 	if ca.parent != nil {
@@ -179,23 +195,23 @@ func (ca *CA) check(cert *x509.Certificate, td spiffeid.TrustDomain, now time.Ti
 	}
 	switch {
 	case !cert.IsCA || !cert.BasicConstraintsValid || cert.KeyUsage&x509.KeyUsageCertSign == 0:
-		return errors.New("it may not sign certificates: " + moveAway)
+		return FileDamaged, errors.New("it may not sign certificates: " + moveAway)
 	case len(cert.URIs) != 1 || cert.URIs[0].String() != td.IDString():
-		return fmt.Errorf("it is not of trust domain %q but of %v: name that trust domain, or another folder", td.Name(), cert.URIs)
+		return FileMismatch, fmt.Errorf("it is not of trust domain %q but of %v: name that trust domain, or another folder", td.Name(), cert.URIs)
 	case RegionOf(cert) != RegionLabel(ca.region):
-		return fmt.Errorf("it is not of region %q but of %q: name that region, or another folder", ca.region, RegionOf(cert))
+		return FileMismatch, fmt.Errorf("it is not of region %q but of %q: name that region, or another folder", ca.region, RegionOf(cert))
 	case !sameKey(ca.signer.Public(), cert.PublicKey):
-		return errors.New("it is for another key than the ca.key beside it: restore both from one backup")
+		return FileMismatch, errors.New("it is for another key than the ca.key beside it: restore both from one backup")
 	case cert.CheckSignatureFrom(signedBy) != nil && ca.parent != nil:
-		return errors.New("another root has signed it: restore both from one backup, or " + moveAway)
+		return FileMismatch, errors.New("another root has signed it: restore both from one backup, or " + moveAway)
 	case cert.CheckSignatureFrom(signedBy) != nil:
-		return errors.New("its signature is wrong: " + moveAway)
+		return FileDamaged, errors.New("its signature is wrong: " + moveAway)
 	case now.Before(cert.NotBefore):
-		return fmt.Errorf("it is not valid before %s: check the clock", cert.NotBefore.Format(time.RFC3339))
+		return "", fmt.Errorf("it is not valid before %s: check the clock", cert.NotBefore.Format(time.RFC3339))
 	case now.After(cert.NotAfter):
-		return fmt.Errorf("it expired at %s: %s for the same key", cert.NotAfter.Format(time.RFC3339), moveAway)
+		return "", fmt.Errorf("it expired at %s: %s for the same key", cert.NotAfter.Format(time.RFC3339), moveAway)
 	}
-	return nil
+	return "", nil
 }
 
 // sameKey compares public keys of any kind.

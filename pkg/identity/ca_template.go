@@ -9,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
@@ -18,6 +20,8 @@ import (
 const (
 	rootYears         = 10
 	intermediateYears = 1
+	// noHost is a name that no host ever has (RFC 6761).
+	noHost = "invalid"
 	// maxX520 is what X.520 allows a common name or an organizational unit.
 	maxX520 = 64
 )
@@ -83,9 +87,22 @@ func (ca *CA) confine(tmpl *x509.Certificate, now time.Time) {
 	tmpl.MaxPathLen, tmpl.MaxPathLenZero = 0, true
 	tmpl.PermittedDNSDomainsCritical = true // of all name constraints
 	tmpl.PermittedURIDomains = []string{ca.trustDomain}
+	// Others trust the bundle, too: to them it must not name hosts or people. Not
+	// every reader takes an empty text for all mailboxes.
+	tmpl.ExcludedDNSDomains = []string{""}
+	tmpl.PermittedEmailAddresses = []string{noHost}
+	tmpl.ExcludedIPRanges = everyAddress()
 	tmpl.NotAfter = now.AddDate(intermediateYears, 0, 0)
 	if end := ca.parent.cert.NotAfter; end.Before(tmpl.NotAfter) {
 		tmpl.NotAfter = end
+	}
+}
+
+// everyAddress is all of IPv4 and all of IPv6.
+func everyAddress() []*net.IPNet {
+	return []*net.IPNet{
+		{IP: make(net.IP, net.IPv4len), Mask: make(net.IPMask, net.IPv4len)},
+		{IP: make(net.IP, net.IPv6len), Mask: make(net.IPMask, net.IPv6len)},
 	}
 }
 
@@ -107,4 +124,10 @@ func RegionOf(cert *x509.Certificate) string {
 	return cert.Subject.OrganizationalUnit[0]
 }
 
-func cut(name string) string { return name[:min(len(name), maxX520)] }
+// cut keeps the characters that are left whole: a certificate has to be UTF-8.
+func cut(name string) string {
+	if len(name) <= maxX520 {
+		return name
+	}
+	return strings.ToValidUTF8(name[:maxX520], "")
+}

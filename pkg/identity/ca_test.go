@@ -90,6 +90,46 @@ func TestLoadOrCreateCARefuses(t *testing.T) {
 	}
 }
 
+// The folder of an issuer is nobody else's, whoever made it before.
+func TestTheFolderOfAnIssuerIsItsOwners(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		mode    os.FileMode
+		holds   bool
+		refused bool
+	}{
+		"others may list it":                   {0o755, true, false},
+		"others may write, but it is empty":    {0o777, false, false},
+		"others may write to what is in it":    {0o777, true, true},
+		"the group may write to what is in it": {0o770, true, true},
+		"others may write to it, and not look": {0o702, true, true},
+		"it is its owner's alone":              {0o700, true, false},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "ca")
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if c.holds {
+				if _, _, err := LoadOrCreateCA(dir, td, t0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Chmod(dir, c.mode); err != nil {
+				t.Fatal(err)
+			}
+			_, _, err := LoadOrCreateCA(dir, td, t0)
+			switch {
+			case c.refused && (err == nil || !strings.Contains(err.Error(), "chmod 700 "+dir)):
+				t.Errorf("got %v", err)
+			case c.refused && mode(t, dir) != c.mode:
+				t.Errorf("its mode is %o now", mode(t, dir))
+			case !c.refused && (err != nil || mode(t, dir) != 0o700):
+				t.Errorf("its mode is %o, %v", mode(t, dir), err)
+			}
+		})
+	}
+}
+
 func swapKey(t *testing.T, dir string) {
 	os.Remove(filepath.Join(dir, "ca.key"))
 	if _, _, err := LoadOrCreateKey(filepath.Join(dir, "ca.key")); err != nil {
@@ -239,6 +279,15 @@ func TestIssueRefuses(t *testing.T) {
 			}
 			wantCode(t, err, c.want)
 		})
+	}
+}
+
+func TestAnIssuerIsShortLivedBelowSixTTLs(t *testing.T) {
+	ca := newCA(t, td)
+	for left, want := range map[time.Duration]bool{6*time.Hour - time.Second: true, 6 * time.Hour: false, 5 * time.Hour: true, -time.Hour: true} {
+		if got := ca.ShortLived(time.Hour, ca.NotAfter().Add(-left)); got != want {
+			t.Errorf("with %s left: %v", left, got)
+		}
 	}
 }
 

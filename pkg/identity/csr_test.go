@@ -64,6 +64,7 @@ func TestParseCSR(t *testing.T) {
 		"text is refused":                              {[]byte("hello"), CSRUnparsable},
 		"a request cut off is refused":                 {good[:len(good)-40], CSRUnparsable},
 		"text after it is refused":                     {append(bytes.Clone(good), "x"...), CSRUnparsable},
+		"a blank that is none in PEM is refused":       {append(bytes.Clone(good), "\u00a0"...), CSRUnparsable},
 		"text before it is refused":                    {append([]byte("x\n"), good...), CSRUnparsable},
 		"two requests are refused":                     {append(bytes.Clone(good), good...), CSRUnparsable},
 		"a block of another type is refused":           {toPEM(certBlock, block.Bytes), CSRUnparsable},

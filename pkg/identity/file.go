@@ -69,6 +69,38 @@ func syncDir(dir string) error {
 	return nil
 }
 
+// OwnFolder makes dir where it is missing, and makes it its owner's alone: mode
+// 0700. One that others may write to and that holds something already is an error
+// that names it: what lies there may be theirs.
+func OwnFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("open folder: %w", err)
+	}
+	others, writable := info.Mode().Perm()&0o077, info.Mode().Perm()&0o022 != 0
+	if others == 0 {
+		return nil
+	}
+	if writable {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return fmt.Errorf("open folder: %w", err)
+		}
+		if len(entries) > 0 {
+			return fault(dir, FilePermissions, fmt.Errorf("open folder %s: its mode is %04o, so others can write to it: if nobody did, run chmod 700 %s; otherwise move it away",
+				dir, info.Mode().Perm(), dir))
+		}
+	}
+	// What others can only list may stay so where it cannot be changed.
+	if err := os.Chmod(dir, 0o700); err != nil && writable {
+		return fmt.Errorf("keep others out of folder %s: %w", dir, err)
+	}
+	return nil
+}
+
 // readSmall reads a regular file of at most maxFileBytes, and its mode as it
 // was when it was opened.
 func readSmall(path string) ([]byte, fs.FileMode, error) {

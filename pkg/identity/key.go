@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 )
 
 const keyBlock = "PRIVATE KEY"
@@ -61,16 +62,19 @@ func createKey(path string) (*ecdsa.PrivateKey, error) {
 
 func loadKey(path string) (*ecdsa.PrivateKey, error) {
 	data, mode, err := readSmall(path)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("load key %s: %w", path, err)
 	}
+	if err != nil {
+		return nil, fault(path, FileDamaged, fmt.Errorf("load key %s: %w", path, err))
+	}
 	if mode.Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("load key %s: its mode is %04o, so others can get at it: if none did, run chmod 600 %s; otherwise move it away and enroll with a new one", path, mode.Perm(), path)
+		return nil, fault(path, FilePermissions, fmt.Errorf("load key %s: its mode is %04o, so others can get at it: if none did, run chmod 600 %s; otherwise move it away and enroll with a new one", path, mode.Perm(), path))
 	}
 	key, ok := parseKey(data)
 	if !ok {
 		// The cause stays out of the message: it could quote the file.
-		return nil, fmt.Errorf("load key %s: it does not hold one PKCS#8 PEM private key for ECDSA P-256: restore it from a backup, or move it away to have a new one made", path)
+		return nil, fault(path, FileDamaged, fmt.Errorf("load key %s: it does not hold one PKCS#8 PEM private key for ECDSA P-256: restore it from a backup, or move it away to have a new one made", path))
 	}
 	return key, nil
 }
@@ -91,8 +95,9 @@ func parseKey(data []byte) (*ecdsa.PrivateKey, bool) {
 	return key, true
 }
 
-// ownHalf says that the public half in the file, if there is one, is the private
-// one's: a flipped bit would make a node another, and x509 looks at one half only.
+// ownHalf says that the file says nothing else than the key, and that the public
+// half in it, if there is one, is the private one's: x509 looks at the private half
+// only, and a flipped bit beside it would go unnoticed, or make a node another.
 func ownHalf(der []byte, key *ecdsa.PrivateKey) bool {
 	var outer struct {
 		Version    int
@@ -105,14 +110,22 @@ func ownHalf(der []byte, key *ecdsa.PrivateKey) bool {
 		Curve      asn1.ObjectIdentifier `asn1:"optional,explicit,tag:0"`
 		PublicKey  asn1.BitString        `asn1:"optional,explicit,tag:1"`
 	}
-	if _, err := asn1.Unmarshal(der, &outer); err != nil {
-		return true // x509 has read it, so it has a form that is not ours to judge
-	}
-	if _, err := asn1.Unmarshal(outer.PrivateKey, &inner); err != nil || inner.PublicKey.BitLength == 0 {
-		return true
+	if !readsWhole(der, &outer) || outer.Version != 0 || !readsWhole(outer.PrivateKey, &inner) {
+		return false
 	}
 	public, err := key.PublicKey.Bytes()
-	return err == nil && bytes.Equal(public, inner.PublicKey.Bytes)
+	half := inner.PublicKey
+	return err == nil && (half.BitLength == 0 || half.BitLength == 8*len(public) && bytes.Equal(public, half.Bytes))
+}
+
+// readsWhole reads der into the struct that v points to, and says whether that is all
+// of it: asn1 passes over what it does not know.
+func readsWhole(der []byte, v any) bool {
+	if _, err := asn1.Unmarshal(der, v); err != nil {
+		return false
+	}
+	again, err := asn1.Marshal(reflect.ValueOf(v).Elem().Interface())
+	return err == nil && bytes.Equal(again, der)
 }
 
 // Fingerprint names a public key: "sha256:" and the lower-case hex SHA-256 of

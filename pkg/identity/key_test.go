@@ -5,6 +5,8 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -121,6 +123,69 @@ func TestLoadOrCreateKeyRefuses(t *testing.T) {
 	}
 	if _, _, err := LoadOrCreateKey(t.TempDir()); err == nil {
 		t.Fatal("a folder is taken for a key")
+	}
+}
+
+// Whatever bit of a key is flipped, it is not the key any more, also where the private
+// number is as it was.
+func TestAKeyWithABitFlippedIsNone(t *testing.T) {
+	der, err := x509.MarshalPKCS8PrivateKey(newKey(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for bit := range 8 * len(der) {
+		der[bit/8] ^= 1 << (bit % 8)
+		if _, ok := parseKey(toPEM(keyBlock, der)); ok {
+			t.Errorf("with bit %d of byte %d flipped it is taken", bit%8, bit/8)
+		}
+		der[bit/8] ^= 1 << (bit % 8)
+	}
+	if _, ok := parseKey(toPEM(keyBlock, der)); !ok {
+		t.Error("as it was it is not taken")
+	}
+}
+
+// Other programs leave the public half out, or name the curve twice.
+func TestAKeyInAnotherForm(t *testing.T) {
+	key := newKey(t)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var outer struct {
+		Version    int
+		Algorithm  pkix.AlgorithmIdentifier
+		PrivateKey []byte
+	}
+	if _, err := asn1.Unmarshal(der, &outer); err != nil {
+		t.Fatal(err)
+	}
+	number, err := key.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p256 := asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7}
+	for sentence, inner := range map[string]any{
+		"the private half alone": struct {
+			Version int
+			Number  []byte
+		}{1, number},
+		"the curve twice": struct {
+			Version int
+			Number  []byte
+			Curve   asn1.ObjectIdentifier `asn1:"explicit,tag:0"`
+		}{1, number, p256},
+	} {
+		if outer.PrivateKey, err = asn1.Marshal(inner); err != nil {
+			t.Fatal(err)
+		}
+		text, err := asn1.Marshal(outer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := parseKey(toPEM(keyBlock, text)); !ok || !got.Equal(key) {
+			t.Errorf("%s: taken %v", sentence, ok)
+		}
 	}
 }
 

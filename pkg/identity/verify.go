@@ -2,6 +2,7 @@ package identity
 
 import (
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"time"
@@ -87,10 +88,26 @@ func checkName(leaf *x509.Certificate, want string) error {
 	if got := leaf.URIs[0].String(); got != want {
 		return refuse(SPIFFEIDMismatch, fmt.Sprintf("the certificate is for %q, not for %q", got, want))
 	}
-	if len(leaf.DNSNames)+len(leaf.EmailAddresses)+len(leaf.IPAddresses) > 0 {
+	if alternativeNames(leaf) != 1 {
 		return refuse(SPIFFEIDMismatch, "the certificate has other names besides the SPIFFE ID")
 	}
 	return nil
+}
+
+// alternativeNames counts the names of all kinds, also of those that x509 does not
+// read; -1 if there is more than names.
+func alternativeNames(leaf *x509.Certificate) int {
+	for _, ext := range leaf.Extensions {
+		if !ext.Id.Equal(asn1.ObjectIdentifier{2, 5, 29, 17}) {
+			continue
+		}
+		var names []asn1.RawValue
+		if rest, err := asn1.Unmarshal(ext.Value, &names); err != nil || len(rest) > 0 {
+			return -1
+		}
+		return len(names)
+	}
+	return 0
 }
 
 func readableRoots(pems [][]byte, memo *Memo) (roots []*x509.Certificate) {
@@ -121,6 +138,12 @@ func parseCertificate(pemBytes []byte) (*x509.Certificate, error) {
 	}
 	return x509.ParseCertificate(der)
 }
+
+// ParseChain reads the certificates of a chain as Verification.Leaf does, the leaf
+// first. Whoever asks about a chain beside Leaf has to read it in the same way: what
+// two readers take for two leaves would let one of them sign for the other. Errors
+// are a *Refusal.
+func ParseChain(chainPEM []byte) ([]*x509.Certificate, error) { return parseChain(chainPEM, nil) }
 
 // parseChain reads no more certificates than a chain may have. Only issuers are
 // worth remembering.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"net/url"
 	"testing"
 	"time"
@@ -24,6 +26,26 @@ func forge(t *testing.T, ca *CA, change func(*x509.Certificate)) []byte {
 		t.Fatal(err)
 	}
 	return toPEM(certBlock, der)
+}
+
+// withOtherName adds a principal's name, as some directories read it, to the URI.
+func withOtherName(t *testing.T) func(*x509.Certificate) {
+	type otherName struct {
+		Type asn1.ObjectIdentifier
+		Name string `asn1:"explicit,tag:0,utf8"`
+	}
+	return func(c *x509.Certificate) {
+		principal, err := asn1.MarshalWithParams(otherName{asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 3}, "root@example.org"}, "tag:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		uri := asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 6, Bytes: []byte(c.URIs[0].String())}
+		value, err := asn1.Marshal([]asn1.RawValue{uri, {FullBytes: principal}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Critical: true, Value: value}}
+	}
 }
 
 func TestVerifyLeaf(t *testing.T) {
@@ -50,6 +72,7 @@ func TestVerifyLeaf(t *testing.T) {
 		"an expired stranger is a stranger":        {foreign, "n", end.Add(time.Hour), ChainUntrusted},
 		"the root does not belong into a chain":    {append(bytes.Clone(good), ca.CertificatePEM()...), "n", t0, IssuerNotConfined},
 		"a text after the leaf is refused":         {append(bytes.Clone(good), "x"...), "n", t0, CertificateUnparsable},
+		"two blocks on one line are refused":       {append(bytes.TrimSpace(good), ca.CertificatePEM()...), "n", t0, CertificateUnparsable},
 		"text is refused":                          {[]byte("x"), "n", t0, CertificateUnparsable},
 		"nothing is refused":                       {nil, "n", t0, CertificateUnparsable},
 		"the root itself is no node":               {ca.CertificatePEM(), "n", t0, CertificateIsCA},
@@ -69,6 +92,7 @@ func TestVerifyLeaf(t *testing.T) {
 		"a leaf with a name besides its URI is refused": {forge(t, ca, func(c *x509.Certificate) {
 			c.EmailAddresses = []string{"m@example.org"}
 		}), "n", t0, SPIFFEIDMismatch},
+		"a leaf with a name that x509 does not read is refused": {forge(t, ca, withOtherName(t)), "n", t0, SPIFFEIDMismatch},
 		"a leaf of another trust domain is refused": {forge(t, ca, func(c *x509.Certificate) {
 			c.URIs[0].Host = "other.example"
 		}), "n", t0, SPIFFEIDMismatch},

@@ -13,6 +13,10 @@
 //     Warnings never stand in the way of an inventory.
 //   - Total. Any bytes give an answer, in time linear in their number: no panic,
 //     no endless alias, no quadratic search.
+//   - Small. A file whose nodes stand in lists with a line for each hyphen is read
+//     node by node, and takes little memory besides its text and the inventory.
+//     What it says is what reading the whole would say; any other file is read as
+//     a whole, up to [MaxWholeBytes].
 //   - Pure. No file, clock, goroutine, logger or environment; the same bytes give
 //     the same answer. [Read] calls the function it is given and nothing else.
 //

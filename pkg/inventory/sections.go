@@ -57,7 +57,8 @@ func (w *walk) regions(s section) []fleet.Region {
 	items, ok := w.items(v)
 	w.countKnown = ok
 	var regions []fleet.Region
-	for _, item := range items {
+	for i, item := range items {
+		w.at.region = i
 		regions = append(regions, w.region(item))
 	}
 	return regions
@@ -95,6 +96,10 @@ func (w *walk) regionName(s section) string {
 
 func (w *walk) nodeList(s section) []fleet.Node {
 	v, given := s.get("nodes")
+	if b := w.blocks[v.node]; b != nil {
+		w.nodes += b.items
+		return w.pieces(b, v.path)
+	}
 	if !given {
 		return nil
 	}
@@ -104,7 +109,8 @@ func (w *walk) nodeList(s section) []fleet.Node {
 	}
 	w.nodes += len(items)
 	var nodes []fleet.Node
-	for _, item := range items {
+	for i, item := range items {
+		w.at.node = i
 		nodes = append(nodes, w.node(item))
 	}
 	return nodes
@@ -146,10 +152,10 @@ func (w *walk) nodeID(s section) fleet.NodeID {
 		return ""
 	}
 	if first, twice := w.firstID[id]; twice {
-		w.problem(TagDuplicateNodeID, v, "node id %s is given twice, first on line %d at %s", quote(text), first.line, first.path)
+		w.problem(TagDuplicateNodeID, v, "node id %s is given twice, first on line %d at %s", quote(text), first.line, first.path())
 		return id
 	}
-	w.firstID[id] = v
+	w.firstID[id] = w.spot(v.line)
 	return id
 }
 

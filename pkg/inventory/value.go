@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"gopkg.in/yaml.v3"
@@ -19,8 +20,17 @@ type walk struct {
 	// spent says that the budget ran out: nothing more is read or reported.
 	spent bool
 	// firstID and firstName say where an id or a region name was first given.
-	firstID   map[fleet.NodeID]value
+	firstID   map[fleet.NodeID]spot
 	firstName map[string]int
+	// at is the region and the node that are read now.
+	at struct{ region, node int }
+	// blocks are the nodes of regions by the empty value in their place, for a file
+	// that is read piece by piece; gaveUp is what of one cannot be read so.
+	blocks map[*yaml.Node]*block
+	gaveUp unusual
+	// durations and texts of the file that may come again.
+	durations map[string]time.Duration
+	texts     map[string]string
 	// nodes counts the entries of all node lists, broken ones included;
 	// countKnown is false when a list could not be read.
 	nodes      int
@@ -39,6 +49,13 @@ type value struct {
 	// keyLine is where its key stands, for a value in a mapping.
 	keyLine int
 }
+
+// spot is where the id of a node stands: there is one for each node.
+type spot struct{ line, region, node int32 }
+
+func (w *walk) spot(line int) spot { return spot{int32(line), int32(w.at.region), int32(w.at.node)} }
+
+func (s spot) path() string { return fmt.Sprintf("regions[%d].nodes[%d].id", s.region, s.node) }
 
 // child steps from parent to n, through an alias if n is one.
 func (w *walk) child(parent value, n *yaml.Node, path string) value {

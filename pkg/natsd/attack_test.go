@@ -26,7 +26,7 @@ func aNodeSpeaksForItselfOnly(t *testing.T, mode busconf.Mode) {
 		"fleet.presence.b", "fleet.credential.b", "fleet.request.b", "fleet.command.b", "fleet.command.a",
 		// Ids are one token each: none is a part of another, or above it.
 		"fleet.presence.a.b", "fleet.presence.a%2Fb", "fleet.presence.ab", "fleet.presence", "fleet.presence.A",
-		"fleet.events.node.a", "fleet.events.node.b", "fleet.events.plan", "fleet.events.control", "fleet.events.inventory",
+		"fleet.events.node.a", "fleet.events.node.b", "fleet.events.plan", "fleet.events.plan.a", "fleet.events.partition", "fleet.events.control", "fleet.events.inventory",
 		"fleet.actions.enroll-node.a", "fleet.trust.bundle", "fleet.trust.crl", "fleet.trust.posture", "fleet.service.planner",
 		"_INBOX.fleet.b.x", "_INBOX.fleet.~executor.x", "_INBOX.fleet.~planner.x", "_INBOX.x", "_R_.x", "x",
 		"$O.FLEET_INVENTORIES.M.x", "$KV.x.y", "$SRV.PING", "$SYS.REQ.SERVER.PING", "$SYS.REQ.USER.INFO",
@@ -295,20 +295,20 @@ func administration(stream string) []string {
 	return append(all, "$JS.API.ACCOUNT.PURGE.SERVICES", "$JS.API.SERVER.REMOVE", "$JS.API.META.LEADER.STEPDOWN", "$SYS.REQ.SERVER.PING")
 }
 
-// exceptions are what of it a planner may: snapshots are a cache, and leases must
-// be heard again after the loss of a server.
-var exceptions = []string{"$JS.API.STREAM.PURGE.OBJ_FLEET_SNAPSHOTS", "$JS.API.STREAM.LEADER.STEPDOWN.FLEET_PRESENCE"}
+// exception is what of it a planner may: leases must be heard again after the loss
+// of a server.
+const exception = "$JS.API.STREAM.LEADER.STEPDOWN.FLEET_PRESENCE"
 
 func TestNoServiceAdministersStreams(t *testing.T) { inEachMode(t, noServiceAdministersStreams) }
 
 func noServiceAdministersStreams(t *testing.T, mode busconf.Mode) {
 	b := secureBusIn(t, mode, "a")
-	streams := []string{"FLEET", "FLEET_INGEST", "FLEET_PRESENCE", "OBJ_FLEET_INVENTORIES", "OBJ_FLEET_SNAPSHOTS"}
+	streams := []string{"FLEET", "FLEET_INGEST", "FLEET_PRESENCE", "FLEET_TRUST", "OBJ_FLEET_INVENTORIES", "OBJ_FLEET_SNAPSHOTS", "KV_FLEET_TOKENS"}
 	for _, r := range busconf.Services {
 		c := b.as(r)
 		for _, s := range streams {
 			c.mustNotPublish(slices.DeleteFunc(administration(s), func(subject string) bool {
-				return r == busconf.Planner && slices.Contains(exceptions, subject)
+				return r == busconf.Planner && subject == exception
 			})...)
 			if r != busconf.Planner {
 				c.mustNotPublish("$JS.API.STREAM.CREATE." + s)
@@ -336,11 +336,11 @@ func TestEachServiceWritesOnlyWhatIsItsOwn(t *testing.T) {
 
 func eachServiceWritesOnlyWhatIsItsOwn(t *testing.T, mode busconf.Mode) {
 	b := secureBusIn(t, mode, "a")
-	b.as(busconf.Planner).mustNotPublish("fleet.events.outcome.x", "fleet.events.enforcement", "fleet.events.trust", "fleet.events.control", "fleet.command.a",
+	b.as(busconf.Planner).mustNotPublish("fleet.events.outcome.x", "fleet.events.enforcement", "fleet.events.trust", "fleet.events.control", "fleet.events.partition", "fleet.events.plan.a.b", "fleet.command.a",
 		"$JS.API.CONSUMER.CREATE.FLEET.executor", "$JS.API.CONSUMER.CREATE.FLEET.executor.fleet.actions.>", "$JS.API.CONSUMER.MSG.NEXT.FLEET.executor")
-	b.as(busconf.Executor).mustNotPublish("fleet.events.plan", "fleet.events.inventory", "fleet.events.control", "fleet.actions.enroll-node.a",
+	b.as(busconf.Executor).mustNotPublish("fleet.events.plan", "fleet.events.plan.a", "fleet.events.partition", "fleet.events.inventory", "fleet.events.control", "fleet.actions.enroll-node.a",
 		"$O.FLEET_INVENTORIES.M.x", "$O.FLEET_INVENTORIES.C.x")
-	b.as(busconf.Operator).mustNotPublish("fleet.events.plan", "fleet.events.node.a", "fleet.events.enforcement", "fleet.events.trust", "fleet.actions.enroll-node.a",
+	b.as(busconf.Operator).mustNotPublish("fleet.events.plan", "fleet.events.plan.a", "fleet.events.node.a", "fleet.events.enforcement", "fleet.events.trust", "fleet.actions.enroll-node.a",
 		"fleet.command.a", "$O.FLEET_SNAPSHOTS.M.x", "$JS.API.CONSUMER.CREATE.FLEET.executor", "$JS.API.CONSUMER.MSG.NEXT.FLEET.executor")
 	// The log takes no rollup from those who may write it.
 	appendFact(t, b.planner.Log())

@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/rs/zerolog"
+
+	"github.com/fleetfold/fleetfold/pkg/buslog"
 )
 
 // RandomPort lets the system choose a free port.
@@ -45,6 +47,10 @@ type Options struct {
 	Cluster *Cluster
 	// Logger hears the server's warnings and, at debug level, its notices.
 	Logger zerolog.Logger
+	// Refused hears of each client that was refused something, and must not wait:
+	// whoever is refused chooses how often. Logger has that at debug level then. Nil:
+	// Logger hears of it as of all errors.
+	Refused func(buslog.Refusal) `json:"-"`
 }
 
 // Cluster is one server's part in a cluster on this machine. Streams with three
@@ -83,7 +89,7 @@ func Start(o Options) (*Server, error) {
 		return nil, fmt.Errorf("start nats server: %w", err)
 	}
 	failed := make(chan string, 1)
-	ns.SetLoggerV2(&logger{log: o.Logger, fatal: failed}, false, false, false)
+	ns.SetLoggerV2(&logger{log: o.Logger, fatal: failed, refused: o.Refused}, false, false, false)
 	ns.Start()
 	s := &Server{ns: ns, options: o}
 	if err := s.awaitReady(failed); err != nil {

@@ -26,6 +26,8 @@ type secureBus struct {
 	mode   busconf.Mode
 	config busconf.Config
 	server *natsd.Server
+	// elsewhere is the URL of a server that is not in natsd; empty for server's.
+	elsewhere string
 	// planner has made the streams.
 	planner *eventlog.Bus
 	js      jetstream.JetStream
@@ -59,6 +61,13 @@ func secureBusIn(t *testing.T, mode busconf.Mode, nodes ...fleet.NodeID) *secure
 	}
 	b.js = js
 	return b
+}
+
+func (b *secureBus) url() string {
+	if b.elsewhere != "" {
+		return b.elsewhere
+	}
+	return b.server.URL()
 }
 
 func (b *secureBus) write() busdir.Report {
@@ -121,7 +130,7 @@ func (b *secureBus) tryDial(folder string, more ...nats.Option) (*client, error)
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.denied <- err.Error() }),
 	}, more...)
 	var err error
-	if c.Conn, err = nats.Connect(b.server.URL(), options...); err != nil {
+	if c.Conn, err = nats.Connect(b.url(), options...); err != nil {
 		return nil, err
 	}
 	b.t.Cleanup(c.Close)

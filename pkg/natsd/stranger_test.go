@@ -128,7 +128,7 @@ func TestNobodyIsHeardWithoutTLS(t *testing.T) { inEachMode(t, nobodyIsHeardWith
 
 func nobodyIsHeardWithoutTLS(t *testing.T, mode busconf.Mode) {
 	b := secureBusIn(t, mode, "a")
-	conn, err := net.Dial("tcp", strings.TrimPrefix(b.server.URL(), "tls://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(b.url(), "tls://"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +250,7 @@ func (b *secureBus) raw(id fleet.NodeID, line string) string {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	conn, err := net.Dial("tcp", strings.TrimPrefix(b.server.URL(), "tls://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(b.url(), "tls://"))
 	if err != nil {
 		b.t.Fatal(err)
 	}

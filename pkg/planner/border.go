@@ -129,7 +129,11 @@ func (p *Planner) admit(ctx context.Context, e *events.Event) (refusal, err erro
 	if err != nil {
 		return nil, fmt.Errorf("get inventory in force: %w", err)
 	}
-	if refusal := p.verify(e, *n.Issued, roots, inv.TrustDomain, p.desired(inv).Region(e.Node)); refusal != nil {
+	text, err := p.challenges.text(ctx, p.Log, n.Issued)
+	if err != nil {
+		return nil, fmt.Errorf("get certificate of node %s: %w", e.Node, err)
+	}
+	if refusal := p.verify(e, text, roots, inv.TrustDomain, p.desired(inv).Region(e.Node)); refusal != nil {
 		return refusal, nil
 	}
 	p.sensor.proofs[e.Node] = e
@@ -140,10 +144,10 @@ func (p *Planner) admit(ctx context.Context, e *events.Event) (refusal, err erro
 // verify asks about the region of the inventory in force: a node that was moved
 // keeps the credential that it has proved, and proves its next one by the
 // intermediate of its new region.
-func (p *Planner) verify(e *events.Event, issued projection.Credential, roots [][]byte, trustDomain, region string) error {
+func (p *Planner) verify(e *events.Event, certificate []byte, roots [][]byte, trustDomain, region string) error {
 	leaf, err := identity.Verification{
 		Roots: roots, TrustDomain: trustDomain, Node: e.Node, Region: region, Now: p.Now(),
-	}.Leaf([]byte(issued.CertificatePEM))
+	}.Leaf(certificate)
 	if err != nil {
 		return err
 	}

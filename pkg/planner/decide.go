@@ -20,18 +20,25 @@ import (
 // decision is what was decided on one fold.
 type decision struct {
 	basis, lastPlan uint64
-	inventory       projection.InventoryRef
-	given           decide.Given
+	// partition is the sequence of the one decided under; 0: none.
+	partition uint64
+	inventory projection.InventoryRef
+	given     decide.Given
 	decide.Decided
 	// cutShort says that the newest plan announced more actions than followed.
 	cutShort bool
 	// enrolsLost says that somebody is enrolled who may have come back.
 	enrolsLost bool
+	// found is the fleet in numbers, but for what is held.
+	found eventlog.FleetReport
 }
 
 // decide reconciles and publishes what is to be done now; it reports whether
 // that was anything.
 func (p *Planner) decide(ctx context.Context) (published bool, err error) {
+	if err := p.mayDecide(); err != nil {
+		return false, err
+	}
 	var ref projection.InventoryRef
 	p.View.Read(func(st *projection.State) { ref = st.Inventory() })
 	if ref.Digest == "" {
@@ -92,13 +99,17 @@ func (d decision) final() bool {
 // another inventory came into force meanwhile.
 func (p *Planner) conclude(inv *fleet.Inventory, ref projection.InventoryRef) (d decision, ok bool) {
 	p.View.Read(func(st *projection.State) {
-		if st.Inventory() != ref {
+		if st.Inventory() != ref || !st.Partition().Knows(p.Shard) {
 			return
 		}
 		ok = true
-		d = decision{basis: st.Sequence(), lastPlan: st.LastPlan(), inventory: ref, cutShort: st.InsidePlan()}
+		d = decision{
+			basis: st.Sequence(), lastPlan: st.LastPlanOf(p.Shard), partition: st.Partition().Sequence,
+			inventory: ref, cutShort: st.InsidePlan(),
+		}
 		p.Metrics.observe(st)
-		d.given = p.given(p.Now())
+		d.found = found(st)
+		d.given = p.given(st, p.Now())
 		d.Decided = p.decider.Plan(st, p.desired(inv), d.given)
 		if p.sight.regained(d.Decided, d.given.Now) { // decided as if it had been known before
 			d.given.SightSince = p.sight.since
@@ -111,9 +122,12 @@ func (p *Planner) conclude(inv *fleet.Inventory, ref projection.InventoryRef) (d
 
 // given is what this planner decides by now. The time is as the log will have
 // it, without a zone and without the clock of this process.
-func (p *Planner) given(now time.Time) decide.Given {
+func (p *Planner) given(st *projection.State, now time.Time) decide.Given {
 	now = now.Round(0).UTC()
-	g := decide.Given{Settled: p.sensor.settled(), SightSince: p.sight.since, Now: now, Safeguards: p.Safeguards, Policy: p.Policy}
+	g := decide.Given{
+		Settled: p.sensor.settled(), SightSince: p.sight.since, Now: now,
+		Safeguards: p.safeguardsOn(st), Policy: p.Policy, Shard: p.Shard,
+	}
 	if !g.Settled {
 		g.Waiting = "waiting until every present node was seen"
 		if p.sensor.caughtUp {
@@ -121,6 +135,14 @@ func (p *Planner) given(now time.Time) decide.Given {
 		}
 	}
 	return g
+}
+
+// found is what a fold says of the fleet in numbers.
+func found(st *projection.State) eventlog.FleetReport {
+	ref := st.Inventory()
+	f := eventlog.FleetReport{Sequence: st.Sequence(), Digest: ref.Digest, Generation: ref.Generation, Strict: st.StrictEnforced(), InFlight: st.Ledger().Outstanding()}
+	f.Observed, f.Present, f.Signing = st.Counts()
+	return f
 }
 
 // publish appends the plan as one batch: whole or not at all, and only if no
@@ -146,7 +168,7 @@ func (d decision) batch() ([]eventlog.Entry, fleet.PlanID) {
 	steps, at := d.Publish, d.given.Now
 	planID := engine.PlanIDFor(steps)
 	decided := d.given.Record()
-	decided.Plan, decided.Basis = planID, d.basis
+	decided.Plan, decided.Basis, decided.Partition = planID, d.basis, d.partition
 	decided.InventoryDigest, decided.Generation = d.inventory.Digest, d.inventory.Generation
 	decided.Held, decided.HeldTotal = d.Held[:min(len(d.Held), events.MaxHeldListed)], len(d.Held)
 	entries := make([]eventlog.Entry, 1, len(steps)+1)
@@ -191,6 +213,10 @@ func (p *Planner) account(d decision) {
 		}
 	}
 	p.Metrics.account(len(d.Plan.Actions), byReason)
+	found := d.found
+	found.Wanted, found.Held, found.Stuck = len(d.Plan.Actions), byReason, len(d.Stuck)
+	found.Converged = d.Plan.Empty() && found.InFlight == 0
+	p.found.Store(&found)
 	reasons := slices.Sorted(maps.Keys(byReason))
 	var counts, why []string
 	for _, reason := range reasons {

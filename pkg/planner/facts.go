@@ -32,7 +32,7 @@ func (s *sensor) facts(st *projection.State, id fleet.NodeID, now time.Time) []e
 	case s.overdue(id, now):
 		f.add(events.TypeNodeLost, &events.NodeLost{Epoch: epoch, Reason: LostNoLease})
 	}
-	s.reportBundle(&f, n, known, epoch, p)
+	s.reportBundle(&f, n, known, epoch)
 	if proof := s.proofs[id]; proof != nil && len(f.entries) == 0 {
 		delete(s.proofs, id)
 		if answers(n, proof) {
@@ -82,8 +82,16 @@ func (s *sensor) alive(f *factMaker, st *projection.State, n projection.Node, kn
 
 // reportBundle adds which trust bundle a node holds that the log knows to be
 // there. Of a node about which there is other news it is said afterwards.
-func (s *sensor) reportBundle(f *factMaker, n projection.Node, known bool, epoch uint64, p presence) {
-	if p.beat == nil || p.beat.Leaving || len(f.entries) > 0 || !known || !n.Present || n.Bundle == p.beat.Bundle {
+func (s *sensor) reportBundle(f *factMaker, n projection.Node, known bool, epoch uint64) {
+	p, seen := s.presence[f.id]
+	if !seen || p.beat == nil || p.beat.Leaving || len(f.entries) > 0 || !known || !n.Present {
+		return
+	}
+	if n.Bundle == p.beat.Bundle || p.told {
+		// Where the log has said so and says otherwise now, another sensor has
+		// heard a newer heartbeat, which this one will. If it has not, the next tells.
+		p.told, p.outlived = true, p.outlived || n.Bundle != p.beat.Bundle
+		s.presence[f.id] = p
 		return
 	}
 	if s.damp(f.id, s.reported.last(f.id), f.now) {

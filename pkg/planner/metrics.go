@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 )
@@ -36,7 +37,7 @@ func NewMetrics() *Metrics {
 	return &Metrics{
 		facts:     counters("facts_total", "Facts this planner appended, by event type.", "type"),
 		actions:   counters("actions_published_total", "Actions this planner published, by type.", "type"),
-		refused:   counters("messages_refused_total", "Messages of nodes refused at the border, by channel and reason.", "channel", "reason"),
+		refused:   counters("messages_refused_total", "What was refused at the border and, with channel bus, by the NATS server, by channel and reason.", "channel", "reason"),
 		plans:     counter("plans_published_total", "Plans this planner published."),
 		conflicts: counter("append_conflicts_total", "Appends that lost a race and were decided again."),
 		unfit:     counters("log_unfit_total", "Messages of the log that do not fit, by reason.", "reason"),
@@ -70,6 +71,11 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, c := range m.all() {
 		c.Collect(ch)
 	}
+}
+
+// RefusedOnBus counts what the NATS server refused, and the planner heard of.
+func (m *Metrics) RefusedOnBus(reason fleet.Reason, n uint64) {
+	m.refused.WithLabelValues(events.RefusedBus, string(reason)).Add(float64(n))
 }
 
 // begin counts what the fold begins with.

@@ -48,6 +48,19 @@ type pacer struct {
 	wake  time.Time
 	// fell is when the pace last became faster.
 	fell time.Time
+	// slowest is the longest interval that any node may have: a faster pace may not
+	// have reached all.
+	slowest time.Duration
+}
+
+// lostWait is the safeguard of that name for a fleet at this pace: nodes that are
+// cut off together are lost within the time between two heartbeats. Whoever wants
+// no wait has none.
+func (c *pacer) lostWait(asked time.Duration) time.Duration {
+	if asked == 0 {
+		return 0
+	}
+	return max(asked, c.slowest)
 }
 
 // paceFor is the interval in seconds at which so many nodes stay below the rate;
@@ -149,6 +162,7 @@ func (p *Planner) readPace(ctx context.Context) error {
 // by themselves if that is longer. It never listens for less than before: who has
 // not heard of a shorter lease has the longer one.
 func (p *Planner) listenFor(lease time.Duration) {
+	p.pacer.slowest = max(p.pacer.slowest, lease/events.PaceLeases)
 	p.sensor.listenFor(max(lease, p.Lease))
 }
 

@@ -4,7 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/events"
+	"github.com/fleetfold/fleetfold/pkg/projection"
 )
 
 func TestThePaceKeepsAFleetBelowItsRate(t *testing.T) {
@@ -65,5 +67,33 @@ func TestASensorListensForTheLongerLease(t *testing.T) {
 	s.listenFor(3 * lease)
 	if s.listenFor(lease); s.lease != 3*lease {
 		t.Errorf("it listens for %s", s.lease)
+	}
+}
+
+// Nodes that are cut off together are lost within the time between two heartbeats,
+// which is that of the slowest pace that any of them may still have.
+func TestTheWaitAfterALossFollowsThePace(t *testing.T) {
+	for _, c := range []struct {
+		asked time.Duration
+		paces []int
+		want  time.Duration
+	}{
+		{5 * time.Second, nil, 5 * time.Second},
+		{5 * time.Second, []int{3}, 5 * time.Second},
+		{5 * time.Second, []int{23}, 23 * time.Second},
+		{5 * time.Second, []int{23, 60, 0}, time.Minute},
+		{2 * time.Minute, []int{23}, 2 * time.Minute},
+		{0, []int{23}, 0},
+	} {
+		p := &Planner{Config: Config{Lease: lease, Safeguards: engine.DefaultSafeguards()}, sensor: newSensor(lease)}
+		p.Safeguards.LostWait = c.asked
+		for _, seconds := range c.paces {
+			p.listenFor(events.Pace{IntervalSeconds: seconds}.Lease())
+		}
+		if g := p.given(projection.New(), dawn); g.Safeguards.LostWait != c.want || p.Safeguards.LostWait != c.asked {
+			t.Errorf("asked for %s at paces of %v s: it waits for %s, want %s", c.asked, c.paces, g.Safeguards.LostWait, c.want)
+		} else if err := g.Safeguards.Validate(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -39,6 +39,9 @@ type Config struct {
 	// DefaultHeartbeatRate. nil: they are told nothing.
 	Paces         Paces
 	HeartbeatRate int
+	// Shard of the fleet that this planner decides on, while the partition in force
+	// has one of that name; empty: all of a fleet that is not divided.
+	Shard string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Metrics counts; nil means that nobody looks.
@@ -57,6 +60,9 @@ func (c *Config) Validate() error {
 	}
 	if c.HeartbeatRate < 1 || c.HeartbeatRate > MaxHeartbeatRate {
 		problems = append(problems, fmt.Errorf("heartbeat rate is %d a second, must be 1 to %d", c.HeartbeatRate, MaxHeartbeatRate))
+	}
+	if c.Shard != "" {
+		problems = append(problems, fleet.CheckShardName(c.Shard)) // Join leaves out nil
 	}
 	for _, err := range []error{c.Policy.Validate(), c.Safeguards.Validate()} {
 		if err != nil {
@@ -93,6 +99,8 @@ type Planner struct {
 	indexed *decide.Desired
 	// published counts plans; others read it.
 	published atomic.Uint64
+	// found is the fleet as the last decision found it; others read it.
+	found atomic.Pointer[eventlog.FleetReport]
 	// stuck are the needs that were logged as stuck.
 	stuck map[fleet.Action]bool
 	// cutShort is the sequence of the last plan that was reported as not whole.
@@ -100,7 +108,9 @@ type Planner struct {
 	// misfits are the messages of the log that do not fit and were not reported.
 	misfits misfits
 	sight   sight
-	pacer   pacer
+	// challenges are the certificates that wait for proof.
+	challenges challenges
+	pacer      pacer
 	// refusals puts on the log what the border refused.
 	refusals *refusals.Recorder
 	trouble  trouble
@@ -156,6 +166,10 @@ func (p *Planner) Settled() <-chan struct{} { return p.settled }
 // from any goroutine.
 func (p *Planner) Published() uint64 { return p.published.Load() }
 
+// Found is the fleet as the last decision found it; nil before the first. It may
+// be called from any goroutine, and nobody may change what it returns.
+func (p *Planner) Found() *eventlog.FleetReport { return p.found.Load() }
+
 // onStart does for the records that a snapshot stands for what onRecord does for
 // each: every observed node is news, and what was counted is counted.
 func (p *Planner) onStart(st *projection.State) {
@@ -166,6 +180,7 @@ func (p *Planner) onStart(st *projection.State) {
 func (p *Planner) onRecord(r eventlog.Record, c projection.Change) {
 	p.touched.add(c)
 	p.misfits.add(r)
+	p.challenges.add(r)
 	p.refusals.OnRecord(r)
 	p.Metrics.record(r)
 }

@@ -123,12 +123,21 @@ func TestBorderRefusesFalseProofs(t *testing.T) {
 	issued := s.issue(ca, n1)
 	s.prove(n1, n2.key, "spiffe://fleet.example/n1", issued)
 	s.prove(n1, n1.key, "spiffe://fleet.example/n2", issued)
-	other := *issued
-	other.Nonce = "00000000000000000000000000000000"
-	s.prove(n1, n1.key, "spiffe://fleet.example/n1", &other)
-	// Statements are taken in order, so the true one comes after the false.
+	for _, change := range []func(*events.CredentialIssued){
+		func(d *events.CredentialIssued) { d.Nonce = "00000000000000000000000000000000" },
+		func(d *events.CredentialIssued) { d.Serial = "00000000000000000000000000000000" },
+		func(d *events.CredentialIssued) { d.Epoch++ },
+	} {
+		other := *issued
+		change(&other)
+		s.prove(n1, n1.key, "spiffe://fleet.example/n1", &other)
+	}
+	// Only now: of statements that wait together for the log the last one counts.
+	s.refused(metrics, planner.RefusedNoChallenge, 3)
 	s.prove(n1, n1.key, "spiffe://fleet.example/n1", issued)
-	s.next(events.TypeCredentialProved)
+	if d := s.next(events.TypeCredentialProved).Event.Data.(*events.CredentialProved); d.Serial != issued.Serial || d.Nonce != issued.Nonce || d.Epoch != issued.Epoch {
+		t.Errorf("%+v counts for %+v", d, issued)
+	}
 	if err := v.CatchUp(s.ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +147,7 @@ func TestBorderRefusesFalseProofs(t *testing.T) {
 		}
 	})
 	if got := testutil.CollectAndCount(metrics, "fleetfold_messages_refused_total"); got != 3 {
-		t.Errorf("%d reasons counted for three false proofs", got)
+		t.Errorf("%d reasons counted for five false proofs", got)
 	}
 }
 

@@ -31,8 +31,10 @@ type presence struct {
 	at   int64             // when it was stored, in Unix nanoseconds
 	// agreed: the log once called the node present in the session of the beat.
 	agreed bool
+	// told: the log once named the bundle of the beat.
+	told bool
 	// outlived: the log has ended the node's life or its presence since, or has a
-	// proof that is newer. Whoever goes on beating after that is looked at again,
+	// proof or a bundle that is newer. Whoever goes on beating after that is looked at again,
 	// whether or not its session is a new one.
 	outlived bool
 }
@@ -98,7 +100,7 @@ func (s *sensor) see(sighting eventlog.Sighting) {
 	delete(s.unseen, sighting.Node)
 	delete(s.veiled, sighting.Node)
 	same := known && !before.outlived && saysTheSame(before.beat, now)
-	s.presence[sighting.Node] = presence{beat: now, at: sighting.Time.UnixNano(), agreed: same && before.agreed}
+	s.presence[sighting.Node] = presence{beat: now, at: sighting.Time.UnixNano(), agreed: same && before.agreed, told: same && before.told}
 	if !same {
 		s.agenda.add(sighting.Node)
 	}

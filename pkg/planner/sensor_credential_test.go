@@ -131,6 +131,29 @@ func TestSensorTellsOfAChangedBundle(t *testing.T) {
 	}
 }
 
+// Of two sensors one hears the heartbeat with the new bundle first and tells. The
+// other still has the one before, which is no news.
+func TestSensorsDoNotTellOfABundleInTurns(t *testing.T) {
+	c := newScene(t)
+	c.s.beginWatch(c.st, c.now)
+	beat := func(bundle string) {
+		c.beat("n", events.Heartbeat{Session: "a", KeyFingerprint: "key", Bundle: bundle})
+	}
+	beat("")
+	c.want("a first heartbeat", "node.appeared")
+	c.want("no bundle yet", "")
+	c.later(lease)
+	c.log(events.TypeNodeBundleReported, "n", &events.NodeBundleReported{Epoch: 1, Digest: "b1"}) // by the other
+	c.want("what was heard before", "")
+	beat("b1")
+	c.want("the heartbeat that the other has heard", "")
+	c.later(lease)
+	c.log(events.TypeNodeBundleReported, "n", &events.NodeBundleReported{Epoch: 1, Digest: "b2"})
+	c.want("what was heard before", "")
+	beat("b1")
+	c.want("the other one was wrong", "node.bundle-reported")
+}
+
 func TestSensorIsNotFloodedByBundles(t *testing.T) {
 	c := newScene(t)
 	c.s.beginWatch(c.st, c.now)

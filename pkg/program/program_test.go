@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -42,6 +46,57 @@ func TestAsk(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// A program that fails may say what it was given, and what it has: the error is on
+// the log then, for good.
+func TestAnErrorQuotesNoSecret(t *testing.T) {
+	const key = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIsecret\n-----END EC PRIVATE KEY-----\n"
+	for sentence, script := range map[string]string{
+		"what it was given":            "cat >&2; exit 1",
+		"as a shell traces it":         "set -x; read line; test \"$line\" = other",
+		"beyond what is quoted":        "yes because | head -c 505 >&2; cat >&2; exit 1",
+		"a key":                        "printf '" + key + "' >&2; exit 1",
+		"a key that it did not finish": "printf '" + key[:40] + "' >&2; exit 1",
+	} {
+		_, err := program.Ask(t.Context(), shell(t, script), []byte(`{"payload":"open \"secret\" sesame"}`+"\n"), time.Minute, `open "secret" sesame`)
+		if err == nil || strings.ContainsAny(err.Error(), "\n\x1b") {
+			t.Fatalf("%s: %v", sentence, err)
+		}
+		for _, word := range []string{"secret", "open", "sesame", "MHc"} {
+			if strings.Contains(strings.SplitN(err.Error(), ":", 3)[2], word) {
+				t.Errorf("%s: %v", sentence, err)
+			}
+		}
+	}
+	_, err := program.Ask(t.Context(), shell(t, `printf '\033[2J\377gone' >&2; exit 1`), nil, time.Minute)
+	if err == nil || !strings.HasSuffix(err.Error(), ": [2Jgone") {
+		t.Errorf("control characters: %q", err)
+	}
+}
+
+// What a program leaves running would be one more each time it is asked.
+func TestWhatAProgramStartsEndsWithIt(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "alive")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	alive, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alive.Close()
+	answer, err := program.Ask(t.Context(), shell(t, "exec 3>"+path+"; sleep 600 >/dev/null 2>&1 & echo yes"), nil, time.Minute)
+	if err != nil || string(answer) != "yes\n" {
+		t.Fatalf("%q, %v", answer, err)
+	}
+	// The other end is open for as long as the child lives.
+	if err := alive.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := alive.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the child of a program that has ended lives on: %d, %v", n, err)
 	}
 }
 

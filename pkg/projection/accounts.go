@@ -18,8 +18,8 @@ func kindOf(need fleet.Action) int { return int(need.Type.Phase()) - 1 }
 // change gives the account of a need another content, if change says so. It is
 // given the one that there is, and whether there is one.
 func (l *Ledger) change(need fleet.Action, change func(a *Attempts, known bool) bool) bool {
-	c := l.ids.get(need.ID)
-	if c == nil {
+	n := l.ids.find(need.ID)
+	if n < 0 {
 		a, known := l.strangers[need]
 		if !change(&a, known) {
 			return false
@@ -27,7 +27,7 @@ func (l *Ledger) change(need fleet.Action, change func(a *Attempts, known bool) 
 		l.strangers[need] = a
 		return true
 	}
-	kind := kindOf(need)
+	c, kind := l.ids.at(n), kindOf(need)
 	a, from, to := tried(c.tries, kind)
 	if !change(&a, from < to) {
 		return false
@@ -36,7 +36,7 @@ func (l *Ledger) change(need fleet.Action, change func(a *Attempts, known bool) 
 	p.b = append(p.b[:0], c.tries[:from]...)
 	p.attempts(kind, a)
 	p.b = append(p.b, c.tries[to:]...)
-	c.tries = string(p.b)
+	l.ids.change(n).tries = string(p.b)
 	return true
 }
 
@@ -45,7 +45,7 @@ func (l *Ledger) adopt(n int) {
 	if len(l.strangers) == 0 {
 		return
 	}
-	c, p := l.ids.at(n), &l.packer
+	c, p := l.ids.change(n), &l.packer
 	p.b = p.b[:0]
 	for kind, t := range fleet.ActionTypes {
 		need := fleet.Action{Type: t, ID: c.id}
@@ -67,13 +67,14 @@ func (l *Ledger) take(c *cell, list []NeedImage) {
 	c.tries = string(p.b)
 }
 
-// forget drops the account of a node whose life has ended.
-func (l *Ledger) forget(id fleet.NodeID) {
-	l.drop(l.ids.get(id), func(kind int, _ Attempts) bool { return fleet.ActionTypes[kind].ConcernsNode() })
+// forget drops the account of a node whose life has ended, in the cell with that number.
+func (l *Ledger) forget(n int) {
+	l.drop(n, func(kind int, _ Attempts) bool { return fleet.ActionTypes[kind].ConcernsNode() })
 }
 
 // drop drops the accounts of a cell for which the condition holds.
-func (l *Ledger) drop(c *cell, condition func(kind int, a Attempts) bool) {
+func (l *Ledger) drop(n int, condition func(kind int, a Attempts) bool) {
+	c := l.ids.at(n)
 	if c.tries == "" {
 		return
 	}
@@ -85,7 +86,7 @@ func (l *Ledger) drop(c *cell, condition func(kind int, a Attempts) bool) {
 		}
 	}
 	if len(p.b) < len(c.tries) {
-		c.tries = string(p.b)
+		l.ids.change(n).tries = string(p.b)
 	}
 }
 
@@ -98,10 +99,10 @@ func (l *Ledger) forgetStrangers() {
 			delete(l.strangers, need)
 		}
 	}
-	for n := range l.ids.len() {
+	for n := range l.ids.len {
 		c := l.ids.at(n)
-		if c.id != "" && c.tries != "" && !c.head().observed() && l.busy[c.id].length == 0 {
-			c.tries = ""
+		if c.id != "" && c.tries != "" && !c.observed() && l.busy[c.id].length == 0 {
+			l.ids.change(n).tries = ""
 		}
 	}
 }
@@ -115,7 +116,7 @@ func (l *Ledger) forgetFuture(generation uint64) {
 			delete(l.strangers, need)
 		}
 	}
-	for n := range l.ids.len() {
-		l.drop(l.ids.at(n), func(_ int, a Attempts) bool { return a.Generation >= generation })
+	for n := range l.ids.len {
+		l.drop(n, func(_ int, a Attempts) bool { return a.Generation >= generation })
 	}
 }

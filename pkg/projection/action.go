@@ -15,9 +15,12 @@ func (s *State) applyAction(seq uint64, at time.Time, e *events.Event) (c Change
 	if s.inventory.Generation > 0 && d.Generation > s.inventory.Generation {
 		return Change{}, true // of an inventory that is not there yet
 	}
+	if !s.actionCounts(seq) {
+		return Change{}, true
+	}
 	f := Flight{
 		Action: fleet.Action{Type: d.Type, ID: d.ID}, ID: d.Action, Sequence: seq, At: at,
-		Attempt: d.Attempt, Epoch: d.Epoch, Generation: d.Generation,
+		Attempt: d.Attempt, Epoch: d.Epoch, Generation: d.Generation, Shard: s.planned(seq),
 	}
 	if e.Step != nil {
 		f.Plan, f.Step, f.Steps, f.Basis = e.Step.Plan, e.Step.Step, e.Step.Steps, e.Step.Basis

@@ -24,11 +24,13 @@ type Change struct {
 	// Control says that something was paused, resumed or approved, or is to be
 	// rotated or retried.
 	Control bool
+	// Partition says that the fleet is divided in another way.
+	Partition bool
 }
 
 // Empty says that nothing was touched.
 func (c Change) Empty() bool {
-	return len(c.Nodes) == 0 && !c.Inventory && !c.Enforcement && !c.Trust && !c.Ledger && !c.Control
+	return len(c.Nodes) == 0 && !c.Inventory && !c.Enforcement && !c.Trust && !c.Ledger && !c.Control && !c.Partition
 }
 
 // Fact is one message of the log as the fold sees it.
@@ -62,23 +64,30 @@ func (s *State) Apply(seq uint64, at time.Time, e *events.Event) (Change, error)
 	if e == nil {
 		s.unfit++
 		s.planEnd = seq
+		s.sharing.noPlan()
 		return Change{}, nil
 	}
-	concernsNode := s.moveFence(seq, e)
 	if at.After(s.at) {
 		s.at = at
 	}
+	if changed, isFact := s.applyNodeFact(seq, at, e); isFact {
+		s.planEnd = seq
+		if !changed {
+			s.ignore(e.Type)
+			return Change{}, nil
+		}
+		return Change{Nodes: s.recent.add(seq, e.Node)}, nil
+	}
+	s.moveFence(seq, e)
 	if !e.Type.IsAction() {
 		s.planEnd = seq // a plan is one piece: whatever it announced has come or never will
+		s.sharing.noPlan()
 	}
 	change, fits := s.apply(seq, at, e)
-	if concernsNode {
-		s.keep()
-	}
 	switch {
 	case !fits:
 		s.unfit++
-	case change.Empty() && e.Type != events.TypePlanDecided:
+	case change.Empty() && (e.Type != events.TypePlanDecided || s.sharing.void):
 		s.ignore(e.Type)
 	}
 	return change, nil
@@ -97,12 +106,13 @@ func (s *State) advance(seq uint64) error {
 }
 
 // moveFence notes the sequence on the event's subject, whether or not the
-// event counts for anything: whoever appends there has to know. It says whether
-// the subject is a node's, whose record then lies on the desk.
-func (s *State) moveFence(seq uint64, e *events.Event) (concernsNode bool) {
+// event counts for anything: whoever appends there has to know.
+func (s *State) moveFence(seq uint64, e *events.Event) {
 	switch e.Type {
 	case events.TypePlanDecided:
-		s.last.plan = seq
+		s.movePlanFence(seq, e)
+	case events.TypePartitionApplied:
+		s.last.partition = seq
 	case events.TypeEnforcementEnabled, events.TypeEnforcementDisabled:
 		s.last.enforcement = seq
 	case events.TypeInventoryApplied:
@@ -112,10 +122,9 @@ func (s *State) moveFence(seq uint64, e *events.Event) (concernsNode bool) {
 		s.last.trust = seq
 	case events.TypeNodeBundleReported, events.TypeNodeAppeared, events.TypeNodeLost, events.TypeNodeLeft, events.TypeNodeRemoved,
 		events.TypeCredentialIssued, events.TypeCredentialProved, events.TypeCredentialExpired, events.TypeCredentialRevoked:
-		s.open(e.Node).last = seq
-		return true
+		_, c := s.open(e.Node)
+		c.last = seq
 	}
-	return false
 }
 
 // apply says what the event changed, and whether type and data belong together.
@@ -143,10 +152,12 @@ func (s *State) apply(seq uint64, at time.Time, e *events.Event) (c Change, fits
 	case events.TypePlanDecided:
 		d, ok := data[events.PlanDecided](e)
 		if ok {
-			s.safeguards, s.policy = d.Safeguards, d.Policy
-			s.planEnd = seq + uint64(len(d.Actions))
+			s.applyPlan(seq, d)
 		}
 		return Change{}, ok
+	case events.TypePartitionApplied:
+		changed, fits := s.applyPartition(seq, at, e)
+		return Change{Partition: changed}, fits
 	case events.TypePlanApproved, events.TypeControlPaused, events.TypeControlResumed, events.TypeRotationRequested:
 		changed, fits := s.applyControl(at, e)
 		return Change{Control: changed}, fits
@@ -160,11 +171,9 @@ func (s *State) apply(seq uint64, at time.Time, e *events.Event) (c Change, fits
 		_, ok := data[events.CheckpointSigned](e)
 		return Change{}, ok
 	}
-	changed, fits := s.applyNodeFact(at, e)
-	if changed {
-		c.Nodes = s.recent.add(seq, e.Node)
-	}
-	return c, fits
+	// A fact on a node that fits is none of those that come here.
+	d, known := events.Describe(e.Type)
+	return Change{}, known && d.Channel > events.ChannelAction
 }
 
 // data is the payload of e when it is a T, as the event's type demands.

@@ -68,22 +68,23 @@ func (s *State) Approved(id fleet.ApprovalID) (Approval, bool) {
 // if that does not name the node, it was in the approved set. It stays approved
 // while the set shrinks: what is left of an approved removal needs no other.
 func (s *State) RemovalApproved(id fleet.NodeID) bool {
-	h := s.ids.get(id).head()
-	return h.observed() && h.began <= s.control.approvedTo
+	c := s.ids.get(id)
+	return c.observed() && c.began <= s.control.approvedTo
 }
 
 // Lost says that a node is observed absent, and did not say farewell.
 func (s *State) Lost(id fleet.NodeID) bool {
-	return s.ids.get(id).head().lost()
+	return s.ids.get(id).lost()
 }
 
 // LostAt is since when a node is lost; false if it is not.
 func (s *State) LostAt(id fleet.NodeID) (since time.Time, lost bool) {
-	if !s.Lost(id) {
+	c := s.ids.get(id)
+	if !c.lost() {
 		return time.Time{}, false
 	}
-	s.read(id, func(r *record) { since = r.losses[len(r.losses)-1] })
-	return since, true
+	losses := c.more().losses
+	return losses[len(losses)-1], true
 }
 
 // maxLosses is how many losses of a node are remembered: more than any
@@ -91,26 +92,22 @@ func (s *State) LostAt(id fleet.NodeID) (since time.Time, lost bool) {
 const maxLosses = 16
 
 // noteLoss remembers a loss for the penalty.
-func (r *record) noteLoss(at time.Time) {
-	if len(r.losses) == maxLosses {
-		r.losses = slices.Clone(r.losses[1:])
+func (c *cells) noteLoss(of *cell, at time.Time) {
+	b := c.besides(of)
+	if len(b.losses) == maxLosses {
+		b.losses = slices.Delete(b.losses, 0, 1)
 	}
-	r.losses = append(r.losses, at)
+	b.losses = append(b.losses, at)
 }
 
 // FlapPenalty is 1 for each loss in the node's present life, halved by every
 // half-life that has passed since. It counts the 16 newest.
 func (s *State) FlapPenalty(id fleet.NodeID, now time.Time, halfLife time.Duration) float64 {
 	penalty := 0.0
-	if s.ids.get(id).head().flags&hasPast == 0 {
-		return penalty
+	for _, at := range s.ids.get(id).more().losses {
+		age := max(now.Sub(at), 0) // the log's clock may be ahead of the caller's
+		penalty += math.Exp2(-float64(age) / float64(halfLife))
 	}
-	s.read(id, func(r *record) {
-		for _, at := range r.losses {
-			age := max(now.Sub(at), 0) // the log's clock may be ahead of the caller's
-			penalty += math.Exp2(-float64(age) / float64(halfLife))
-		}
-	})
 	return penalty
 }
 

@@ -25,7 +25,9 @@
 //   - An inventory counts if its generation is higher than the one in force.
 //
 //   - An action is in flight from its event to its first outcome; a second
-//     outcome, or the same action again, counts for nothing.
+//     outcome, or the same action again, counts for nothing. The first outcome
+//     is one of its need, if anything is remembered then of attempts at that
+//     need at the action's epoch and generation.
 //
 //   - control.paused and control.resumed begin and end the pause of exactly
 //     their target; the first pause counts.
@@ -56,6 +58,13 @@
 //
 //   - node.bundle-reported says which trust bundle a node holds, until it says
 //     otherwise or its life ends.
+//
+//   - partition.applied divides the fleet from there on. A plan counts if the
+//     partition in force is the one that it was decided under and has its shard,
+//     and, once there was a partition, its inventory is the one in force. Any other
+//     counts for nothing, with its actions; and once there was a partition,
+//     so does an action that is not of the plan before it. The safeguards that
+//     count are those of the newest plan of the rest.
 //
 //   - message.refused counts for nothing; it is there for people.
 //

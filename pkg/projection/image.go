@@ -12,7 +12,7 @@ import (
 // FoldVersion names the rules of the fold. It is one more whenever the same log
 // would give another Image: when a rule changes, when an event type is added,
 // when an Image says more than before. An Image of another version is of no use.
-const FoldVersion = 4
+const FoldVersion = 6
 
 // Image is a State as plain values, for a snapshot. Equal states have equal
 // images, however they were reached, and nothing that a State answers now or
@@ -63,6 +63,8 @@ type Image struct {
 	Unfit   int
 	// Flights in stream order.
 	Flights []Flight
+	// Sharing is of planners that share the fleet.
+	Sharing SharingImage
 }
 
 // IDImage is what is kept of one id.
@@ -133,6 +135,7 @@ func (s *State) fleetImage() Image {
 		Safeguards: s.safeguards, Policy: s.policy,
 		LastPlan: s.last.plan, LastEnforcement: s.last.enforcement, LastInventory: s.last.inventory, LastTrust: s.last.trust,
 		PlanEnd: s.planEnd, Ignored: s.ignoredCounts(), Unfit: s.unfit, Flights: s.ledger.Flights(),
+		Sharing: s.sharingImage(),
 	}
 }
 

@@ -103,32 +103,40 @@ var kept = map[string]string{
 	"State.inventory": "Inventory", "State.trust": "below", "State.posture": "Posture", "State.at": "At", "State.revoked": "below", "State.enforcement": "Enforcement", "State.control": "below",
 	"State.safeguards": "Safeguards", "State.policy": "Policy", "State.rotations": "Rotations", "State.last": "below", "State.ignored": "Ignored", "State.unfit": "Unfit", "State.planEnd": "PlanEnd",
 
-	"observed.state": "StrictEnforced; the nodes follow from IDs", "observed.order": "order of IDs", "observed.holes": "none in an image", "observed.ids": "the State's", "State.desk": "holds what is in IDs, for a moment",
+	"observed.state": "StrictEnforced; the nodes follow from IDs", "observed.order": "order of IDs", "observed.holes": "none in an image", "observed.ids": "the State's", "observed.asked": "memory only", "observed.slots": "from the order of IDs",
 	"observed.mu": "guards only", "observed.living": "from IDs", "observed.present": "from IDs", "observed.signing": "from IDs", "State.recent": "a convenience of whoever follows this State",
-	"Ledger.ids": "the State's", "Ledger.flights": "Flights", "Ledger.byID": "from Flights", "Ledger.busy": "from Flights", "Ledger.phases": "from Flights", "Ledger.strangers": "IDs.Attempts", "Ledger.packer": "memory only",
+	"Ledger.ids": "the State's", "Ledger.flights": "Flights", "Ledger.byID": "from Flights", "Ledger.busy": "from Flights", "Ledger.phases": "from Flights", "Ledger.strangers": "IDs.Attempts", "Ledger.packer": "memory only", "Ledger.shards": "from Flights",
 	"control.pauses": "Pauses", "control.approvals": "Approvals", "control.approvedTo": "ApprovedTo",
-	"fences.plan": "LastPlan", "fences.enforcement": "LastEnforcement", "fences.inventory": "LastInventory", "fences.trust": "LastTrust",
-	"record.epoch": "IDs.Epoch", "record.last": "IDs.Last", "record.removedAt": "IDs.RemovedAt", "record.node": "IDs.Node",
-	"record.earlier": "IDs.Earlier", "record.id": "IDs.ID", "record.at": "a number of this State only",
-	"record.body": "memory of node", "record.first": "memory of node", "record.second": "memory of node",
+	"fences.plan": "LastPlan", "fences.enforcement": "LastEnforcement", "fences.inventory": "LastInventory", "fences.trust": "LastTrust", "fences.partition": "Sharing.LastPartition",
+	"State.sharing": "below", "sharing.partition": "Sharing.Partition", "sharing.lastPlans": "Sharing.LastPlans", "sharing.shard": "Sharing.PlanShard", "sharing.void": "Sharing.PlanVoid",
+	"cell.id": "IDs.ID", "cell.last": "IDs.Last", "cell.epoch": "IDs.Epoch", "cell.began": "IDs.Node", "cell.provedAt": "IDs.Node",
+	"cell.held": "IDs.Node", "cell.tries": "IDs.Attempts", "cell.beside": "below", "cell.bundle": "IDs.Node", "cell.apart": "IDs.Node",
+	"cell.key": "IDs.Node", "cell.session": "IDs.Node", "cell.has": "IDs.Node",
+	"beside.era": "says who may change it", "beside.removedAt": "IDs.RemovedAt", "beside.losses": "IDs.Losses", "beside.earlier": "IDs.Earlier",
+	"beside.firstEnd": "follows from earlier", "beside.marks": "follows from earlier", "beside.key": "IDs.Node", "beside.session": "IDs.Node", "beside.bundle": "IDs.Node", "beside.provedAt": "IDs.Node",
+	"credential.notBefore": "IDs.Node", "credential.notAfter": "IDs.Node", "credential.at": "IDs.Node", "credential.sequence": "IDs.Node",
+	"credential.odd": "IDs.Node", "credential.issuer": "IDs.Node",
+	"credential.serial": "IDs.Node", "credential.nonce": "IDs.Node", "credential.own": "IDs.Node",
 	"trust.issuers": "Issuers", "trust.roots": "from Issuers", "trust.bundles": "Bundles", "trust.rotations": "IssuerSteps", "trust.changed": "LastBundle",
 	"revocations.byEnd": "Revoked", "revocations.last": "LastRevoked", "revocations.dropped": "RevokedDropped",
-	"record.slot": "from the order of IDs", "record.losses": "IDs.Losses",
 }
 
 func TestNoFieldOfAStateIsForgotten(t *testing.T) {
 	state := reflect.TypeFor[projection.State]()
 	parts := []reflect.Type{state}
-	for _, name := range []string{"observed", "ledger", "control", "last", "trust", "revoked"} {
+	for _, name := range []string{"observed", "ledger", "control", "last", "trust", "revoked", "sharing"} {
 		f, ok := state.FieldByName(name)
 		if !ok {
 			t.Fatalf("State has no %s any more", name)
 		}
 		parts = append(parts, f.Type)
 	}
-	desk, _ := state.FieldByName("desk")
-	record, _ := desk.Type.FieldByName("record")
-	parts = append(parts, record.Type)
+	ids, _ := state.FieldByName("ids")
+	pieces, _ := ids.Type.Elem().FieldByName("list")
+	cell := pieces.Type.Elem().Elem()
+	held, _ := cell.FieldByName("held")
+	beside, _ := cell.FieldByName("beside")
+	parts = append(parts, cell, held.Type, beside.Type.Elem())
 	image := reflect.TypeFor[projection.Image]()
 	for _, part := range parts {
 		for i := range part.NumField() {

@@ -27,24 +27,6 @@ func (v *revocations) sorted() []Revoked {
 	return all
 }
 
-func (r *record) earlierImages() []EarlierImage {
-	if len(r.earlier) == 0 {
-		return nil
-	}
-	list := make([]EarlierImage, len(r.earlier))
-	for i, c := range r.earlier {
-		list[i] = EarlierImage{Serial: c.serial, Issuer: c.issuer, KeyFingerprint: c.key, NotAfter: c.notAfter}
-	}
-	return list
-}
-
-func (i *IDImage) earlier(list []certificate) []certificate {
-	for _, e := range i.Earlier {
-		list = append(list, certificate{serial: e.Serial, issuer: e.Issuer, key: e.KeyFingerprint, notAfter: e.NotAfter})
-	}
-	return list
-}
-
 func (s *State) restoreTrust(img *Image) error {
 	t := &s.trust
 	for n := range img.Issuers {

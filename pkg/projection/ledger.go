@@ -23,6 +23,8 @@ type Flight struct {
 	Epoch, Generation, Basis uint64
 	// At is when the log stored the action.
 	At time.Time
+	// Shard whose planner published it; empty in a fleet that was one then.
+	Shard string
 }
 
 // Attempts is what was tried for one need, at one epoch and generation.
@@ -55,6 +57,7 @@ type Ledger struct {
 	strangers map[fleet.Action]Attempts
 	packer    packer
 	phases    phases
+	shards    map[string]int // how many flights of each
 }
 
 // queue is the flights of one node: nearly always one.
@@ -70,11 +73,15 @@ func newLedger(ids *cells) Ledger {
 		busy:      make(map[fleet.NodeID]queue),
 		strangers: make(map[fleet.Action]Attempts),
 		phases:    make(phases),
+		shards:    make(map[string]int),
 	}
 }
 
 // Outstanding is how many actions are in flight.
 func (l *Ledger) Outstanding() int { return len(l.flights) }
+
+// OutstandingOf is how many actions of a shard are in flight.
+func (l *Ledger) OutstandingOf(shard string) int { return l.shards[shard] }
 
 // Flights lists the actions in flight, in stream order.
 func (l *Ledger) Flights() []Flight {
@@ -106,7 +113,7 @@ func (l *Ledger) InFlight(id fleet.NodeID) (fleet.ActionID, fleet.ActionType, bo
 
 // Epoch is the present epoch of a node id, 1 for one never heard of. The fleet,
 // the empty id, has one life only.
-func (l *Ledger) Epoch(id fleet.NodeID) uint64 { return l.ids.get(id).head().epoch }
+func (l *Ledger) Epoch(id fleet.NodeID) uint64 { return l.ids.get(id).epochNow() }
 
 // Attempts is what was tried for a need, at the newest epoch and generation it
 // was tried at. The zero value means never.
@@ -152,6 +159,7 @@ func (l *Ledger) fly(f Flight) {
 	l.flights = append(l.flights, &f)
 	l.byID[f.ID] = &f
 	l.phases.add(&f, 1)
+	l.shards[f.Shard]++
 	q := l.busy[f.Action.ID]
 	if q.length++; q.oldest == nil {
 		q.oldest = &f
@@ -172,6 +180,9 @@ func (l *Ledger) land(id fleet.ActionID) *Flight {
 	})
 	l.flights = slices.Delete(l.flights, at, at+1)
 	l.phases.add(f, -1)
+	if l.shards[f.Shard]--; l.shards[f.Shard] == 0 {
+		delete(l.shards, f.Shard)
+	}
 	l.dequeue(f)
 	return f
 }

@@ -137,7 +137,9 @@ func (l line) fleetFact() *events.Event {
 	case "retry":
 		return l.retry()
 	case "plan":
-		return &events.Event{Type: events.TypePlanDecided, Data: &events.PlanDecided{Plan: fleet.PlanID(l.who)}}
+		return l.plan()
+	case "partition":
+		return &events.Event{Type: events.TypePartitionApplied, Data: &events.PartitionApplied{Partition: l.partition(), Actor: "kim"}}
 	}
 	return nil
 }

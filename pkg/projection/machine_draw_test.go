@@ -66,6 +66,8 @@ func blank(t events.Type) events.Payload {
 		return &events.RotationRequested{}
 	case events.TypeRetryRequested:
 		return &events.RetryRequested{}
+	case events.TypePartitionApplied:
+		return &events.PartitionApplied{}
 	case events.TypeActionSucceeded:
 		return &events.ActionSucceeded{}
 	case events.TypeActionFailed:
@@ -126,13 +128,13 @@ func (m *foldMachine) draw(t *rapid.T, kind events.Type) *events.Event {
 }
 
 // drawIssued mostly gives a certificate with a serial of its own, as issuers see
-// to; else it repeats the newest.
+// to; else it repeats the newest, whatever text stands there.
 func (m *foldMachine) drawIssued(t *rapid.T, id fleet.NodeID, d *events.CredentialIssued) {
 	if n, ok := m.log.node(id); ok && n.Issued != nil && !mostly(t, "another certificate") {
 		c := n.Issued
 		*d = events.CredentialIssued{
 			Epoch: c.Epoch, Serial: c.Serial, Nonce: c.Nonce, KeyFingerprint: c.KeyFingerprint, Issuer: c.Issuer,
-			NotBefore: c.NotBefore, NotAfter: c.NotAfter, CertificatePEM: c.CertificatePEM,
+			NotBefore: c.NotBefore, NotAfter: c.NotAfter, CertificatePEM: pick(t, "pem", "p", "q"),
 		}
 		return
 	}
@@ -168,7 +170,9 @@ func (m *foldMachine) drawOfFleet(t *rapid.T, e *events.Event) {
 	case *events.EnforcementDisabled:
 		d.Action = pick[fleet.ActionID](t, "by", "f1", "f2")
 	case *events.PlanDecided:
-		d.Safeguards.RemovalMin = rapid.IntRange(0, 9).Draw(t, "removal_min")
+		m.drawPlan(t, d)
+	case *events.PartitionApplied:
+		*d = events.PartitionApplied{Partition: drawPartition(t), Actor: "kim", Note: pick(t, "note", "", "storm")}
 	case *events.PlanApproved:
 		in := m.log.inventory().Sequence
 		*d = events.PlanApproved{Approval: pick[fleet.ApprovalID](t, "approval", "r1", "r2"), Actor: pick(t, "actor", "kim", "lee"),

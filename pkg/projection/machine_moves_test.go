@@ -29,9 +29,11 @@ func (m *foldMachine) moves() map[string]func(*rapid.T) {
 		"only enforcement": func(t *rapid.T) {
 			m.tellOne(t, events.TypeEnforcementEnabled, events.TypeEnforcementDisabled)
 		},
+		"a partition":           func(t *rapid.T) { m.tellOne(t, events.TypePartitionApplied) },
 		"a refusal":             func(t *rapid.T) { m.tellOne(t, events.TypeMessageRefused) },
 		"a checkpoint":          func(t *rapid.T) { m.tellOne(t, events.TypeCheckpointSigned) },
 		"a plan":                m.plan,
+		"planners that share":   m.shared,
 		"a node learns to sign": m.signs,
 		"a node flaps":          m.flaps,
 		"another life":          m.livesAgain,
@@ -56,7 +58,7 @@ func (m *foldMachine) misfit(t *rapid.T) {
 	case 0:
 		m.tell(t, nil, "")
 	case 1:
-		m.tell(t, nil, pick(t, "subject", subjects.Plan(), subjects.Enforcement(), subjects.Inventory(), subjects.Trust(),
+		m.tell(t, nil, pick(t, "subject", subjects.Plan(), "fleet.events.partition", "fleet.events.plan.a", "fleet.events.plan.b.c", subjects.Enforcement(), subjects.Inventory(), subjects.Trust(),
 			subjects.Control(), subjects.Node("n1"), subjects.Node("n2"), "fleet.events.node.not%canonical", "fleet.actions.enroll-node.n1"))
 	case 2:
 		e.Data = nil

@@ -25,6 +25,8 @@ type foldMachine struct {
 	count map[string]int // what counted for nothing, by type
 	// silent: the oracle is not asked; the machine only makes histories.
 	silent bool
+	dress  dress
+	held   []held
 }
 
 // answers is all that a state is asked for decisions, told of the few ids that
@@ -42,6 +44,8 @@ type answers struct {
 	Flights     []projection.Flight
 	Attempts    map[fleet.Action]projection.Attempts
 	Nodes       map[fleet.NodeID]nodeAnswers
+	Partition   projection.PartitionRef
+	Outstanding map[string]int
 }
 
 type nodeAnswers struct {
@@ -68,6 +72,8 @@ type place struct {
 
 	Plan, Enforcement, Inventory, Trust uint64
 	Nodes                               map[fleet.NodeID]uint64
+	Partition                           uint64
+	Plans                               map[string]uint64 // by shard
 }
 
 const lawHalfLife = 3 * time.Second
@@ -84,6 +90,10 @@ func answersOf(s *projection.State) answers {
 	}
 	for _, root := range s.Trust() {
 		a.Trust = append(a.Trust, string(root))
+	}
+	a.Partition, a.Outstanding = s.Partition(), make(map[string]int)
+	for _, shard := range shards {
+		a.Outstanding[shard] = s.Ledger().OutstandingOf(shard)
 	}
 	for _, need := range needs(lawIDs) {
 		a.Attempts[need] = s.Ledger().Attempts(need)
@@ -115,6 +125,10 @@ func (c chronicle) answers() answers {
 		Attempts: map[fleet.Action]projection.Attempts{}, Nodes: map[fleet.NodeID]nodeAnswers{},
 	}
 	a.Observed.StrictEnforced, a.Enforcement = c.enforcement()
+	a.Partition, a.Outstanding = c.partition(), map[string]int{"": 0, "a": 0, "b": 0, "c": 0}
+	for _, f := range a.Flights {
+		a.Outstanding[f.Shard]++
+	}
 	for _, target := range targets { // the fleet, then regions, then nodes
 		if p, paused := c.paused(target); paused {
 			a.Pauses = append(a.Pauses, p)
@@ -157,6 +171,10 @@ func placeOf(s *projection.State) place {
 		Plan: s.LastPlan(), Enforcement: s.LastEnforcement(), Inventory: s.LastInventory(), Trust: s.LastTrust(),
 		Nodes: map[fleet.NodeID]uint64{},
 	}
+	p.Partition, p.Plans = s.LastPartition(), make(map[string]uint64)
+	for _, shard := range shards {
+		p.Plans[shard] = s.LastPlanOf(shard)
+	}
 	for _, id := range everyone {
 		p.Nodes[id] = s.LastNode(id)
 	}
@@ -169,6 +187,10 @@ func (c chronicle) place(ignored map[string]int) place {
 		Plan: c.lastOn(subjects.Plan()), Enforcement: c.lastOn(subjects.Enforcement()),
 		Inventory: c.lastOn(subjects.Inventory()), Trust: c.lastOn(subjects.Trust()), Nodes: map[fleet.NodeID]uint64{},
 	}
+	p.Partition, p.Plans = c.lastOn("fleet.events.partition"), map[string]uint64{"": p.Plan}
+	for _, shard := range shards[1:] {
+		p.Plans[shard] = c.lastOn("fleet.events.plan." + shard)
+	}
 	for _, id := range everyone {
 		p.Nodes[id] = c.lastOn(subjects.Node(id))
 	}
@@ -178,6 +200,9 @@ func (c chronicle) place(ignored map[string]int) place {
 // tell hands the next message to both. With a subject and no event it is
 // skipped.
 func (m *foldMachine) tell(t *rapid.T, e *events.Event, subject string) {
+	if e != nil {
+		m.dress.on(e)
+	}
 	seq := uint64(len(m.log) + 1)
 	next := message{seq: seq, at: storedAt(seq), event: e, subject: subject, fits: fits(e)}
 	m.log = append(m.log, next)
@@ -200,12 +225,23 @@ func (m *foldMachine) tell(t *rapid.T, e *events.Event, subject string) {
 	before.passTime(m.facts)
 	before.Revoked = stillRevoked(before.Revoked, next.at)
 	same := reflect.DeepEqual(before, m.facts)
-	if same && next.fits && !next.is(events.TypePlanDecided) {
+	if same && next.fits && (!next.is(events.TypePlanDecided) || !m.log.counts(next)) {
 		m.count[string(e.Type)]++
 	}
 	m.compare(t, "facts", m.facts, answersOf(m.state))
 	m.compare(t, "place", m.log.place(m.count), placeOf(m.state))
 	m.compare(t, "change", next.change(same), change)
+	m.compare(t, "standings", standingsByID(m.state), slices.AppendSeq([]projection.Standing{}, m.state.Standings()))
+}
+
+// standingsByID asks for each of the observed nodes by itself.
+func standingsByID(s *projection.State) []projection.Standing {
+	list := []projection.Standing{}
+	for _, n := range s.Observed().Nodes {
+		one, _ := s.Standing(n.ID)
+		list = append(list, one)
+	}
+	return list
 }
 
 // passTime takes over what changes although nothing happens.
@@ -236,6 +272,8 @@ func (m message) change(same bool) (c projection.Change) {
 		c.Ledger = true
 	case m.is(events.TypeControlPaused, events.TypeControlResumed, events.TypePlanApproved, events.TypeRotationRequested, events.TypeRetryRequested):
 		c.Control = true
+	case m.is(events.TypePartitionApplied):
+		c.Partition = true
 	default:
 		c.Inventory = m.is(events.TypeInventoryApplied)
 		c.Trust = m.is(events.TypeTrustPublished)
@@ -262,13 +300,15 @@ func (m *foldMachine) compare(t *rapid.T, what string, want, got any) {
 
 func TestTheFoldAgreesWithANaiveOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := &foldMachine{state: projection.New(), count: map[string]int{}}
+		m := &foldMachine{state: projection.New(), count: map[string]int{}, dress: drawDress(t)}
 		m.facts = m.log.answers()
 		moves := m.moves()
 		for _, name := range slices.Sorted(maps.Keys(moves)) {
 			moves[name+", again"] = moves[name] // so that "anything" and misfits stay the smaller part
 		}
-		moves["anything"], moves["a misfit"] = m.anything, m.misfit
+		moves["anything"], moves["a misfit"], moves["hold still"] = m.anything, m.misfit, m.hold
 		t.Repeat(moves)
+		m.checkHeld(t)
+		m.checkRestored(t)
 	})
 }

@@ -9,106 +9,141 @@ import (
 // firstEpoch is the epoch of an id's first life.
 const firstEpoch = 1
 
-// applyNodeFact handles the facts on a node's subject. A fact of another epoch
-// than the present one counts for nothing, and only node.appeared counts for a
-// node that is not observed.
-func (s *State) applyNodeFact(at time.Time, e *events.Event) (changed, fits bool) {
-	switch e.Type {
-	case events.TypeNodeAppeared:
-		d, ok := data[events.NodeAppeared](e)
-		return ok && s.appear(at, e, d), ok
-	case events.TypeNodeLost:
-		d, ok := data[events.NodeLost](e)
-		return ok && s.lose(at, s.living(d.Epoch)), ok
-	case events.TypeNodeLeft:
-		d, ok := data[events.NodeLeft](e)
-		return ok && s.leave(s.living(d.Epoch)), ok
-	case events.TypeNodeRemoved:
-		d, ok := data[events.NodeRemoved](e)
-		return ok && s.remove(at, s.living(d.Epoch)), ok
-	case events.TypeCredentialIssued:
-		d, ok := data[events.CredentialIssued](e)
-		return ok && s.issue(at, s.living(d.Epoch), d), ok
-	case events.TypeCredentialProved:
-		d, ok := data[events.CredentialProved](e)
-		return ok && s.prove(at, s.living(d.Epoch), d), ok
-	case events.TypeCredentialExpired:
-		d, ok := data[events.CredentialExpired](e)
-		return ok && s.void(s.living(d.Epoch), d.Serial), ok
-	case events.TypeCredentialRevoked:
-		d, ok := data[events.CredentialRevoked](e)
-		return ok && s.revoke(at, s.living(d.Epoch), d.Serial), ok
-	case events.TypeNodeBundleReported:
-		d, ok := data[events.NodeBundleReported](e)
-		return ok && s.reportBundle(s.living(d.Epoch), d), ok
+// applyNodeFact handles the facts on a node's subject whose data fit their type;
+// it says whether the event is one. A fact of another epoch than the present one
+// counts for nothing, and only node.appeared counts for a node that is not observed.
+func (s *State) applyNodeFact(seq uint64, at time.Time, e *events.Event) (changed, isFact bool) {
+	epoch, isFact := epochOf(e)
+	if !isFact {
+		return false, false
 	}
-	// Registered, but not a type of the log.
-	_, known := events.Describe(e.Type)
-	return false, known
+	n, c := s.open(e.Node)
+	c.last = seq
+	if c.epoch != epoch {
+		return false, true
+	}
+	before := c.has
+	if d, appears := e.Data.(*events.NodeAppeared); appears {
+		changed = s.appear(at, c, d)
+	} else if c.observed() {
+		changed = s.applyToNode(at, c, e)
+	}
+	s.observed.move(n, before, c)
+	return changed, true
 }
 
-// living is the record of the event's node, which is on the desk, nil unless it
-// is observed and in that epoch.
-func (s *State) living(epoch uint64) *record {
-	if r := &s.desk.record; r.node != nil && r.epoch == epoch {
-		return r
+// epochOf is the epoch that a fact on a node's subject is of.
+func epochOf(e *events.Event) (epoch uint64, isFact bool) {
+	switch d := e.Data.(type) {
+	case *events.NodeAppeared:
+		if d != nil {
+			return d.Epoch, e.Type == events.TypeNodeAppeared
+		}
+	case *events.NodeLost:
+		if d != nil {
+			return d.Epoch, e.Type == events.TypeNodeLost
+		}
+	case *events.NodeLeft:
+		if d != nil {
+			return d.Epoch, e.Type == events.TypeNodeLeft
+		}
+	case *events.NodeRemoved:
+		if d != nil {
+			return d.Epoch, e.Type == events.TypeNodeRemoved
+		}
+	case *events.CredentialIssued:
+		if d != nil {
+			return d.Epoch, e.Type == events.TypeCredentialIssued
+		}
+	case *events.CredentialProved:
+		if d != nil {
+			return d.Epoch, e.Type == events.TypeCredentialProved
+		}
+	case *events.CredentialExpired:
+		if d != nil {
+			return d.Epoch, e.Type == events.TypeCredentialExpired
+		}
+	case *events.CredentialRevoked:
+		if d != nil {
+			return d.Epoch, e.Type == events.TypeCredentialRevoked
+		}
+	case *events.NodeBundleReported:
+		if d != nil {
+			return d.Epoch, e.Type == events.TypeNodeBundleReported
+		}
 	}
-	return nil
+	return 0, false
 }
 
-func (s *State) appear(at time.Time, e *events.Event, d *events.NodeAppeared) bool {
-	r := &s.desk.record
-	if r.epoch != d.Epoch || e.Node == "" {
-		return false
-	}
-	if r.node == nil {
-		r.body = life{Node: Node{ID: r.id, Present: true, Began: s.sequence, Epoch: d.Epoch, Session: d.Session, KeyFingerprint: d.KeyFingerprint}}
-		r.node = &r.body
-		s.observed.add(r)
+// applyToNode applies what was said of a node that is observed, in its epoch.
+func (s *State) applyToNode(at time.Time, c *cell, e *events.Event) (changed bool) {
+	switch d := e.Data.(type) {
+	case *events.CredentialIssued:
+		return s.issue(at, c, d)
+	case *events.CredentialProved:
+		return s.prove(at, c, d)
+	case *events.NodeLost:
+		return s.lose(at, c)
+	case *events.NodeLeft:
+		return leave(c)
+	case *events.NodeRemoved:
+		s.remove(at, c)
 		return true
+	case *events.CredentialExpired:
+		return s.void(c, d.Serial)
+	case *events.CredentialRevoked:
+		return s.revoke(at, c, d.Serial)
+	case *events.NodeBundleReported:
+		return s.reportBundle(c, d)
 	}
-	n := r.node
-	if n.Present && n.Session == d.Session && n.KeyFingerprint == d.KeyFingerprint {
+	return false
+}
+
+func (s *State) appear(at time.Time, c *cell, d *events.NodeAppeared) bool {
+	if c.id == "" {
 		return false
 	}
-	n.Present, n.Lost, n.Session, n.KeyFingerprint = true, false, d.Session, d.KeyFingerprint
-	// A node with another key cannot sign with what the old key was given.
-	s.revokeAll(at, r, func(c certificate) bool { return c.key != d.KeyFingerprint })
-	n.keep(n.issued.ofKey(d.KeyFingerprint), n.proved.ofKey(d.KeyFingerprint))
-	s.observed.update(r)
+	key, session := fingerprintOf(d.KeyFingerprint), sessionOf(d.Session)
+	if !c.observed() {
+		c.has, c.began = hasNode, s.sequence
+	} else {
+		sameKey := c.keyIs(&key, d.KeyFingerprint)
+		if c.present() && sameKey && c.sessionIs(&session, d.Session) {
+			return false
+		}
+		s.rekey(at, c, d.KeyFingerprint, sameKey)
+	}
+	c.set(isPresent, true)
+	c.set(isLost, false)
+	s.ids.name(c, &key, d.KeyFingerprint, &session, d.Session)
 	return true
 }
 
 // lose makes a node absent that did not say farewell.
-func (s *State) lose(at time.Time, r *record) bool {
-	if !s.leave(r) {
+func (s *State) lose(at time.Time, c *cell) bool {
+	if !leave(c) {
 		return false
 	}
-	r.node.Lost = true
-	r.noteLoss(at)
+	c.set(isLost, true)
+	s.ids.noteLoss(c, at)
 	return true
 }
 
 // leave makes a node absent; it keeps its credential.
-func (s *State) leave(r *record) bool {
-	if r == nil || !r.node.Present {
+func leave(c *cell) bool {
+	if !c.present() {
 		return false
 	}
-	r.node.Present = false
-	s.observed.update(r)
+	c.set(isPresent, false)
 	return true
 }
 
 // remove ends a life: whatever was said in its epoch counts for nothing from
 // here on, even if it arrives later.
-func (s *State) remove(at time.Time, r *record) bool {
-	if r == nil {
-		return false
-	}
-	s.revokeAll(at, r, func(certificate) bool { return true })
-	s.observed.remove(r)
-	s.ledger.forget(r.id)
-	r.node, r.removedAt, r.losses = nil, at, nil
-	r.epoch++
-	return true
+func (s *State) remove(at time.Time, c *cell) {
+	s.revokeAll(at, c, func(*certificate) bool { return true })
+	s.ids.end(c)
+	s.ids.besides(c).removedAt = at
+	s.ledger.forget(s.ids.last)
+	c.epoch++
 }

@@ -9,49 +9,62 @@ import (
 // hole is no number of a cell.
 const hole = 1<<32 - 1
 
-// observed keeps the ObservedState in order of first appearance. A removal
-// only leaves a hole, so that it costs the same in a fleet of any size; the
-// holes are closed when somebody looks, or when they are the greater part.
+// observed keeps who is observed, in order of first appearance. A removal only
+// leaves a hole, so that it costs the same in a fleet of any size; the holes are
+// closed when somebody looks, or when they are the greater part. The
+// ObservedState is made when somebody asks for it, and kept from then on.
 type observed struct {
-	// mu lets many who only read close the holes: state, order, holes and the
-	// cells' slots are not to be read without it by any of them.
+	// mu lets many who only read close the holes: nothing but the counts is to be
+	// read without it by any of them.
 	mu    sync.Mutex
 	state fleet.ObservedState
+	asked bool // state has the nodes
 	ids   *cells
-	order []uint32 // numbers of cells, of the same length as state.Nodes
-	holes int      // among them
+	order []uint32 // numbers of cells; of the same length as state.Nodes, if asked
+	slots []uint32 // by number of a cell: its place in order
+	holes int      // in order
 	// living counts the nodes, present and signing those that are and that can.
 	living, present, signing int
 }
 
-func (o *observed) add(r *record) {
-	r.slot = len(o.order)
-	o.order = append(o.order, uint32(r.at))
-	o.state.Nodes = append(o.state.Nodes, r.node.observed())
-	o.living++
-	o.count(&o.state.Nodes[r.slot], 1)
-}
-
-func (o *observed) update(r *record) {
-	have := &o.state.Nodes[r.slot]
-	o.count(have, -1)
-	*have = r.node.observed()
-	o.count(have, 1)
-}
-
-func (o *observed) count(n *fleet.ObservedNode, by int) {
-	if n.Present {
-		o.present += by
+// move takes note that there is now something else of the cell with that number.
+func (o *observed) move(n int, before uint8, c *cell) {
+	if before == c.has {
+		return
 	}
-	if n.CanSign {
-		o.signing += by
+	o.living += bit(c.has, hasNode) - bit(before, hasNode)
+	o.present += bit(c.has, isPresent) - bit(before, isPresent)
+	o.signing += bit(c.has, hasProved) - bit(before, hasProved)
+	switch {
+	case before&hasNode == 0:
+		o.add(n, c)
+	case !c.observed():
+		o.remove(n)
+	case o.asked:
+		o.state.Nodes[o.slots[n]] = c.seen()
 	}
 }
 
-func (o *observed) remove(r *record) {
-	o.living--
-	o.count(&o.state.Nodes[r.slot], -1)
-	o.order[r.slot] = hole
+func bit(of, what uint8) int {
+	if of&what != 0 {
+		return 1
+	}
+	return 0
+}
+
+func (o *observed) add(n int, c *cell) {
+	for len(o.slots) < o.ids.len {
+		o.slots = append(o.slots, hole)
+	}
+	o.slots[n] = uint32(len(o.order))
+	o.order = append(o.order, uint32(n))
+	if o.asked {
+		o.state.Nodes = append(o.state.Nodes, c.seen())
+	}
+}
+
+func (o *observed) remove(n int) {
+	o.order[o.slots[n]] = hole
 	o.holes++
 	if o.holes > len(o.order)/2 {
 		o.compact()
@@ -64,7 +77,24 @@ func (o *observed) get() *fleet.ObservedState {
 	if o.holes > 0 {
 		o.compact()
 	}
+	if !o.asked {
+		o.asked = true
+		o.state.Nodes = make([]fleet.ObservedNode, len(o.order))
+		for i, n := range o.order {
+			o.state.Nodes[i] = o.ids.at(int(n)).seen()
+		}
+	}
 	return &o.state
+}
+
+// numbers of the cells of those who are observed, for who only reads.
+func (o *observed) numbers() []uint32 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.holes > 0 {
+		o.compact()
+	}
+	return o.order
 }
 
 func (o *observed) compact() {
@@ -73,14 +103,15 @@ func (o *observed) compact() {
 		if n == hole {
 			continue
 		}
-		o.order[kept], o.state.Nodes[kept] = n, o.state.Nodes[i]
-		o.ids.at(int(n)).slot = uint32(kept)
+		o.order[kept], o.slots[n] = n, uint32(kept)
+		if o.asked {
+			o.state.Nodes[kept] = o.state.Nodes[i]
+		}
 		kept++
 	}
-	clear(o.state.Nodes[kept:])
-	o.order, o.state.Nodes, o.holes = o.order[:kept], o.state.Nodes[:kept], 0
-}
-
-func (n *life) observed() fleet.ObservedNode {
-	return fleet.ObservedNode{ID: n.ID, Present: n.Present, CanSign: n.proved != nil}
+	o.order, o.holes = o.order[:kept], 0
+	if o.asked {
+		clear(o.state.Nodes[kept:])
+		o.state.Nodes = o.state.Nodes[:kept]
+	}
 }

@@ -28,7 +28,8 @@ func (c chronicle) trips() (all []trip) {
 	for _, m := range c {
 		switch {
 		case m.is(actionTypes...) && m.fits:
-			if f := flightOf(m); c.begins(f, all) {
+			f, planned := flightOf(m), false
+			if f.Shard, planned = c.planned(m.seq); planned && c.begins(f, all) {
 				all = append(all, trip{Flight: f})
 			}
 		case m.is(outcomeTypes...) && m.fits:
@@ -152,7 +153,7 @@ func (c chronicle) attempts(need fleet.Action, all []trip) projection.Attempts {
 	}
 	last := tried[len(tried)-1]
 	tried = slices.DeleteFunc(tried, func(t trip) bool { return t.Generation != last.Generation })
-	a := outcomesOf(tried)
+	a := outcomesOf(noted(all, tried))
 	a.Published, a.Epoch, a.Generation = last.Attempt, last.Epoch, last.Generation
 	a.Retry = c.retried(last, all, a)
 	return a
@@ -175,9 +176,23 @@ func (c chronicle) retried(last trip, all []trip, a projection.Attempts) bool {
 	return false
 }
 
+// noted are the attempts whose outcome came while something was remembered of the
+// need at their epoch and generation. What was forgotten meanwhile may be among
+// them: it was an attempt at the same, and says how that went.
+func noted(all, tried []trip) (list []trip) {
+	for _, t := range all {
+		stood := func(u trip) bool {
+			return u.Action == t.Action && u.Epoch == t.Epoch && u.Generation == t.Generation && u.Sequence < t.end.seq
+		}
+		if t.end != nil && slices.ContainsFunc(tried, stood) {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
 // outcomesOf tells how the attempts ended, in the order in which they did.
 func outcomesOf(tried []trip) (a projection.Attempts) {
-	tried = slices.DeleteFunc(slices.Clone(tried), func(t trip) bool { return t.end == nil })
 	slices.SortFunc(tried, func(a, b trip) int { return cmp.Compare(a.end.seq, b.end.seq) })
 	for _, t := range tried {
 		a.LastOutcome, a.LastRefused, a.LastError = t.end.at, false, ""

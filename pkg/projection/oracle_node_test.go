@@ -125,7 +125,7 @@ func (l lifetime) issued() *projection.Credential {
 		}
 		c := &projection.Credential{
 			Serial: d.Serial, Nonce: d.Nonce, KeyFingerprint: d.KeyFingerprint, Epoch: d.Epoch,
-			NotBefore: d.NotBefore, NotAfter: d.NotAfter, CertificatePEM: d.CertificatePEM,
+			NotBefore: d.NotBefore, NotAfter: d.NotAfter,
 			Sequence: m.seq, IssuedAt: m.at, Issuer: d.Issuer,
 		}
 		if before := l[:i].issued(); sameCertificate(before, c) {

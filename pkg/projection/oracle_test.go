@@ -49,6 +49,8 @@ func fits(e *events.Event) bool {
 		return d.Valid() && d.ID == e.Node
 	case *events.ControlResumed:
 		return d.Valid() && d.ID == e.Node
+	case *events.PartitionApplied:
+		return d.Validate() == nil
 	case *events.RotationRequested:
 		return d.Valid() && d.ID == e.Node && d.RatePerSecond > 0
 	case *events.RetryRequested:
@@ -98,7 +100,12 @@ func subjectOf(e *events.Event) string {
 	case slices.Contains(nodeFacts, e.Type):
 		return subjects.Node(e.Node)
 	case e.Type == events.TypePlanDecided:
+		if d, ok := e.Data.(*events.PlanDecided); ok && d != nil && d.Shard != "" {
+			return subjects.Plan() + "." + d.Shard
+		}
 		return subjects.Plan()
+	case e.Type == events.TypePartitionApplied:
+		return "fleet.events.partition"
 	case e.Type == events.TypeEnforcementEnabled || e.Type == events.TypeEnforcementDisabled:
 		return subjects.Enforcement()
 	case e.Type == events.TypeInventoryApplied:
@@ -124,13 +131,6 @@ func (c chronicle) insidePlan() bool {
 		}
 	}
 	return len(behind) < len(plan.event.Data.(*events.PlanDecided).Actions)
-}
-
-func (c chronicle) safeguards() (g events.HoldSafeguards) {
-	for _, m := range c.of(events.TypePlanDecided) {
-		g = m.event.Data.(*events.PlanDecided).Safeguards
-	}
-	return g
 }
 
 // leap is more than any counter moves at once.

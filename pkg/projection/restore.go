@@ -41,7 +41,7 @@ type Restorer struct {
 func (r *Restorer) Begin(img Image) error {
 	s := New()
 	s.sequence, s.recent.from = img.Sequence, img.Sequence
-	for _, restore := range []func(*Image) error{s.restoreFleet, s.restoreTrust, s.restoreControl, s.restoreFlights} {
+	for _, restore := range []func(*Image) error{s.restoreFleet, s.restoreTrust, s.restoreControl, s.restoreFlights, s.restoreSharing} {
 		if err := restore(&img); err != nil {
 			return fmt.Errorf("restore state from image: %w", err)
 		}
@@ -71,30 +71,74 @@ func (r *Restorer) add(i *IDImage) error {
 		return errors.New("it is out of order")
 	}
 	s := r.state
-	if s.ids.find(i.ID) >= 0 {
-		return errors.New("it is doubled")
-	}
 	if i.Epoch == 0 {
+		if s.ids.find(i.ID) >= 0 {
+			return errors.New("it is doubled")
+		}
 		for _, need := range i.Attempts {
 			s.ledger.strangers[fleet.Action{Type: need.Type, ID: i.ID}] = need.Attempts
 		}
 		return nil
 	}
-	record := s.open(i.ID)
-	record.epoch, record.last, record.removedAt = i.Epoch, i.Last, i.RemovedAt
-	record.losses, record.earlier = append(record.losses, i.Losses...), i.earlier(record.earlier)
 	if i.Node != nil {
 		if i.Node.Began <= r.began && r.added > 0 {
 			return errors.New("it began to be observed before the one in front of it")
 		}
 		r.began = i.Node.Began
-		record.private(s.ids, i.Node)
-		record.node.ID = record.id
-		s.observed.add(record)
 	}
-	s.keep()
-	s.ledger.take(s.ids.at(record.at), i.Attempts)
+	known := s.ids.len
+	n, c := s.open(i.ID)
+	if n < known {
+		return errors.New("it is doubled")
+	}
+	s.ids.restore(c, i)
+	s.observed.move(n, 0, c)
+	s.ledger.take(c, i.Attempts)
 	return nil
+}
+
+// restore fills the cell of an id that was never heard of.
+func (c *cells) restore(of *cell, i *IDImage) {
+	of.epoch, of.last = i.Epoch, i.Last
+	if !i.RemovedAt.IsZero() || len(i.Losses) > 0 {
+		b := c.besides(of)
+		b.removedAt, b.losses = i.RemovedAt, slices.Clone(i.Losses)
+	}
+	n := i.Node
+	if n == nil {
+		return
+	}
+	key, session := fingerprintOf(n.KeyFingerprint), sessionOf(n.Session)
+	c.name(of, &key, n.KeyFingerprint, &session, n.Session)
+	c.report(of, n.Bundle)
+	of.has, of.began = hasNode, n.Began
+	of.set(isPresent, n.Present)
+	of.set(isLost, n.Lost)
+	if n.Proved != nil {
+		of.held = c.shorten(of, n.Proved)
+		of.set(hasProved, true)
+	}
+	switch {
+	case n.Issued != nil && n.Proved != nil && *n.Issued == *n.Proved:
+		of.set(hasIssued, true)
+	case n.Issued != nil:
+		c.give(of, c.shorten(of, n.Issued))
+	}
+	c.proveAt(of, n.ProvedAt)
+	c.restoreEarlier(of, i.Earlier)
+}
+
+func (c *cells) restoreEarlier(of *cell, list []EarlierImage) {
+	if len(list) == 0 {
+		return
+	}
+	b := c.besides(of)
+	for i := range list {
+		e := &list[i]
+		k := c.shorten(of, &Credential{Serial: e.Serial, Issuer: e.Issuer, KeyFingerprint: e.KeyFingerprint, NotAfter: e.NotAfter})
+		b.earlier = append(b.earlier, k.certificate())
+	}
+	b.survey()
 }
 
 func (s *State) restoreFleet(img *Image) error {
@@ -172,6 +216,11 @@ func (i *IDImage) check(end uint64) error {
 	if n := i.Node; n != nil {
 		if n.ID != i.ID || n.ID == "" || n.Epoch != i.Epoch || n.Last != 0 || n.Began > end {
 			return fmt.Errorf("its node is %q, epoch %d, from %d on", n.ID, n.Epoch, n.Began)
+		}
+		for _, k := range [...]*Credential{n.Issued, n.Proved} {
+			if k != nil && k.Epoch != n.Epoch {
+				return fmt.Errorf("it has a credential of epoch %d in its epoch %d", k.Epoch, n.Epoch)
+			}
 		}
 		if n.Lost && (n.Present || len(i.Losses) == 0) {
 			return errors.New("it is lost, and yet was never lost or is present")

@@ -42,8 +42,7 @@ func (s *State) RotationDue(id fleet.NodeID, region string) (due Rotation, isDue
 	if len(s.rotations) == 0 || !s.CanSign(id) {
 		return Rotation{}, false
 	}
-	var issued uint64 // the sequence of what it has proved
-	s.read(id, func(r *record) { issued = r.node.proved.Sequence })
+	issued := s.ids.proved(s.ids.get(id)).sequence
 	for _, t := range [...]fleet.Target{
 		{Scope: fleet.ScopeFleet}, {Scope: fleet.ScopeRegion, Region: region}, {Scope: fleet.ScopeNode, ID: id},
 	} {

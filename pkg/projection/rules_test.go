@@ -81,6 +81,10 @@ func TestLedgerRules(t *testing.T) {
 		"a new inventory forgets ids that never appeared":      {tried + "inventory d generation=2", 1, 0, 0, ""},
 		"a new inventory keeps those with an action in flight": {"enroll n1 action=e1\n inventory d generation=2", 1, 1, 0, "e1"},
 		"a new inventory keeps the attempts at living nodes":   {"appeared n1\n" + tried + "inventory d generation=2", 1, 1, 1, ""},
+		"an outcome of what was forgotten counts for who tries the same again": {
+			"enroll n1 action=e1 generation=2 attempt=2\n inventory d generation=2\n enroll n1 action=e2 generation=2\n failed e1", 2, 1, 1, "e2"},
+		"an outcome of what was forgotten counts for nobody else": {
+			"enroll n1 action=e1 generation=2 attempt=2\n inventory d generation=2\n failed e1", 2, 0, 0, ""},
 	} {
 		t.Run(rule, func(t *testing.T) {
 			l := after(t, c.given).Ledger()
@@ -221,5 +225,18 @@ func TestAGapChangesNothing(t *testing.T) {
 	gap := slices.Values([]projection.Fact{{Sequence: 4}, {Sequence: 6}, {Sequence: 5}})
 	if err := projection.Fold(s, gap); !errors.Is(err, projection.ErrGap) || s.Sequence() != 4 {
 		t.Errorf("fold over a gap: %v, at sequence %d", err, s.Sequence())
+	}
+}
+
+// A certificate may be for the key that a node turns to only afterwards.
+func TestACertificateIsTheSameBeforeAndAfterItsKeyIsTheNodes(t *testing.T) {
+	for _, key := range []string{"k2", "a-key-that-is-too-long-to-stand-in-the-place-of-one"} {
+		s := after(t, "appeared n1\n issued n1 serial=a1 key="+key+"\n appeared n1 key="+key+"\n issued n1 serial=a1 key="+key)
+		if got := s.Ignored()[string(events.TypeCredentialIssued)]; got != 1 {
+			t.Errorf("key %s: %d repetitions, want 1", key, got)
+		}
+		if n, _ := s.Node("n1"); n.Issued == nil || n.Issued.KeyFingerprint != key || n.KeyFingerprint != key {
+			t.Errorf("key %s: %+v", key, n)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package projection_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -84,5 +85,57 @@ func TestTheLedgerDoesNotGrowWithHistory(t *testing.T) {
 	}
 	if s.Ledger().Outstanding() != 0 || len(s.Observed().Nodes) != 0 {
 		t.Errorf("%d in flight, %d observed", s.Ledger().Outstanding(), len(s.Observed().Nodes))
+	}
+}
+
+// BenchmarkRenewals folds what a fleet says that is up and goes on: credentials
+// that are renewed when three quarters of their time have passed, again and again.
+func BenchmarkRenewals(b *testing.B) {
+	for _, nodes := range []int{100, 10_000, 300_000} {
+		b.Run(fmt.Sprintf("nodes=%d", nodes), func(b *testing.B) {
+			s, seq := projection.New(), uint64(0)
+			fold := func(at time.Time, all []*events.Event) {
+				for _, e := range all {
+					seq++
+					if _, err := s.Apply(seq, at, e); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			var appeared []*events.Event
+			rounds := make([][]*events.Event, 4)
+			for n := range nodes {
+				id := fleet.NodeID(fmt.Sprintf("edge/node-%07d", n))
+				key := fmt.Sprintf("sha256:%064x", n)
+				appeared = append(appeared, &events.Event{Type: events.TypeNodeAppeared, Node: id, Data: &events.NodeAppeared{Epoch: 1, Session: key[7:39], KeyFingerprint: key}})
+				for r := range rounds {
+					serial := fmt.Sprintf("%032x", n*len(rounds)+r)
+					rounds[r] = append(rounds[r],
+						&events.Event{Type: events.TypeCredentialIssued, Node: id, Data: &events.CredentialIssued{
+							Epoch: 1, Serial: serial, Nonce: serial, KeyFingerprint: key, Issuer: "sha256:" + issuerDigits}},
+						&events.Event{Type: events.TypeCredentialProved, Node: id, Data: &events.CredentialProved{Epoch: 1, Serial: serial, Nonce: serial}})
+				}
+			}
+			at := midnight
+			round := func(r int) {
+				at = at.Add(18 * time.Hour)
+				for _, e := range rounds[r%len(rounds)] {
+					if d, ok := e.Data.(*events.CredentialIssued); ok {
+						d.NotBefore, d.NotAfter = at, at.Add(24*time.Hour)
+					}
+				}
+				fold(at, rounds[r%len(rounds)])
+			}
+			fold(at, appeared)
+			for r := range 8 {
+				round(r)
+			}
+			began := seq
+			b.ReportAllocs()
+			for r := 0; b.Loop(); r++ {
+				round(r)
+			}
+			b.ReportMetric(float64(seq-began)/b.Elapsed().Seconds(), "events/s")
+		})
 	}
 }

@@ -17,10 +17,11 @@ func (s *State) Skip(seq uint64, subjects events.Subjects, subject string) error
 	s.unfit++
 	if !strings.HasPrefix(subject, strings.TrimSuffix(subjects.AllActions(), ">")) {
 		s.planEnd = seq // an action that cannot be read is one of its plan all the same
+		s.sharing.noPlan()
 	}
 	switch subject {
-	case subjects.Plan():
-		s.last.plan = seq
+	case subjects.Partition():
+		s.last.partition = seq
 	case subjects.Enforcement():
 		s.last.enforcement = seq
 	case subjects.Inventory():
@@ -30,11 +31,12 @@ func (s *State) Skip(seq uint64, subjects events.Subjects, subject string) error
 	default:
 		token, ok := strings.CutPrefix(subject, subjects.Node(""))
 		if !ok {
+			s.skipPlan(seq, subjects, subject)
 			return nil
 		}
 		if id, err := events.ParseToken(token); err == nil {
-			s.open(id).last = seq
-			s.keep()
+			_, c := s.open(id)
+			c.last = seq
 		}
 	}
 	return nil

@@ -15,8 +15,6 @@ import (
 type State struct {
 	sequence uint64
 	ids      *cells
-	// desk has the node that the message at hand is about.
-	desk     desk
 	observed observed
 	ledger   Ledger
 
@@ -38,10 +36,11 @@ type State struct {
 	// planEnd is where the last action of the newest plan stands, or will.
 	planEnd uint64
 	recent  recent
+	sharing sharing
 }
 
 // fences are the last sequences on the subjects that are not a node's.
-type fences struct{ plan, enforcement, inventory, trust uint64 }
+type fences struct{ plan, enforcement, inventory, trust, partition uint64 }
 
 // InventoryRef names the inventory in force. The zero value means that none
 // was ever applied.
@@ -85,9 +84,9 @@ type Credential struct {
 	Epoch               uint64
 	NotBefore, NotAfter time.Time
 	// Issuer is the fingerprint of the key that signed the certificate.
-	Issuer         string
-	CertificatePEM string
-	// Sequence of credential.issued, and IssuedAt when the log stored it.
+	Issuer string
+	// Sequence of credential.issued, where the certificate's text stands, and
+	// IssuedAt when the log stored it.
 	Sequence uint64
 	IssuedAt time.Time
 }
@@ -124,38 +123,11 @@ func (s *State) EnforcementAction() fleet.ActionID { return s.enforcement }
 
 // Node returns what is known of an observed node.
 func (s *State) Node(id fleet.NodeID) (n Node, observed bool) {
-	s.read(id, func(r *record) {
-		if observed = r.node != nil; observed {
-			n = r.node.public(r.last)
-		}
-	})
-	return n, observed
-}
-
-// read lends the record of an id, if there is one. Many may read at once.
-func (s *State) read(id fleet.NodeID, use func(*record)) {
-	n := s.ids.find(id)
-	if n < 0 {
-		return
+	c := s.ids.get(id)
+	if !c.observed() {
+		return n, false
 	}
-	d := desks.Get().(*desk)
-	defer desks.Put(d)
-	use(d.open(s.ids, n))
-	d.clear()
-}
-
-// records lends, one after the other, those of which there is what the flags say.
-func (s *State) records(flags uint64) iter.Seq[*record] {
-	return func(yield func(*record) bool) {
-		d := desks.Get().(*desk)
-		defer desks.Put(d)
-		for n := range s.ids.len() {
-			if s.ids.at(n).head().flags&flags == flags && !yield(d.open(s.ids, n)) {
-				break
-			}
-		}
-		d.clear()
-	}
+	return s.ids.node(c), true
 }
 
 // Standing is what of an observed node a decision follows from.
@@ -168,19 +140,29 @@ type Standing struct {
 
 // Standing of an observed node; false if it is not observed.
 func (s *State) Standing(id fleet.NodeID) (Standing, bool) {
-	h := s.ids.get(id).head()
-	if !h.observed() {
+	c := s.ids.get(id)
+	if !c.observed() {
 		return Standing{}, false
 	}
-	node := fleet.ObservedNode{ID: id, Present: h.flags&isPresent != 0, CanSign: h.flags&hasProved != 0}
-	return Standing{ObservedNode: node, Lost: h.lost(), Began: h.began}, true
+	return c.standing(), true
+}
+
+// Standings are those of all observed nodes, in the order of Observed. To walk them
+// takes no memory, which Observed keeps from the first time that it is asked for.
+func (s *State) Standings() iter.Seq[Standing] {
+	return func(yield func(Standing) bool) {
+		for _, n := range s.observed.numbers() {
+			if !yield(s.ids.at(int(n)).standing()) {
+				return
+			}
+		}
+	}
 }
 
 // CanSign says that the node proved possession of a credential that no fact
 // has ended since.
 func (s *State) CanSign(id fleet.NodeID) bool {
-	n, observed := s.Standing(id)
-	return observed && n.CanSign
+	return s.ids.get(id).signs()
 }
 
 // Inventory names the inventory in force.
@@ -215,13 +197,15 @@ func (s *State) LastInventory() uint64 { return s.last.inventory }
 func (s *State) LastTrust() uint64 { return s.last.trust }
 
 // LastNode is the last sequence on a node's subject, of all its lives; 0 for none.
-func (s *State) LastNode(id fleet.NodeID) uint64 { return s.ids.get(id).head().last }
+func (s *State) LastNode(id fleet.NodeID) uint64 {
+	if c := s.ids.get(id); c != nil {
+		return c.last
+	}
+	return 0
+}
 
 // RemovedAt is when the id's last life ended; zero if none has.
-func (s *State) RemovedAt(id fleet.NodeID) (at time.Time) {
-	s.read(id, func(r *record) { at = r.removedAt })
-	return at
-}
+func (s *State) RemovedAt(id fleet.NodeID) time.Time { return s.ids.get(id).more().removedAt }
 
 // Ignored counts, by event type, the events that fit and yet counted for
 // nothing, such as a fact of an epoch that is over.
@@ -230,23 +214,13 @@ func (s *State) Ignored() map[string]int { return maps.Clone(s.ignored) }
 // Unfit counts the messages that were no event of the log.
 func (s *State) Unfit() int { return s.unfit }
 
-// open lays the record of an id onto the desk, a new one for an id never heard
-// of. It stays there until keep puts it back.
-func (s *State) open(id fleet.NodeID) *record {
-	n := s.ids.find(id)
-	if n >= 0 {
-		r := s.desk.open(s.ids, n)
-		r.slot = int(s.ids.at(n).slot) // which those who only read must not look at
-		return r
+// open is the cell of an id and its number; a new one for an id never heard of.
+func (s *State) open(id fleet.NodeID) (int, *cell) {
+	n, isNew := s.ids.open(id)
+	if isNew {
+		s.ledger.adopt(n)
 	}
-	s.desk.clear()
-	r := &s.desk.record
-	r.id, r.epoch, r.at = id, firstEpoch, s.ids.add(id)
-	r.id = s.ids.at(r.at).id
-	s.ledger.adopt(r.at)
-	return r
+	return n, s.ids.change(n)
 }
-
-func (s *State) keep() { s.desk.keep(s.ids) }
 
 func (s *State) ignore(t events.Type) { s.ignored[string(t)]++ }

@@ -9,15 +9,15 @@ import (
 )
 
 // Still is a State as it was at a moment, for whoever takes longer over it than
-// the fold may wait. To hold a million nodes still takes a fraction of a second;
-// the images of their ids are made one by one, as they are asked for.
+// the fold may wait. To hold a million nodes still takes a millisecond or two; what
+// the fold changes meanwhile it copies before, and the images of the ids are made
+// one by one, as they are asked for.
 type Still struct {
 	// Image has no IDs.
 	Image
-	pieces    [][]cell // copies
+	ids       *cells
 	living    []uint32 // numbers of cells, in observed order
 	others    []other  // by name
-	names     names
 	strangers map[fleet.Action]Attempts
 }
 
@@ -30,20 +30,18 @@ type other struct {
 
 // Still holds the state still. The caller must exclude Apply and Skip meanwhile.
 func (s *State) Still() *Still {
-	x := &Still{Image: s.fleetImage(), names: s.ids.names, strangers: make(map[fleet.Action]Attempts)}
-	x.names.numbers = nil // no new ones
+	x := &Still{Image: s.fleetImage(), strangers: make(map[fleet.Action]Attempts)}
 	s.observed.mu.Lock()
 	defer s.observed.mu.Unlock()
-	for _, piece := range s.ids.pieces {
-		x.pieces = append(x.pieces, slices.Clone(piece))
-	}
+	x.ids = s.ids.lend()
+	x.living = make([]uint32, 0, s.observed.living)
 	for _, n := range s.observed.order {
 		if n != hole {
 			x.living = append(x.living, n)
 		}
 	}
-	if len(x.living) < s.ids.len() {
-		x.addOthers(s.ids.len())
+	if len(x.living) < x.ids.len {
+		x.addOthers()
 	}
 	x.addStrangers(&s.ledger)
 	slices.SortFunc(x.others, func(a, b other) int { return cmp.Compare(a.id, b.id) })
@@ -51,9 +49,9 @@ func (s *State) Still() *Still {
 }
 
 // addOthers adds the ids that have a cell and no node: in a large fleet few.
-func (x *Still) addOthers(cells int) {
-	for n := range cells {
-		if c := x.cell(n); !c.head().observed() {
+func (x *Still) addOthers() {
+	for n := range x.ids.len {
+		if c := x.ids.at(n); !c.observed() {
 			x.others = append(x.others, other{c.id, c})
 		}
 	}
@@ -71,24 +69,21 @@ func (x *Still) addStrangers(l *Ledger) {
 	}
 }
 
-func (x *Still) cell(n int) *cell { return &x.pieces[n/cellsInPiece][n%cellsInPiece] }
-
 // Len is how many ids there are.
 func (x *Still) Len() int { return len(x.living) + len(x.others) }
 
 // IDs yields what Image.IDs lists, in that order.
 func (x *Still) IDs() iter.Seq[IDImage] {
 	return func(yield func(IDImage) bool) {
-		var d desk
 		for _, n := range x.living {
-			if !yield(x.image(&d, x.cell(int(n)))) {
+			if !yield(x.ids.image(x.ids.at(int(n)))) {
 				return
 			}
 		}
 		for _, o := range x.others {
 			i := IDImage{ID: o.id, Attempts: x.strange(o.id)}
 			if o.cell != nil {
-				i = x.image(&d, o.cell)
+				i = x.ids.image(o.cell)
 			}
 			if !yield(i) {
 				return
@@ -97,21 +92,29 @@ func (x *Still) IDs() iter.Seq[IDImage] {
 	}
 }
 
-func (x *Still) image(d *desk, c *cell) IDImage {
-	d.clear()
-	d.unpacker.names = &x.names
-	d.unpacker.record(&d.record, c)
-	r := &d.record
-	i := IDImage{ID: r.id, Epoch: r.epoch, Last: r.last, RemovedAt: r.removedAt, Earlier: r.earlierImages()}
-	if len(r.losses) > 0 {
-		i.Losses = slices.Clone(r.losses)
+func (c *cells) image(of *cell) IDImage {
+	b := of.more()
+	i := IDImage{ID: of.id, Epoch: of.epoch, Last: of.last, RemovedAt: b.removedAt, Earlier: c.earlierImages(of)}
+	if len(b.losses) > 0 {
+		i.Losses = slices.Clone(b.losses)
 	}
-	if r.node != nil {
-		n := r.node.public(0)
+	if of.observed() {
+		n := c.node(of)
+		n.Last = 0
 		i.Node = &n
 	}
-	i.Attempts = images(c.tries)
+	i.Attempts = images(of.tries)
 	return i
+}
+
+func (c *cells) earlierImages(of *cell) (list []EarlierImage) {
+	for i := range of.more().earlier {
+		k := of.beside.earlier[i].credential()
+		list = append(list, EarlierImage{
+			Serial: k.serialText(), Issuer: c.issuerOf(&k), KeyFingerprint: c.keyOf(of, &k), NotAfter: k.ends(),
+		})
+	}
+	return list
 }
 
 // strange is what was tried at an id of which no fact told.

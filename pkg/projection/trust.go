@@ -130,9 +130,7 @@ func (s *State) WithoutRoot(inv *fleet.Inventory, root string) []fleet.NodeID {
 	}
 	var without []fleet.NodeID
 	for n := range inv.Nodes() {
-		knows := false
-		s.read(n.ID, func(r *record) { knows = r.node != nil && knowing[r.node.Bundle] })
-		if !knows {
+		if c := s.ids.get(n.ID); !c.observed() || !knowing[s.ids.bundleOf(c)] {
 			without = append(without, n.ID)
 		}
 	}
@@ -150,9 +148,7 @@ func (s *State) SigningUnder(inv *fleet.Inventory, issuer string) []fleet.NodeID
 	}
 	var signing []fleet.NodeID
 	for n := range inv.Nodes() {
-		signs := false
-		s.read(n.ID, func(r *record) { signs = r.node != nil && r.node.proved != nil && under[r.node.proved.Issuer] })
-		if signs {
+		if c := s.ids.get(n.ID); c.signs() && under[s.ids.issuerOf(s.ids.proved(c))] {
 			signing = append(signing, n.ID)
 		}
 	}
@@ -196,14 +192,4 @@ func (t *trust) line(domain, region string) []*Issuer {
 		}
 	}
 	return line
-}
-
-// intern keeps one copy of an issuer's fingerprint, which many credentials name.
-func (t *trust) intern(fingerprint string) string {
-	for _, i := range t.issuers {
-		if i.Fingerprint == fingerprint {
-			return i.Fingerprint
-		}
-	}
-	return fingerprint
 }

@@ -162,7 +162,7 @@ func (w *world) wants(why string, p *Post, verified bool, doubt, refused fleet.R
 
 func mustChain(t testing.TB, text []byte) *x509.Certificate {
 	t.Helper()
-	chain, err := parseChain(text)
+	chain, err := identity.ParseChain(text)
 	if err != nil {
 		t.Fatal(err)
 	}

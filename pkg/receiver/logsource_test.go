@@ -101,7 +101,7 @@ func fingerprint(t testing.TB, c *Credential) string {
 // verdict is what the source says of a credential.
 func (l *ledger) verdict(c *Credential, id fleet.NodeID) fleet.Reason {
 	l.Helper()
-	chain, err := parseChain(c.ChainPEM)
+	chain, err := identity.ParseChain(c.ChainPEM)
 	if err != nil {
 		l.Fatal(err)
 	}

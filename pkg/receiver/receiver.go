@@ -49,6 +49,10 @@ type Config struct {
 	// Now is the clock; nil is time.Now.
 	Now    func() time.Time
 	Logger zerolog.Logger
+	// Refused hears of each post that was refused, and of the source that it claims,
+	// which may be empty; not of those that could not be judged yet. It must not wait,
+	// for whoever is refused chooses how often. Nil: nobody does.
+	Refused func(source string, refusal *Refusal)
 }
 
 // Receiver decides of posts. All methods may be called from any goroutine. It is a
@@ -142,7 +146,11 @@ func (r *Receiver) refused(source string, err error) *Refusal {
 	refusal := asRefusal(err)
 	r.count.refused(refusal.Reason)
 	said := "post refused"
-	if resultOf(refusal.Reason) == unavailable {
+	judged := resultOf(refusal.Reason) != unavailable
+	if judged && r.cfg.Refused != nil {
+		r.cfg.Refused(clip(source), refusal)
+	}
+	if !judged {
 		said = "post could not be judged, its sender was told to try again"
 	}
 	r.lines.warn(string(refusal.Reason)+" refused", func() {

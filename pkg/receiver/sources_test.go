@@ -234,7 +234,7 @@ func TestTheLogSaysWhoIsToBeTrusted(t *testing.T) {
 	now := time.Now()
 	ca := newCA(t, domain, now.Add(-time.Hour))
 	c := holder(t, ca, domain, "n1", now.Add(-time.Minute), time.Hour)
-	chain, err := parseChain(c.ChainPEM)
+	chain, err := identity.ParseChain(c.ChainPEM)
 	if err != nil {
 		t.Fatal(err)
 	}

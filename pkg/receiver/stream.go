@@ -168,7 +168,7 @@ func (s *Stream) Take(text eventlog.TrustText) error {
 // empty if one names none or another.
 func domainOf(roots [][]byte) (domain string) {
 	for _, root := range roots {
-		chain, err := parseChain(root)
+		chain, err := identity.ParseChain(root)
 		if err != nil || len(chain[0].URIs) != 1 || chain[0].URIs[0].Scheme != "spiffe" {
 			return ""
 		}

@@ -1,7 +1,6 @@
 package receiver
 
 import (
-	"bytes"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
@@ -87,28 +86,3 @@ func (t *Trust) list(keyID string, der []byte, issuers [][]byte) *identity.CRL {
 	t.parsed[keyID] = list
 	return list
 }
-
-// parseChain reads the certificates of a chain that Verification.Leaf judges.
-func parseChain(chainPEM []byte) ([]*x509.Certificate, error) {
-	var chain []*x509.Certificate
-	for rest := chainPEM; len(bytes.TrimSpace(rest)) > 0; {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			return nil, refuse(identity.CertificateUnparsable, "the chain is not PEM")
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, refuse(identity.CertificateUnparsable, err.Error())
-		}
-		if chain = append(chain, cert); len(chain) > maxChain {
-			return nil, refuse(identity.ChainTooDeep, "the chain has more than a leaf and an intermediate")
-		}
-	}
-	if len(chain) == 0 {
-		return nil, refuse(identity.CertificateUnparsable, "there is no certificate")
-	}
-	return chain, nil
-}
-
-// maxChain is a leaf and one intermediate.
-const maxChain = 2

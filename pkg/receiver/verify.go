@@ -101,7 +101,7 @@ func (e *evidence) signature() error {
 	if e.pem, err = base64.RawURLEncoding.Strict().DecodeString(text); err != nil {
 		return refuse(identity.CertificateUnparsable, ChainAttribute+" is not base64 for URLs")
 	}
-	if e.chain, err = parseChain(e.pem); err != nil {
+	if e.chain, err = identity.ParseChain(e.pem); err != nil {
 		return err
 	}
 	signed, err := identity.Verify(e.post.Proof, e.chain[0].PublicKey, e.post.core(), e.post.extension)
@@ -166,6 +166,13 @@ func (r *Receiver) checkRevoked(e *evidence) error {
 		r.lines.warn("crl_unreadable", func() {
 			r.cfg.Logger.Warn().Str("issuer", keyID).Msg("revocation list is of no use")
 		})
+	}
+	for _, list := range lists {
+		if until := list.NextUpdate(); e.now.After(until) {
+			r.lines.warn("crl_overdue", func() {
+				r.cfg.Logger.Warn().Time("until", until).Msg("revocation list is overdue, what was revoked since is not known: see that an executor runs and that the bus is reached")
+			})
+		}
 	}
 	if err := identity.RefuseListed(lists, e.chain); err != nil {
 		return err

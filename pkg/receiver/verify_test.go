@@ -1,10 +1,7 @@
 package receiver
 
 import (
-	"crypto/x509"
-	"encoding/hex"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -240,75 +237,6 @@ func TestACredentialThatLapsesAfterTheFlipIsWarnedOf(t *testing.T) {
 	w.wants("no window", w.signed(c, "1"), false, "", identity.CertificateExpired)
 }
 
-// keyID of the root, as leaves name it.
-func (w *world) keyID() string {
-	chain, err := parseChain(w.ca.CertificatePEM())
-	if err != nil {
-		w.Fatal(err)
-	}
-	return hex.EncodeToString(chain[0].SubjectKeyId)
-}
-
-func TestARevokedCredentialIsRefusedInAnyPosture(t *testing.T) {
-	w := newWorld(t, nil)
-	gone, stays := w.holder("n1"), w.holder("n2")
-	crl, err := w.ca.CRL([]identity.Revoked{{Serial: w.serial(gone), At: t0}}, 1, t0, t0.Add(time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	forged, err := newCA(t, domain, t0).CRL([]identity.Revoked{{Serial: w.serial(stays), At: t0}}, 2, t0, t0.Add(time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, strict := range []bool{true, false} {
-		w.posture(strict, t0)
-		w.source.trust.CRLs = map[string][]byte{w.keyID(): crl}
-		w.wants("listed", w.signed(gone, "1"), false, "", identity.CertificateRevoked)
-		w.wants("not listed", w.signed(stays, strconv.FormatBool(strict)), true, "", "")
-	}
-	w.posture(true, t0)
-	w.source.trust.CRLs = map[string][]byte{w.keyID(): forged}
-	w.wants("on a list by somebody else", w.signed(stays, "3"), true, "", "")
-	w.posture(true, t0)
-	w.source.trust.Revoked = func(id fleet.NodeID, _ *x509.Certificate) fleet.Reason {
-		if id == "n1" {
-			return identity.CertificateRevoked
-		}
-		return ""
-	}
-	w.wants("revoked as the source knows", w.signed(gone, "4"), false, "", identity.CertificateRevoked)
-	w.wants("not revoked as the source knows", w.signed(stays, "4"), true, "", "")
-}
-
-func TestAnIntermediatesListIsReadByItsOwnKey(t *testing.T) {
-	w := newWorld(t, nil)
-	region, _, err := identity.OpenCA(identity.CAConfig{Dir: t.TempDir(), TrustDomain: domain, Region: "oslo", Parent: w.ca}, t0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	gone := holder(t, region, domain, "n1", t0, time.Hour)
-	stays := holder(t, region, domain, "n2", t0, time.Hour)
-	crl, err := region.CRL([]identity.Revoked{{Serial: w.serial(gone), At: t0}}, 1, t0, t0.Add(time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	chain, err := parseChain(gone.ChainPEM)
-	if err != nil {
-		t.Fatal(err)
-	}
-	anywhere := func(string, fleet.NodeID) bool { return true }
-	w.source.trust.CRLs, w.source.trust.Region = map[string][]byte{hex.EncodeToString(chain[0].AuthorityKeyId): crl}, anywhere
-	w.wants("listed by the region", w.signed(gone, "1"), false, "", identity.CertificateRevoked)
-	w.wants("not listed", w.signed(stays, "1"), true, "", "")
-	root, err := w.ca.CRL([]identity.Revoked{{Serial: identity.SerialOf(chain[1]), At: t0}}, 1, t0, t0.Add(time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.posture(true, t0)
-	w.source.trust.CRLs, w.source.trust.Region = map[string][]byte{w.keyID(): root}, anywhere
-	w.wants("the region itself listed by the root", w.signed(stays, "2"), false, "", identity.CertificateRevoked)
-}
-
 // What a region's issuer signs for a node of another region is refused while strict,
 // and so is everything of it while nobody has said who is in the region.
 func TestARegionsIssuerSignsForItsOwnNodesOnly(t *testing.T) {
@@ -334,22 +262,6 @@ func TestARegionsIssuerSignsForItsOwnNodesOnly(t *testing.T) {
 	w.wants("another's node", w.signed(other, "3"), false, "", identity.IssuerRegion)
 	say(false, true)
 	w.wants("another's node, permissive", w.signed(other, "4"), false, identity.IssuerRegion, "")
-}
-
-// A copy of a credential that its node has replaced counts no more.
-func TestASupersededCredentialIsRefusedInAnyPosture(t *testing.T) {
-	w := newWorld(t, nil)
-	old, next := w.holder("n1"), w.holder("n1")
-	crl, err := w.ca.CRL([]identity.Revoked{{Serial: w.serial(old), At: t0, Superseded: true}}, 1, t0, t0.Add(time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, strict := range []bool{true, false} {
-		w.posture(strict, t0.Add(-time.Hour))
-		w.source.trust.CRLs = map[string][]byte{w.keyID(): crl}
-		w.wants("the old one", w.signed(old, "1"), false, "", identity.CertificateSuperseded)
-		w.wants("the new one", w.signed(next, strconv.FormatBool(strict)), true, "", "")
-	}
 }
 
 func TestNothingIsTakenUntilThePostureIsKnown(t *testing.T) {

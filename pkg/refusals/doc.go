@@ -8,6 +8,9 @@
 // being refused, or keep the flip to strict from a moment in which nothing is
 // appended. What others wrote is bounded and cannot move a cursor.
 //
+// What the NATS server refuses and what the receivers of nodes report is recorded in
+// the same way.
+//
 // Planners all read the same messages, and tell of each once (Config.Shared).
 // Requests of nodes reach one executor each, so that each tells of its own.
 //

@@ -55,6 +55,7 @@ type Recorder struct {
 
 	mu    sync.Mutex
 	tally tally
+	tried chan struct{} // closed when Tell has told, or found that others have
 	// news is what the log says of refusals and was not taken in yet, last the
 	// sequence of the newest, and saying the id of what was said here last.
 	news   []eventlog.Record
@@ -72,19 +73,25 @@ func New(c Config) (*Recorder, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Recorder{Config: c, added: make(chan struct{}, 1)}, nil
+	return &Recorder{Config: c, added: make(chan struct{}, 1), tried: make(chan struct{})}, nil
 }
 
 // Add counts a message that was refused on a channel, such as "presence", in the
 // name of a node, which may be "". The reason is that of a *fleet.Refusal in err,
 // else eventlog.ReasonUnreadable.
-func (r *Recorder) Add(channel string, id fleet.NodeID, err error) {
+func (r *Recorder) Add(channel string, id fleet.NodeID, err error) { r.AddMany(channel, id, err, 1) }
+
+// AddMany is Add for n of them, of which err is the newest.
+func (r *Recorder) AddMany(channel string, id fleet.NodeID, err error, n uint64) {
+	if n == 0 {
+		return
+	}
 	reason := fleet.ReasonOf(err)
 	if reason == "" {
 		reason = eventlog.ReasonUnreadable
 	}
 	r.mu.Lock()
-	r.tally.add(kind{channel, id, reason}, detailOf(err), r.Now())
+	r.tally.add(kind{channel, id, reason}, detailOf(err), n, r.Now())
 	r.mu.Unlock()
 	select {
 	case r.added <- struct{}{}:
@@ -137,6 +144,37 @@ func (r *Recorder) Run(ctx context.Context) {
 	}
 }
 
+// flushTime bounds Flush.
+const flushTime = 3 * time.Second
+
+// Flush waits, for three seconds at most, until Run has told of what was refused, so
+// that a process that ends over it does not end before. It may be called from any
+// goroutine. What was told of a moment ago is not told again for it.
+func (r *Recorder) Flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, flushTime)
+	defer cancel()
+	for {
+		tried, owes := r.owes()
+		if !owes {
+			return
+		}
+		select {
+		case <-tried:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// owes says that there is something to tell that need not wait for a minute, and
+// what is closed when that was tried.
+func (r *Recorder) owes() (tried <-chan struct{}, owes bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, c := r.tally.first()
+	return r.tried, c != nil && !c.ready().After(r.Now())
+}
+
 // Tell puts onto the log what is due. It is fenced on what others said of
 // refusals; whoever loses looks again once it has read the other. A bus that
 // fails keeps nobody from anything else.
@@ -146,11 +184,14 @@ func (r *Recorder) Tell(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()
-	if err := r.tell(ctx); err != nil {
-		r.mu.Lock()
+	err := r.tell(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(r.tried)
+	r.tried = make(chan struct{})
+	if err != nil {
 		r.saying = "" // should it be there all the same, it was said by somebody
 		r.tally.unsaid(r.Now())
-		r.mu.Unlock()
 		r.Logger.Debug().Err(err).Msg("could not record a refusal, trying again")
 	}
 }

@@ -3,15 +3,18 @@ package refusals
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/fleetfold/fleetfold/internal/leak"
+	"github.com/fleetfold/fleetfold/pkg/buslog"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
+	"github.com/fleetfold/fleetfold/pkg/identity"
 	"github.com/fleetfold/fleetfold/pkg/projection"
 	"github.com/fleetfold/fleetfold/pkg/view"
 )
@@ -146,6 +149,66 @@ func TestWhatCouldNotBeToldIsToldLater(t *testing.T) {
 		all, _ := told(t, log)
 		if len(all) != 2 || all[0].Count != 1 || all[1].Count != 1 || all[0].Reason != early.Reason || all[1].Reason != eventlog.ReasonUnreadable {
 			t.Errorf("told %+v", all)
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
+// A process that ends over a file says so first, and does not wait for long where
+// that was said a moment ago.
+func TestWhatAProcessEndsOverIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		log := eventlog.NewMemory(events.DefaultSubjects(), time.Now)
+		fault := fmt.Errorf("open issuer: %w", &identity.FileError{Path: "ca/ca.key", Reason: identity.FileDamaged, Err: errors.New("load ca/ca.key: rubbish")})
+		for range 2 { // of two processes
+			r := record(ctx, t, log, log, events.SourceExecutor, false)
+			began := time.Now()
+			if err := r.OfFile(ctx, fault); !errors.Is(err, fault) || time.Since(began) > flushTime {
+				t.Errorf("after %s: %v", time.Since(began), err)
+			}
+			if all, _ := told(t, log); len(all) != 1 || all[0] != (events.MessageRefused{Channel: "file", Reason: "file_damaged", Detail: "open issuer: load ca/ca.key: rubbish", Count: 1}) {
+				t.Errorf("told %+v", all)
+			}
+			if err := r.OfFile(ctx, early); !errors.Is(err, early) {
+				t.Error(err)
+			}
+		}
+		if all, _ := told(t, log); len(all) != 1 {
+			t.Errorf("told %+v", all)
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
+// However much the server refuses, and to how many, few facts tell of it, and all
+// of it is counted.
+func TestWhatTheServerRefusesIsToldInSum(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		log := eventlog.NewMemory(events.DefaultSubjects(), time.Now)
+		r := record(ctx, t, log, log, events.SourcePlanner, false)
+		var tally buslog.Tally
+		var counted uint64
+		go r.HearBus(ctx, &tally, func(d buslog.Refused) { counted += d.Count })
+		const number = 10_000
+		began := time.Now()
+		for range number {
+			tally.Add(buslog.Refusal{Reason: buslog.PermissionPublish, User: "spiffe://fleet.example/a", Detail: "may not"})
+		}
+		time.Sleep(3 * sameKind)
+		synctest.Wait()
+		all, at := told(t, log)
+		sum := uint64(0)
+		for _, d := range all {
+			if sum += d.Count; d.Channel != "bus" || d.Node != "a" || d.Reason != buslog.PermissionPublish || d.Detail != "may not" {
+				t.Errorf("told %+v", d)
+			}
+		}
+		if len(all) > 3 || sum != number || counted != number || at[0].Sub(began) > time.Second {
+			t.Errorf("%d facts of %d refusals, %d counted, the first after %s", len(all), sum, counted, at[0].Sub(began))
 		}
 		cancel()
 		synctest.Wait()

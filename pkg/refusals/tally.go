@@ -3,10 +3,8 @@ package refusals
 import (
 	"cmp"
 	"errors"
-	"strings"
+	"math"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -67,16 +65,17 @@ type tally struct {
 	silence time.Time // until when to let others finish
 }
 
-// add counts a refusal.
-func (t *tally) add(k kind, detail string, now time.Time) {
+// add counts n refusals.
+func (t *tally) add(k kind, detail string, n uint64, now time.Time) {
 	c := t.of(k, now)
 	if c == nil {
 		c, detail = t.kinds[others], "refusals of more kinds than are told apart at once"
 	}
-	if c.number++; c.number == 1 {
+	if c.number == 0 {
 		c.since = now
 	}
-	c.detail = sanitize(detail)
+	c.number += min(n, math.MaxUint64-c.number)
+	c.detail = events.RefusalDetail(detail)
 }
 
 // of is the count of a kind; nil if there is no room for it.
@@ -193,23 +192,4 @@ func detailOf(err error) string {
 		return refusal.Detail
 	}
 	return err.Error()
-}
-
-// sanitize bounds what others wrote, and leaves out what could move a cursor.
-func sanitize(text string) string {
-	const more = "…"
-	text = strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) {
-			return unicode.ReplacementChar
-		}
-		return c
-	}, strings.ToValidUTF8(text[:min(len(text), 4*events.MaxRefusalDetail)], string(unicode.ReplacementChar)))
-	if len(text) <= events.MaxRefusalDetail {
-		return text
-	}
-	end := events.MaxRefusalDetail - len(more)
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + more
 }

@@ -19,7 +19,9 @@ type bodyReader struct {
 	source *source
 	sum    hash.Hash
 	chunk  []byte
-	total  uint64
+	// hashing is closed once chunk is hashed, which goes on while it is decoded.
+	hashing chan struct{}
+	total   uint64
 	// img is all but the ids. Those are handed to add as they come; begin makes it
 	// of the image, once that is whole.
 	img   projection.Image
@@ -37,6 +39,7 @@ func (r *bodyReader) restore() *projection.Restorer {
 }
 
 func (r *bodyReader) image() error {
+	defer r.hashed()
 	last := kindEnd
 	for {
 		kind, err := r.next()
@@ -64,6 +67,7 @@ func (r *bodyReader) image() error {
 
 // next reads a chunk.
 func (r *bodyReader) next() (kind byte, err error) {
+	r.hashed() // its memory is used again
 	kind, err = r.r.ReadByte()
 	if err != nil {
 		return 0, noEOF(err)
@@ -87,8 +91,19 @@ func (r *bodyReader) next() (kind byte, err error) {
 	if _, err := io.ReadFull(r.r, r.chunk); err != nil {
 		return 0, noEOF(err)
 	}
-	r.sum.Write(r.chunk)
+	r.hashing = make(chan struct{})
+	go func(done chan struct{}) {
+		defer close(done)
+		r.sum.Write(r.chunk)
+	}(r.hashing)
 	return kind, nil
+}
+
+// hashed waits until all that was read is hashed.
+func (r *bodyReader) hashed() {
+	if r.hashing != nil {
+		<-r.hashing
+	}
 }
 
 func noEOF(err error) error {

@@ -18,7 +18,7 @@ import (
 const (
 	magic = "fleetfold snapshot\n"
 	// format is the first thing behind the magic in every format there will be.
-	format = 3
+	format = 5
 
 	// chunkBytes is when a chunk is full. Where chunks end is a part of what is
 	// hashed, so another number is another format.

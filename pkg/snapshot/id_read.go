@@ -95,8 +95,6 @@ func (r *idReader) credential(c *projection.Credential, key string) *projection.
 	c.NotBefore, c.NotAfter, c.IssuedAt = r.time(), r.time(), r.time()
 	c.Sequence = r.uint()
 	c.Issuer = r.common()
-	leaf := r.text()
-	c.CertificatePEM = leaf + r.common()
 	return c
 }
 

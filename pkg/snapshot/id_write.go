@@ -102,20 +102,7 @@ func (w *idWriter) credential(c *projection.Credential, key string) {
 	w.time(c.IssuedAt)
 	w.uint(c.Sequence)
 	w.common(c.Issuer)
-	leaf, chain := cutChain(c.CertificatePEM)
-	w.text(leaf)
-	w.common(chain)
 }
-
-// cutChain cuts a certificate from the chain behind it, which is that of many.
-func cutChain(pem string) (leaf, chain string) {
-	if at := strings.Index(pem, pemEnd); at >= 0 {
-		return pem[:at+len(pemEnd)], pem[at+len(pemEnd):]
-	}
-	return pem, ""
-}
-
-const pemEnd = "-----END CERTIFICATE-----\n"
 
 func (w *idWriter) past(i *projection.IDImage) {
 	w.uint(uint64(len(i.Losses)))

@@ -65,25 +65,16 @@ type claim struct {
 	verdict  *Verdict
 }
 
-// verifyPage is how many records are held at a time.
-const verifyPage = 1000
-
 // settle folds the log from its beginning and compares at each claim.
 func settle(ctx context.Context, log eventlog.Log, due []claim) error {
 	state := projection.New()
 	for _, c := range due {
-		for state.Sequence() < c.sequence {
-			records, err := log.Read(ctx, state.Sequence(), int(min(verifyPage, c.sequence-state.Sequence())))
+		for r, err := range eventlog.Through(ctx, log, state.Sequence(), c.sequence) {
 			if err != nil {
 				return err
 			}
-			if len(records) == 0 {
-				return fmt.Errorf("%w: nothing stands behind %d", eventlog.ErrGap, state.Sequence())
-			}
-			for _, r := range records {
-				if _, err := Fold(state, log.Subjects(), r); err != nil {
-					return err
-				}
+			if _, err := Fold(state, log.Subjects(), r); err != nil {
+				return err
 			}
 		}
 		var err error

@@ -42,6 +42,7 @@ type wireFleet struct {
 	LastPlan, LastEnforcement, LastInventory, LastTrust, PlanEnd uint64
 	Ignored                                                      []wireIgnored
 	Unfit                                                        int
+	Sharing                                                      wireSharing
 }
 
 type wireIgnored struct {
@@ -77,6 +78,7 @@ type wireFlight struct {
 	Step, Steps, Attempt     int
 	Epoch, Generation, Basis uint64
 	At                       wireTime
+	Shard                    string
 }
 
 // yearOne is the zero time in seconds of Unix.
@@ -105,7 +107,7 @@ func toFleet(img *projection.Image) wireFleet {
 		MaxInFlight: p.MaxInFlight, StuckAfter: p.StuckAfter,
 		BackoffBase: p.BackoffBaseSeconds, BackoffCap: p.BackoffCapSeconds, Jitter: p.Jitter,
 		LastPlan: img.LastPlan, LastEnforcement: img.LastEnforcement, LastInventory: img.LastInventory, LastTrust: img.LastTrust,
-		PlanEnd: img.PlanEnd, Unfit: img.Unfit,
+		PlanEnd: img.PlanEnd, Unfit: img.Unfit, Sharing: toSharing(&img.Sharing),
 	}
 	for _, n := range img.Ignored {
 		f.Ignored = append(f.Ignored, wireIgnored{Type: n.Type, Count: n.Count})
@@ -131,6 +133,7 @@ func (f *wireFleet) into(img *projection.Image) {
 	}
 	img.LastPlan, img.LastEnforcement, img.LastInventory, img.LastTrust = f.LastPlan, f.LastEnforcement, f.LastInventory, f.LastTrust
 	img.PlanEnd, img.Unfit = f.PlanEnd, f.Unfit
+	f.Sharing.into(&img.Sharing)
 	for _, n := range f.Ignored {
 		img.Ignored = append(img.Ignored, projection.IgnoredCount{Type: n.Type, Count: n.Count})
 	}
@@ -172,7 +175,7 @@ func (r *wireRotation) rotation() projection.Rotation {
 func toFlight(f projection.Flight) wireFlight {
 	return wireFlight{
 		Type: string(f.Action.Type), Node: string(f.Action.ID), ID: string(f.ID), Plan: string(f.Plan), Sequence: f.Sequence,
-		Step: f.Step, Steps: f.Steps, Attempt: f.Attempt, Epoch: f.Epoch, Generation: f.Generation, Basis: f.Basis, At: toTime(f.At),
+		Step: f.Step, Steps: f.Steps, Attempt: f.Attempt, Epoch: f.Epoch, Generation: f.Generation, Basis: f.Basis, At: toTime(f.At), Shard: f.Shard,
 	}
 }
 
@@ -180,6 +183,6 @@ func (f *wireFlight) flight() projection.Flight {
 	return projection.Flight{
 		Action: fleet.Action{Type: fleet.ActionType(f.Type), ID: fleet.NodeID(f.Node)}, ID: fleet.ActionID(f.ID), Plan: fleet.PlanID(f.Plan),
 		Sequence: f.Sequence, Step: f.Step, Steps: f.Steps, Attempt: f.Attempt, Epoch: f.Epoch, Generation: f.Generation,
-		Basis: f.Basis, At: f.At.time(),
+		Basis: f.Basis, At: f.At.time(), Shard: f.Shard,
 	}
 }

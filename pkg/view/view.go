@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -19,9 +18,6 @@ var (
 	ErrStopped = errors.New("view has stopped")
 	errRunning = errors.New("view was run before")
 )
-
-// chunk is how many records are folded before readers get a turn.
-const chunk = 256
 
 // View folds a log as it grows. All methods may be called from any goroutine,
 // except from within a function that Read, Wait or a hook was given.
@@ -115,48 +111,6 @@ func (v *View) follow(ctx context.Context) error {
 	defer cursor.Close()
 	v.begin(first, cursor, end)
 	return v.foldAll(ctx, cursor)
-}
-
-// foldAll folds what the cursor reads. It reads and decodes the next records
-// while those before are folded.
-func (v *View) foldAll(ctx context.Context, cursor eventlog.Cursor) error {
-	ctx, cancel := context.WithCancel(ctx)
-	read := make(chan []eventlog.Record)
-	var failed error
-	go func() {
-		defer close(read)
-		failed = readAll(ctx, cursor, read)
-	}()
-	var folded error
-	for records := range read {
-		for some := range slices.Chunk(records, chunk) {
-			if folded == nil {
-				folded = v.fold(some)
-			}
-		}
-		if folded != nil {
-			cancel()
-		}
-	}
-	cancel()
-	if folded != nil {
-		return folded
-	}
-	return fmt.Errorf("follow the log: %w", failed)
-}
-
-func readAll(ctx context.Context, cursor eventlog.Cursor, to chan<- []eventlog.Record) error {
-	for {
-		records, err := cursor.Next(ctx)
-		if err != nil {
-			return err
-		}
-		select {
-		case to <- records:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 // first is the snapshot to begin with; that of an empty log when there is none.

@@ -36,8 +36,14 @@ func (b *Bus) Close() { b.nc.Close() }
 
 // Stream makes a stream as the fleet's log is one, for all subjects below name.
 func (b *Bus) Stream(ctx context.Context, name string) error {
+	return b.StreamFrom(ctx, name, 0, name+".>")
+}
+
+// StreamFrom makes one for those subjects that begins at a sequence, as if there
+// had been others before; 0 means at the first.
+func (b *Bus) StreamFrom(ctx context.Context, name string, first uint64, subjects ...string) error {
 	_, err := b.js.CreateStream(ctx, jetstream.StreamConfig{
-		Name: name, Subjects: []string{name + ".>"}, Storage: jetstream.FileStorage,
+		Name: name, Subjects: subjects, Storage: jetstream.FileStorage, FirstSeq: first,
 		Discard: jetstream.DiscardNew, DenyDelete: true, DenyPurge: true, AllowAtomicPublish: true, AllowDirect: true,
 	})
 	if err != nil {

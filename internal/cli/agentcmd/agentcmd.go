@@ -73,7 +73,9 @@ proves by a signature that it holds the key. It waits for ever for a server
 that is away.
 
 SIGINT and SIGTERM end it with a farewell and exit code 0. So does the fleet
-when the node is taken out of the inventory; key and credential are removed then.`,
+when the inventory in force does not name the node, any more or yet; key and
+credential are removed then, and the agent is to be started again once it does.
+Without an inventory it waits.`,
 		Example: `  # on node n1, with the server of the fleet
   {path} --id n1 --nats nats://bus.example.org:4222
 
@@ -152,7 +154,7 @@ func (o *options) run(cmd *cobra.Command) error {
 // serve opens the folder before it looks for the server: what is wrong here is
 // said at once, also while the server is away.
 func (o *options) serve(ctx context.Context, cfg agent.Config, opts eventlog.Options, log zerolog.Logger) error {
-	a, err := agent.Open(cfg, log)
+	a, err := o.open(ctx, cfg, opts, log)
 	if err != nil {
 		return err
 	}

@@ -85,6 +85,7 @@ func (f *receiveFlags) open(a *agent.Agent, dir string, log zerolog.Logger) (hos
 	h := hosted{stream: receiver.FromStream(anchorOf(a), log), listener: listener}
 	h.Receiver, err = receiver.New(receiver.Config{
 		Source: h.stream, Audiences: names, WarnWindow: window, MemoryFile: filepath.Join(dir, seenFile), Logger: log,
+		Refused: refusedPost(a),
 	})
 	if err != nil {
 		return hosted{}, errors.Join(err, listener.Close())
@@ -138,7 +139,7 @@ func (h hosted) serve(ctx context.Context, log zerolog.Logger) error {
 			server.Close()
 		}
 	})
-	err := server.Serve(h.listener)
+	err := server.Serve(h.Listener(h.listener))
 	if stopped() { // it ended by itself
 		return fmt.Errorf("take posts: %w", err)
 	}

@@ -19,7 +19,7 @@ import (
 func Planner(bus *eventlog.Bus, v *view.View, p *planner.Planner, logger zerolog.Logger) (stop func()) {
 	return service(bus, eventlog.PlannerService, logger, func() eventlog.ServiceReport {
 		r := folded(v)
-		r.Plans = p.Published()
+		r.Plans, r.Fleet = p.Published(), p.Found()
 		return r
 	})
 }

@@ -65,8 +65,10 @@ func (w *work) run(ctx context.Context, bus *eventlog.Bus, ready *obs.Gate) (err
 	ready.Open(obs.Follows(bus, w.view))
 	w.logger.Info().Str(field.URL, bus.URL()).Str("driver", *w.flags.driver).Str(field.Dir, w.dir).Msg("executor started")
 	defer func() { w.logger.Info().Msg("executor stopped") }()
-	return follow.Run(ctx, w.view, w.gap, w.logger, w.execute, func(ctx context.Context) error {
-		return w.ca.publish(ctx, bus, w.view, w.issuers)
+	return follow.Run(ctx, w.view, w.gap, w.logger, func(ctx context.Context) error {
+		return w.refusals.OfFile(ctx, w.execute(ctx))
+	}, func(ctx context.Context) error {
+		return w.refusals.OfFile(ctx, w.ca.publish(ctx, bus, w.view, w.issuers))
 	}, func(ctx context.Context) error {
 		w.refusals.Run(ctx)
 		return nil

@@ -35,6 +35,7 @@ type configFlags struct {
 	inventory, out, prefix string
 	mode                   string
 	listen, serverDir      string
+	serverLogDir           string
 	hosts, revoke          []string
 	prune, importer        bool
 	cluster                clusterFlags
@@ -87,6 +88,7 @@ func newConfig() *cobra.Command {
 	fs.StringArrayVar(&f.hosts, "host", nil, "`HOST` name or address by which others reach the server; may be given several times, localhost is always among them")
 	fs.StringVar(&f.listen, "listen", busconf.DefaultListen, "`ADDRESS` on which clients connect")
 	fs.StringVar(&f.serverDir, "server-dir", "", "`DIR` as which the server will find DIR/server, or its own folder in DIR/servers, where it is copied or mounted elsewhere")
+	fs.StringVar(&f.serverLogDir, "server-log-dir", "", "`DIR`, as the server will find it, that each server writes its log into, NAME.log, and fleetfold.log where there is one server: for 'planner --bus-log', so that 'fleetfold log' shows whom the server refused; without it to standard error")
 	fs.BoolVar(&f.prune, "prune", false, "delete the identities of nodes that the inventory does not name any more")
 	fs.StringArrayVar(&f.revoke, "revoke", nil, "`FOLDER` in DIR of an identity whose token may be known to others, such as identities/planner or identities/nodes/ID: it counts for nothing from now on and a new one is made; may be given several times, only in mode jwt")
 	fs.BoolVar(&f.importer, "importer", false, "also an identity that may fill the log of an empty system ('fleetfold import'); run again without it when that is done")
@@ -128,7 +130,7 @@ func (f *configFlags) run(cmd *cobra.Command) error {
 	}
 	o := busdir.Options{
 		Dir: f.out, Servers: servers, Hosts: f.hosts, Prune: f.prune, Revoke: f.revoke,
-		Config:   busconf.Config{Prefix: f.prefix, TrustDomain: inv.TrustDomain, Listen: f.listen, Dir: f.serverDir, Importer: f.importer},
+		Config:   busconf.Config{Prefix: f.prefix, TrustDomain: inv.TrustDomain, Listen: f.listen, Dir: f.serverDir, LogDir: f.serverLogDir, Importer: f.importer},
 		Progress: (&progress{out: cmd.ErrOrStderr(), now: time.Now, last: time.Now()}).tell,
 	}
 	if f.mode != autoMode {

@@ -19,6 +19,7 @@ import (
 	"github.com/fleetfold/fleetfold/pkg/checkpoint"
 	"github.com/fleetfold/fleetfold/pkg/engine"
 	"github.com/fleetfold/fleetfold/pkg/eventlog"
+	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/planner"
 	"github.com/fleetfold/fleetfold/pkg/snapshot"
 )
@@ -29,6 +30,7 @@ type flags struct {
 	monitor           cli.MonitorFlags
 	profiles          profile.Flags
 	inventory, listen string
+	shard             string
 	lease             time.Duration
 	heartbeatRate     int
 	replicas          int
@@ -36,6 +38,7 @@ type flags struct {
 	safeguards        engine.Safeguards
 	snapshots         snapshots.Flags
 	checkpoints       checkpointFlags
+	busLogs           busLogFlags
 }
 
 // New returns the command.
@@ -62,6 +65,7 @@ is away.`,
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8080; empty means none")
 	fs.DurationVar(&f.lease, "lease", 15*time.Second, "longest lease that agents ask for, 1s to 1h: this `DURATION` after a start nobody is called lost")
 	fs.IntVar(&f.heartbeatRate, "heartbeat-rate", planner.DefaultHeartbeatRate, fmt.Sprintf("most heartbeats a second of all nodes together, `N` of 1 to %d: nodes are told to slow down as the fleet grows, and leases grow with that", planner.MaxHeartbeatRate))
+	fs.StringVar(&f.shard, "shard", "", fmt.Sprintf("`NAME` of the shard that it decides on, 1 to %d letters, digits, \"_\" and \"-\", while 'fleetfold partition' has divided the fleet and named it; without one, all of a fleet that is not divided", fleet.MaxShardName))
 	fs.IntVar(&f.replicas, "replicas", 0, "`N` replicas of the streams when they are created, 1, 3 or 5; without it 3 in a cluster, 1 elsewhere")
 	fs.IntVar(&f.policy.MaxInFlight, "max-in-flight", f.policy.MaxInFlight, "most actions without an outcome, `N` of 1 to 999")
 	fs.DurationVar(&f.policy.BackoffBase, "backoff-base", f.policy.BackoffBase, "`DURATION` before the second attempt, above 0, doubled by each further failure")
@@ -70,6 +74,7 @@ is away.`,
 	f.addSafeguards(fs)
 	f.snapshots.AddTo(fs)
 	f.checkpoints.addTo(fs)
+	f.busLogs.addTo(fs)
 	return cmd
 }
 
@@ -79,7 +84,7 @@ func (f *flags) addSafeguards(fs *pflag.FlagSet) {
 	fs.Float64Var(&g.RemovalFraction, "removal-fraction", g.RemovalFraction, "the same as a `PART` of the observed nodes, 0 to 1; the larger of both counts")
 	fs.Float64Var(&g.BlindFraction, "blind-fraction", g.BlindFraction, "when more than this `PART` of a region or the fleet is lost, 0 to 1, the planner takes itself to be blind; 1 means never")
 	fs.IntVar(&g.BlindMin, "blind-min", g.BlindMin, "fewest lost nodes, `N` of 1 to 1000000, for that")
-	fs.DurationVar(&g.LostWait, "lost-wait", g.LostWait, "`DURATION` for which a lost node is not enrolled again, 0s to 1h: the time between two heartbeats, a third of the lease")
+	fs.DurationVar(&g.LostWait, "lost-wait", g.LostWait, "`DURATION` for which a lost node is not enrolled again, 0s to 1h: the time between two heartbeats, a third of the lease. Where nodes are told a slower pace, it is the pace; 0s means never to wait")
 	fs.Float64Var(&g.FlapThreshold, "flap-threshold", g.FlapThreshold, "a node is not enrolled again above this `PENALTY`, 1 to 15; each loss adds 1")
 	fs.DurationVar(&g.FlapHalfLife, "flap-half-life", g.FlapHalfLife, "`DURATION` in which a penalty falls by half, 1s to 24h")
 }
@@ -93,10 +98,15 @@ func (f *flags) check() error {
 	case f.replicas != 0 && f.replicas != 1 && f.replicas != 3 && f.replicas != 5:
 		return cli.Usagef("--replicas is %d, must be 1, 3 or 5", f.replicas)
 	}
+	if f.shard != "" {
+		if err := fleet.CheckShardName(f.shard); err != nil {
+			return cli.Usagef("--shard: %v", err)
+		}
+	}
 	if f.policy.StuckAfter == 0 {
 		return cli.Usagef("--stuck-after is 0, must be 1 to %d", engine.MaxStuckAfter)
 	}
-	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate(), f.monitor.Check(), f.checkpoints.check(), f.profiles.Check()))
+	return cli.UsageError(errors.Join(f.policy.Validate(), f.safeguards.Validate(), f.monitor.Check(), f.checkpoints.check(), f.busLogs.check(), f.profiles.Check()))
 }
 
 func (f *flags) run(cmd *cobra.Command) error {

@@ -51,8 +51,12 @@ func (w work) run(ctx context.Context, bus *eventlog.Bus, ready *obs.Gate) error
 	p, err := planner.New(planner.Config{
 		Log: bus.Log(), View: v, Inventories: view.NewInventories(bus.GetInventory),
 		Sightings: sightings, Statements: statements, Paces: bus, HeartbeatRate: w.heartbeatRate, Lease: w.lease, Policy: w.policy, Safeguards: w.safeguards,
-		Metrics: w.metrics, Logger: w.logger,
+		Shard: w.shard, Metrics: w.metrics, Logger: w.logger,
 	})
+	if err != nil {
+		return err
+	}
+	hearBus, err := w.hearBus(bus, v)
 	if err != nil {
 		return err
 	}
@@ -62,12 +66,12 @@ func (w work) run(ctx context.Context, bus *eventlog.Bus, ready *obs.Gate) error
 	w.logger.Info().Str(field.URL, bus.URL()).Dur(field.Lease, w.lease).Msg("planner started")
 	defer func() { w.logger.Info().Msg("planner stopped") }()
 	defer snapshots.Finish(ctx, bus, saver)
-	return w.follow(ctx, bus, v, p, saver)
+	return w.follow(ctx, bus, v, p, saver, hearBus)
 }
 
 // follow runs everything that works on the fold until one cannot go on.
-func (w work) follow(ctx context.Context, bus *eventlog.Bus, v *view.View, p *planner.Planner, saver *snapshot.Saver) error {
-	all := []func(context.Context) error{p.Run, func(ctx context.Context) error { saver.Run(ctx); return nil }}
+func (w work) follow(ctx context.Context, bus *eventlog.Bus, v *view.View, p *planner.Planner, saver *snapshot.Saver, hearBus func(context.Context) error) error {
+	all := []func(context.Context) error{p.Run, hearBus, func(ctx context.Context) error { saver.Run(ctx); return nil }}
 	if w.inventory != "" {
 		all = append(all, func(ctx context.Context) error { return w.watch(ctx, bus, v, w.logger) })
 	}

@@ -34,7 +34,8 @@ type Service struct {
 	// the streams.
 	Begin func(context.Context, *eventlog.Bus) error
 	// Work works until ctx ends. It opens ready with the check that says whether
-	// the service does its work.
+	// the service does its work. Until then it may be called again, with another
+	// connection, when the server goes away.
 	Work func(ctx context.Context, bus *eventlog.Bus, ready *obs.Gate) error
 }
 
@@ -64,12 +65,24 @@ func (s Service) Run(ctx context.Context) error {
 }
 
 func (s Service) work(ctx context.Context, ready *obs.Gate) error {
+	for {
+		again, err := s.try(ctx, ready)
+		if !again {
+			return err
+		}
+		s.Logger.Warn().Err(err).Msg("the server went away before the work began, waiting for it")
+	}
+}
+
+// try works on one connection. again says that nothing had begun when it was lost.
+func (s Service) try(ctx context.Context, ready *obs.Gate) (again bool, err error) {
 	bus, err := eventlog.AwaitServer(ctx, s.Bus, s.Begin, func(err error) {
 		s.Logger.Warn().Err(err).Msg("waiting for the server")
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer bus.Close()
-	return s.Work(ctx, bus, ready)
+	err = s.Work(ctx, bus, ready)
+	return err != nil && ctx.Err() == nil && !ready.Opened() && !bus.Connected(), err
 }

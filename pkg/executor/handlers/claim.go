@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
 	"github.com/fleetfold/fleetfold/pkg/identity"
@@ -82,7 +83,12 @@ func (r *Renewer) claim(ctx context.Context, e *events.Event, d *events.RenewalR
 	if err := c.checkLife(r.Now()); err != nil {
 		return nil, err
 	}
-	return c, c.verify(e, identity.Verification{
+	// The certificate that signed the request stands where it was issued.
+	proved, err := eventlog.IssuedAt(ctx, r.Log, c.node.Proved.Sequence)
+	if err != nil {
+		return nil, fmt.Errorf("get certificate of node %s: %w", e.Node, err)
+	}
+	return c, c.verify(e, proved.CertificatePEM, identity.Verification{
 		Roots: roots, TrustDomain: inventory.TrustDomain, Node: e.Node, Region: region, Now: r.Now(),
 	})
 }
@@ -115,8 +121,8 @@ func (c *claim) checkLife(now time.Time) error {
 
 // verify checks the signature by the credential that the log says is proved,
 // and that the new one would be for the same key.
-func (c *claim) verify(e *events.Event, v identity.Verification) error {
-	leaf, err := v.Leaf([]byte(c.node.Proved.CertificatePEM))
+func (c *claim) verify(e *events.Event, certificate string, v identity.Verification) error {
+	leaf, err := v.Leaf([]byte(certificate))
 	if err != nil {
 		return err
 	}

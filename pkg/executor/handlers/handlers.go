@@ -65,10 +65,11 @@ type Config struct {
 	EnrollTimeout, IssueTimeout, StopTimeout time.Duration
 	// Redeliver is the pause between deliveries of a credential; 0 means 2 s.
 	Redeliver time.Duration
-	// Refusals is told of the requests that a Renewer refuses, as
-	// refusals.Recorder is, which puts them on the log; nil means that nobody is.
+	// Refusals is told of the requests that a Renewer refuses, and of what nodes
+	// report, as refusals.Recorder is, which puts them on the log; nil means that nobody is.
 	Refusals interface {
 		Add(channel string, id fleet.NodeID, err error)
+		AddMany(channel string, id fleet.NodeID, err error, n uint64)
 	}
 	Logger zerolog.Logger
 	// Now is the clock of certificates and events; nil means time.Now.

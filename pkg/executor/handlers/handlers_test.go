@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fleetfold/fleetfold/pkg/eventlog"
 	"github.com/fleetfold/fleetfold/pkg/events"
 	"github.com/fleetfold/fleetfold/pkg/executor/handlers"
 	"github.com/fleetfold/fleetfold/pkg/fleet"
@@ -28,7 +29,11 @@ func TestACredentialIsIssuedDeliveredAndProved(t *testing.T) {
 			if !st.CanSign("a") {
 				t.Fatal("the node cannot sign")
 			}
-			leaf, err := identity.VerifyLeaf([]byte(node.Proved.CertificatePEM), st.Trust(), "fleet.example", "a", time.Now())
+			issued, err := eventlog.IssuedAt(t.Context(), s.log, node.Proved.Sequence)
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaf, err := identity.VerifyLeaf([]byte(issued.CertificatePEM), st.Trust(), "fleet.example", "a", time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}

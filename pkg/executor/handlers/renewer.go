@@ -39,6 +39,7 @@ type Renewer struct {
 	requests   Requests
 	facts      *eventlog.Group // as an issuer's
 	limits     *limits
+	reports    *limits // apart, so that reports keep nobody from a renewal
 	metrics    *RenewalMetrics
 	confirming chan struct{} // a place for each proof that is waited for
 	work       sync.WaitGroup
@@ -61,7 +62,7 @@ func NewRenewer(c Config, requests Requests, metrics *RenewalMetrics) (*Renewer,
 		metrics = NewRenewalMetrics()
 	}
 	return &Renewer{
-		Config: c, requests: requests, facts: eventlog.NewGroup(c.Log), limits: newLimits(), metrics: metrics,
+		Config: c, requests: requests, facts: eventlog.NewGroup(c.Log), limits: newLimits(), reports: newLimits(), metrics: metrics,
 		confirming: make(chan struct{}, maxConfirming),
 	}, nil
 }
@@ -70,9 +71,15 @@ func NewRenewer(c Config, requests Requests, metrics *RenewalMetrics) (*Renewer,
 // then. The view must run meanwhile.
 func (r *Renewer) Run(ctx context.Context) error {
 	if err := r.View.CatchUp(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return fmt.Errorf("fold to the end of the log: %w", err)
 	}
 	stop, err := r.requests.ServeRequests(ctx, r.Handle, r.refuse)
+	if ctx.Err() != nil && err != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -96,7 +103,11 @@ func (r *Renewer) Handle(ctx context.Context, request *events.Event) *events.Eve
 	if fleet.ReasonOf(err) == "" {
 		err = &fleet.Refusal{Reason: ReasonIssuer, Detail: err.Error()}
 	}
-	r.refuse(request.Node, err)
+	if _, report := request.Data.(*events.RefusalReported); report && fleet.ReasonOf(err) == RefusedTooMany {
+		r.metrics.count(resultRefused, RefusedTooMany) // it comes again, and is nobody's fault
+	} else {
+		r.refuse(request.Node, err)
+	}
 	return eventlog.RequestRefused(request.Node, request.ID, r.Now(), err)
 }
 
@@ -120,6 +131,9 @@ func (r *Renewer) refuse(id fleet.NodeID, err error) {
 // serve looks at the newest fold: an executor that lags behind would issue twice
 // what another one has issued already.
 func (r *Renewer) serve(ctx context.Context, e *events.Event) (*events.Event, error) {
+	if report, ok := e.Data.(*events.RefusalReported); ok {
+		return r.takeReport(ctx, e, report)
+	}
 	d, ok := e.Data.(*events.RenewalRequested)
 	if !ok {
 		return nil, &fleet.Refusal{Reason: events.ReasonUnknownType, Detail: fmt.Sprintf("a node may not request %s", e.Type)}
@@ -157,11 +171,11 @@ func (r *Renewer) decide(ctx context.Context, c *claim) (*events.Event, error) {
 		r.metrics.count(resultConfirmed, "")
 		return r.answer(c, events.TypeCredentialConfirmed, &events.CredentialConfirmed{Serial: proved.Serial}), nil
 	case c.Serial != proved.Serial: // it has lost what it proved
-		return r.redeliver(c, proved), nil
+		return r.redeliver(ctx, c, proved)
 	case c.PendingSerial != "" && (issued == nil || issued.Serial != c.PendingSerial):
 		return nil, &fleet.Refusal{Reason: RefusedSuperseded, Detail: "another credential was issued since the pending one"}
 	case c.waiting():
-		return r.redeliver(c, issued), nil
+		return r.redeliver(ctx, c, issued)
 	}
 	if early := c.tooEarly(r.Now()); early != nil {
 		return nil, early
@@ -169,9 +183,13 @@ func (r *Renewer) decide(ctx context.Context, c *claim) (*events.Event, error) {
 	return r.issue(ctx, c)
 }
 
-func (r *Renewer) redeliver(c *claim, held *projection.Credential) *events.Event {
+func (r *Renewer) redeliver(ctx context.Context, c *claim, held *projection.Credential) (*events.Event, error) {
+	issued, err := eventlog.IssuedAt(ctx, r.Log, held.Sequence)
+	if err != nil {
+		return nil, fmt.Errorf("get certificate of node %s: %w", c.desired.ID, err)
+	}
 	r.metrics.count(resultRepeated, "")
-	return r.delivery(c, held.Serial, held.Nonce, held.CertificatePEM)
+	return r.delivery(c, held.Serial, held.Nonce, issued.CertificatePEM), nil
 }
 
 // issue appends credential.issued on the condition that nothing was said of the

@@ -200,13 +200,17 @@ func TestTheWholeRoundOnTheRealServer(t *testing.T) {
 		return len(s.WithoutRoot(want, s.Issuers()[0].Fingerprint)) == 0
 	}))
 	var gone []string
+	var at uint64
 	v.Read(func(s *projection.State) {
 		for _, id := range []fleet.NodeID{"region/oslo/a.1", longID} {
 			n, _ := s.Node(id)
 			gone = append(gone, n.Proved.Serial)
-			told.intermediate = []byte(n.Proved.CertificatePEM[strings.LastIndex(n.Proved.CertificatePEM, "-----BEGIN"):])
+			at = n.Proved.Sequence
 		}
 	})
+	last, err := eventlog.IssuedAt(ctx, bus.Log(), at)
+	must(t, err)
+	told.intermediate = []byte(last.CertificatePEM[strings.LastIndex(last.CertificatePEM, "-----BEGIN"):])
 	apply(oneNode)
 	must(t, v.Wait(ctx, func(s *projection.State) bool {
 		o := s.Observed()
