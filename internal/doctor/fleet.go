@@ -109,7 +109,7 @@ func executors(f *Facts) Finding {
 	case a.Waiting > 0:
 		return ok("Executors wait for actions: %s at the server, of which each has one or two.", count(a.Waiting, "request"))
 	case a.Unacknowledged >= a.Limit && a.Limit > 0:
-		return ok("No executor waits, because all %d actions that may run at once do.", a.Limit)
+		return ok("No executor waits, because all %d actions that may be out at once are.", a.Limit)
 	}
 	return warn(fmt.Sprintf("No executor waits for actions: %d not handed out, %d handed out and not ended.", a.Pending, a.Unacknowledged), next)
 }

@@ -22,7 +22,8 @@ const actionConsumer = "executor"
 type Actions interface {
 	// Next waits for the next action that nobody else has, in stream order;
 	// one that was given back or not acknowledged in time comes again. At most
-	// concurrency actions are out at a time, over all executors together. A
+	// concurrency actions are out at a time, from 16 on eight times as many, over
+	// all executors together. A
 	// record that does not fit has Err set and is to be acknowledged.
 	Next(ctx context.Context) (Delivery, error)
 	// Close acknowledges nothing: what is out goes to the next executor when
@@ -64,13 +65,12 @@ type actions struct {
 	failures int
 }
 
-// manyOut is from how many actions that may be out on they are asked for half of
-// them at a time.
+// manyOut is from how many side by side on actions are asked for in numbers.
 const manyOut = 16
 
 // asking is how many actions one request asks for, and with how many to come the
-// next one goes out. Where few may be out they are asked for one by one: what
-// waited here would be kept from the other executors. Where many may, who asks for
+// next one goes out. Where few run side by side they are asked for one by one: what
+// waited here would be kept from the other executors. Where many do, who asks for
 // few has little to append together; the server hands out to all who ask in turns.
 func asking(concurrency int) (batch, ahead int) {
 	if concurrency < manyOut {
@@ -79,6 +79,9 @@ func asking(concurrency int) (batch, ahead int) {
 	return concurrency / 2, concurrency/2 - 1
 }
 
+// out is how many actions may be out at a time. Where many run side by side, others
+// are on their way to it and from it meanwhile: their outcomes are stored together,
+// and the more they are the less that costs for each.
 func out(concurrency int) int {
 	if concurrency < manyOut {
 		return concurrency

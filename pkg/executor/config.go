@@ -66,7 +66,7 @@ type Config struct {
 	// Handlers by type. An action of a type that has none fails with reason
 	// no_handler.
 	Handlers map[fleet.ActionType]Handler
-	// Concurrency is how many handlers may run side by side, 1 to 256; 0 means 16.
+	// Concurrency is how many handlers may run side by side here, 1 to 256; 0 means 16.
 	Concurrency int
 	// AckWait is how long a delivery may be silent before it is handed out
 	// again; 0 means 5 s. The kit asks for more time at a third of it. It is how

@@ -7,11 +7,13 @@
 //   - Every action that is taken up ends in exactly one outcome on the log:
 //     action.succeeded, action.failed or action.refused. An action that has one
 //     is acknowledged and never run again.
-//   - Before a handler runs, the kit folds the log to its end and decides
-//     again, with the same rules as the planner and the inventory then in
-//     force. What is no longer wanted, or what a safeguard holds by then (a
-//     pause, blindness, the quorum, a removal without approval), is refused, and
-//     the refusal is on the log before the action is acknowledged.
+//   - Before a handler runs, the kit decides again, on the end of the log or on
+//     a fold that was there at most 10 ms ago; on the end of the log always for
+//     what cannot be taken back, for a node that is lost, and for what was handed
+//     out before. It decides with the same rules as the planner and the inventory
+//     then in force. What is no longer wanted, or what a safeguard holds by then
+//     (a pause, blindness, the quorum, a removal without approval), is refused,
+//     and the refusal is on the log before the action is acknowledged.
 //   - The facts that a handler returns and the outcome are stored as one batch
 //     or not at all. If one of their fences does not hold, the kit folds on,
 //     decides again and runs the handler again, until the action's deadline.
@@ -22,9 +24,11 @@
 //
 // Among the actions it holds, the kit takes them up in the order of the log, as
 // many side by side as Concurrency says, one for each node, and one enforcement
-// action. An action waits while its own plan has an action of an earlier phase
+// action. A handler that has ended makes room for the next while its outcome is
+// stored. An action waits while its own plan has an action of an earlier phase
 // without an outcome; while it waits it takes no slot. Concurrency 1 is strict
-// one by one: nothing overtakes an action that waits.
+// one by one: nothing overtakes an action that waits, and the next begins when the
+// outcome of the last is stored.
 //
 // # What a handler must do
 //

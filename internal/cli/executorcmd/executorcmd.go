@@ -86,7 +86,7 @@ signature by the old credential is evidence enough. See 'fleetfold rotate'.`,
 	f.attest.addTo(fs)
 	f.ca.addTo(fs)
 	fs.DurationVar(&f.lease, "lease", 15*time.Second, "lease `DURATION` of the agents that --driver local runs, in whole seconds, 1s to 1h")
-	fs.IntVar(&f.concurrency, "concurrency", executor.DefaultConcurrency, "most actions that run side by side, `N` of 1 to 256; 1 is strict one by one")
+	fs.IntVar(&f.concurrency, "concurrency", executor.DefaultConcurrency, "most actions that run side by side in this executor, `N` of 1 to 256; 1 is strict one by one")
 	fs.DurationVar(&f.enrollTimeout, "enroll-timeout", handlers.DefaultEnrollTimeout, "`DURATION` after which an enrolment has failed, above 0")
 	fs.StringVar(&f.listen, "listen", "", "`ADDRESS` for /healthz, /readyz and /metrics, such as :8081; empty means none")
 	fs.IntVar(&f.replicas, "replicas", 0, "`N` replicas that the planner makes the streams with, 1, 3 or 5; without it any number will do")
